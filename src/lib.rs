@@ -1,14 +1,15 @@
-pub fn add(left: u64, right: u64) -> u64 {
-    left + right
-}
+//! identity-gateway: one typed gRPC contract in front of commercial identity providers.
+//!
+//! A call travels one way: `server` → `service` → `domain` ← `provider` → `transport`. CONTRIBUTING.md
+//! has the plan of the rooms.
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_works() {
-        let result = add(2, 2);
-        assert_eq!(result, 4);
-    }
-}
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod proto;
+pub mod provider;
+pub mod sandbox;
+pub mod server;
+pub mod service;
+pub mod telemetry;
+pub mod transport;

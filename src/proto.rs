@@ -1,0 +1,48 @@
+//! The generated contract, and the descriptor set it was generated from.
+
+use std::sync::OnceLock;
+
+use prost_reflect::DescriptorPool;
+
+/// The descriptor set of the contract, with method options and imports, as `protox` wrote it.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Package `gateway`.
+pub mod gateway {
+    /// Package `gateway.v1`: what each RPC may do.
+    pub mod v1 {
+        #![allow(missing_docs, clippy::all)]
+        tonic::include_proto!("gateway.v1");
+    }
+}
+
+/// Package `identity`.
+pub mod identity {
+    /// Package `identity.v1`: verifications.
+    pub mod v1 {
+        #![allow(missing_docs, clippy::all)]
+        tonic::include_proto!("identity.v1");
+    }
+}
+
+/// Package `person`.
+pub mod person {
+    /// Package `person.v1`: person records.
+    pub mod v1 {
+        #![allow(missing_docs, clippy::all)]
+        tonic::include_proto!("person.v1");
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/redacted_debug.rs"));
+
+/// The contract's descriptors, decoded once.
+///
+/// # Panics
+///
+/// Never in a build that passed its tests: the bytes are part of the program.
+#[must_use]
+pub fn descriptors() -> &'static DescriptorPool {
+    static POOL: OnceLock<DescriptorPool> = OnceLock::new();
+    POOL.get_or_init(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap_or_default())
+}
