@@ -1,3 +1,14 @@
 //! The rules of the field, pure: no I/O, no async, nothing of gRPC or HTTP.
 
+pub mod consent;
+pub mod curp;
+pub mod date;
+pub mod failure;
+pub mod foreigner_id;
+pub mod kenya_id;
+pub mod lookup;
+pub mod page_token;
+pub mod person;
 pub mod redaction;
+pub mod verification;
+pub mod violation;

@@ -1,0 +1,215 @@
+//! Everything that can go wrong with a call, named as the contract's error table names it.
+//!
+//! A failure says who is at fault, what it cost, and whether a repeat is safe. It holds no personal
+//! data: provider messages never enter it, codes only in the form of [`ProviderCode`].
+
+use std::{fmt, time::Duration};
+
+use super::{
+    verification::{Billing, Provider, VerificationId},
+    violation::Violation,
+};
+
+/// What happened. The gRPC code and the reason of each stand in `status.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A field of the request is missing, malformed or impossible.
+    InvalidField,
+    /// The person's consent is missing.
+    ConsentRequired,
+    /// There is no credential for the provider.
+    NotConfigured,
+    /// The provider refused an argument.
+    RejectedArgument,
+    /// The provider refused the gateway's credential.
+    CredentialsRejected,
+    /// The provider does not know the route.
+    Misconfigured,
+    /// The account at the provider is out of credit or quota.
+    QuotaExhausted,
+    /// The provider limits the rate.
+    ProviderRateLimited,
+    /// The provider saw the same parameters too often.
+    RepeatedRequest,
+    /// The provider is still working on it.
+    Pending,
+    /// The provider could not verify.
+    VerifyFailed,
+    /// The provider or its source is down, and said so.
+    ProviderDown,
+    /// No connection to the provider could be made: the request never left.
+    NotConnected,
+    /// The provider called its source's data bad, and free of charge (AccuAuth result code 5).
+    DataError,
+    /// The provider answered that its source timed out.
+    SourceTimeout,
+    /// The request was sent and the provider's time is over.
+    TimedOut,
+    /// The request was sent and it is not known what became of it.
+    OutcomeUnknown,
+    /// The caller's own deadline passed.
+    DeadlineExceeded,
+    /// The answer is not what the provider's document describes.
+    Malformed,
+    /// The provider's circuit is open.
+    CircuitOpen,
+    /// Too many calls are in flight.
+    Overloaded,
+    /// The gateway's own rate limit.
+    RateLimited,
+    /// There is no such person record.
+    PersonNotFound,
+    /// There is such a person record already.
+    PersonAlreadyExists,
+    /// The face is not seen as a living person's.
+    LivenessFailed,
+    /// The request id was used with another content.
+    RequestIdReused,
+    /// The caller is not known.
+    Unauthenticated,
+    /// The caller may not call this RPC.
+    MethodNotAllowed,
+    /// A defect of the gateway.
+    Internal,
+}
+
+/// A failed call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened.
+    pub kind: Kind,
+    /// The provider concerned.
+    pub provider: Option<Provider>,
+    /// The provider's own code.
+    pub provider_code: Option<ProviderCode>,
+    /// The HTTP status of the provider's answer.
+    pub http_status: Option<u16>,
+    /// What is known of the cost.
+    pub billing: Option<Billing>,
+    /// When a repeat makes sense.
+    pub retry_after: Option<Duration>,
+    /// The fields concerned.
+    pub violations: Vec<Violation>,
+    /// The verification that failed.
+    pub verification_id: Option<VerificationId>,
+}
+
+impl Failure {
+    /// A failure of which nothing more is known.
+    #[must_use]
+    pub const fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            provider: None,
+            provider_code: None,
+            http_status: None,
+            billing: None,
+            retry_after: None,
+            violations: Vec::new(),
+            verification_id: None,
+        }
+    }
+
+    /// Bad fields in the request.
+    #[must_use]
+    pub fn invalid(violations: Vec<Violation>) -> Self {
+        Self {
+            violations,
+            ..Self::new(Kind::InvalidField)
+        }
+    }
+
+    /// A failure at a provider before the request left: nothing can have been charged.
+    #[must_use]
+    pub const fn before_sending(kind: Kind, provider: Provider) -> Self {
+        let mut failure = Self::new(kind);
+        failure.provider = Some(provider);
+        failure.billing = Some(Billing::NotBilled);
+        failure
+    }
+
+    /// A failure after the request was sent, of which the cost is not known.
+    #[must_use]
+    pub const fn after_sending(kind: Kind, provider: Provider) -> Self {
+        let mut failure = Self::new(kind);
+        failure.provider = Some(provider);
+        failure.billing = Some(Billing::Unknown);
+        failure
+    }
+
+    /// The same failure, of a verification.
+    #[must_use]
+    pub fn of(mut self, id: VerificationId) -> Self {
+        self.verification_id = Some(id);
+        self
+    }
+
+    /// Whether a repeat surely cannot be charged twice.
+    ///
+    /// These are the failures that become UNAVAILABLE, the code that standard clients retry.
+    #[must_use]
+    pub const fn is_safe_to_repeat(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Pending
+                | Kind::ProviderDown
+                | Kind::NotConnected
+                | Kind::DataError
+                | Kind::SourceTimeout
+                | Kind::CircuitOpen
+        )
+    }
+}
+
+/// A provider's code, if it looks like one: at most 64 of letters, digits, `_`, `-`, `.`.
+///
+/// Anything else might be a sentence with a person's name in it, and is left out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProviderCode(Box<str>);
+
+impl ProviderCode {
+    /// The code, if it looks like one.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        // A long run of digits is an identity number rather than a code.
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let fits = (1..=64).contains(&text.len()) && digits <= 4 && text.bytes().all(allowed);
+        fits.then(|| Self(text.into()))
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ProviderCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_or_an_identity_number_is_no_code() {
+        for (text, code) in [
+            ("OUT_OF_QUOTA", Some("OUT_OF_QUOTA")),
+            (" MissingParameter\n", Some("MissingParameter")),
+            ("5", Some("5")),
+            ("Jane Doe was not found", None),
+            ("005015372", None),
+            ("AAPR630321HDFLRC09", None),
+            ("", None),
+            ("día", None),
+        ] {
+            let read = ProviderCode::new(text);
+            assert_eq!(read.as_ref().map(ProviderCode::as_str), code, "{text}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a verification answers, apart from the registry's record.
+//!
+//! The records themselves are the contract's own messages: they are already typed, documented and
+//! redacted, and a second copy would only be mapped one to one.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+/// A company that the gateway asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// Verifik: Peru's foreigners, and person records.
+    Verifik,
+    /// YouVerify: Kenya.
+    Youverify,
+    /// AccuAuth: Mexico.
+    Accuauth,
+}
+
+impl Provider {
+    /// Every provider.
+    pub const ALL: [Self; 3] = [Self::Verifik, Self::Youverify, Self::Accuauth];
+
+    /// The name that callers and operators see.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Verifik => "verifik",
+            Self::Youverify => "youverify",
+            Self::Accuauth => "accuauth",
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The registry holds the number.
+    Found,
+    /// The registry does not hold it. An answer, not a fault.
+    NotFound,
+    /// The provider calls the number malformed or invalid.
+    InvalidIdentifier,
+    /// The provider's status is none that its document lists.
+    Inconclusive,
+}
+
+impl Outcome {
+    /// The word for logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::NotFound => "not_found",
+            Self::InvalidIdentifier => "invalid_identifier",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// What the provider's document says of the price of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Billing {
+    /// It is charged.
+    Billed,
+    /// It is free.
+    NotBilled,
+    /// The document does not say, or it is not known what happened.
+    Unknown,
+}
+
+impl Billing {
+    /// The word for logs and error details.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Billed => "billed",
+            Self::NotBilled => "not_billed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The id of one verification: a UUIDv7, so that ids sort by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerificationId(Uuid);
+
+impl VerificationId {
+    /// A new id.
+    #[must_use]
+    pub fn mint() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl fmt::Display for VerificationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A provider's answer to a lookup, read.
+pub struct Verified<R> {
+    /// What was found.
+    pub outcome: Outcome,
+    /// The provider's id of the answer.
+    pub reference: Option<String>,
+    /// The provider's code for the result.
+    pub code: Option<String>,
+    /// The provider's words for the result.
+    pub message: Option<String>,
+    /// What the provider's document says of the price.
+    pub billing: Billing,
+    /// The record, only with [`Outcome::Found`].
+    pub record: Option<R>,
+}
