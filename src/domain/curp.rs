@@ -118,11 +118,17 @@ mod tests {
     #[test]
     fn real_looking_curps_pass() {
         for good in [
-            "AAPR630321HDFLRC09", "HEGG560427MVZRRL04", "BOXW310820HNERXN09",
-            "AAPR630321XDFLRC03", "AAPR000229HDFLRCA1",
+            "AAPR630321HDFLRC09",
+            "HEGG560427MVZRRL04",
+            "BOXW310820HNERXN09",
+            "AAPR630321XDFLRC03",
+            "AAPR000229HDFLRCA1",
         ] {
             let curp = Curp::parse(good, CurpRule::Strict, TODAY);
-            assert_eq!(curp.map(|curp| curp.reveal().to_owned()), Ok(good.to_owned()));
+            assert_eq!(
+                curp.map(|curp| curp.reveal().to_owned()),
+                Ok(good.to_owned())
+            );
         }
     }
 
@@ -152,7 +158,11 @@ mod tests {
 
     #[test]
     fn the_relaxed_rule_tests_the_shape_only() {
-        for odd in ["AAPR630321HDFLRC08", "AAPR000229HDFLRC01", "ZAZD801124MBSYQN13"] {
+        for odd in [
+            "AAPR630321HDFLRC08",
+            "AAPR000229HDFLRC01",
+            "ZAZD801124MBSYQN13",
+        ] {
             assert!(Curp::parse(odd, CurpRule::Shape, TODAY).is_ok(), "{odd}");
         }
         assert!(Curp::parse("AAPR63", CurpRule::Shape, TODAY).is_err());

@@ -36,11 +36,21 @@ mod tests {
 
     #[test]
     fn leading_zeros_stay_and_odd_lengths_fall() {
-        assert_eq!(ForeignerId::parse("005015372").unwrap().reveal(), "005015372");
+        assert_eq!(
+            ForeignerId::parse("005015372").unwrap().reveal(),
+            "005015372"
+        );
         for good in ["12345678", "00123456789A"] {
             assert!(ForeignerId::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "1234567", "1234567890123", "12345678a", "1234 5678", "1234567é"] {
+        for bad in [
+            "",
+            "1234567",
+            "1234567890123",
+            "12345678a",
+            "1234 5678",
+            "1234567é",
+        ] {
             assert!(ForeignerId::parse(bad).is_err(), "{bad}");
         }
     }

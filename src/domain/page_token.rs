@@ -92,7 +92,10 @@ mod tests {
         for place in 0..text.len() {
             let mut changed = text.clone().into_bytes();
             changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
-            assert_eq!(PageToken::decode(&String::from_utf8(changed).unwrap()), None);
+            assert_eq!(
+                PageToken::decode(&String::from_utf8(changed).unwrap()),
+                None
+            );
         }
         for bad in ["", "2", "page=2", &text[1..], &format!("{text}AAAA")] {
             assert_eq!(PageToken::decode(bad), None, "{bad}");

@@ -1,1 +1,7 @@
-//! Under construction.
+//! The one way out: sends what the adapters build and brings back what the provider answers.
+
+pub mod message;
+pub mod upstream;
+
+pub use message::{Answer, Request};
+pub use upstream::Upstream;

@@ -1,0 +1,262 @@
+//! Readers for JSON that says one thing in many ways.
+//!
+//! Providers write numbers as strings and strings as numbers, and mean "none" by null, `""`,
+//! `"NotSpecified"` or `"not_available"`. Each reader takes any JSON value and gives none where it
+//! finds nothing usable; only broken JSON is an error. Use with `#[serde(default)]` on the struct.
+
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+use jiff::civil::Date;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use crate::domain::date;
+
+/// Words that mean "none" (findings.md).
+const NONE_WORDS: [&str; 2] = ["NotSpecified", "not_available"];
+
+/// A value that is none of the shapes its reader understands is none.
+enum Scalar<'de> {
+    None,
+    Text(Cow<'de, str>),
+    Integer(i64),
+    Number(f64),
+    Flag(bool),
+}
+
+impl<'de> Deserialize<'de> for Scalar<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Integer(number))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Scalar<'de>, E> {
+        Ok(i64::try_from(number).map_or(Scalar::None, Scalar::Integer))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Number(number))
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Flag(flag))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar<'de>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::None)
+    }
+}
+
+impl Scalar<'_> {
+    fn into_text(self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Text(text) => means_something(&text).then(|| text.into_owned()),
+            Self::Integer(number) => Some(number.to_string()),
+            Self::Number(number) => Some(number.to_string()),
+            Self::Flag(flag) => Some(flag.to_string()),
+        }
+    }
+}
+
+fn means_something(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && !NONE_WORDS.iter().any(|none| text.eq_ignore_ascii_case(none))
+}
+
+/// A text, as given; a number or a flag as its text.
+pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Scalar::deserialize(deserializer).map(Scalar::into_text)
+}
+
+/// A text without the white space around it.
+pub fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(text(deserializer)?.map(|text| text.trim().to_owned()))
+}
+
+/// A number, also as a text.
+pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    Ok(match Scalar::deserialize(deserializer)? {
+        Scalar::Text(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+        // A score or a counter: far below the integers that f64 cannot hold.
+        #[allow(clippy::cast_precision_loss)]
+        Scalar::Integer(number) => Some(number as f64),
+        Scalar::Number(number) => Some(number),
+        Scalar::None | Scalar::Flag(_) => None,
+    })
+}
+
+/// A whole number, also as a text.
+pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+    Ok(match Scalar::deserialize(deserializer)? {
+        Scalar::Text(text) => text.trim().parse().ok(),
+        Scalar::Integer(number) => i32::try_from(number).ok(),
+        // `2.0` is a whole number too; the cast is exact for those that come back unchanged.
+        #[allow(clippy::cast_possible_truncation)]
+        Scalar::Number(number) => {
+            let whole = number as i32;
+            (f64::from(whole) - number).abs().eq(&0.0).then_some(whole)
+        }
+        Scalar::None | Scalar::Flag(_) => None,
+    })
+}
+
+/// A flag, also as a text or as 0 and 1.
+pub fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Ok(match Scalar::deserialize(deserializer)? {
+        Scalar::Flag(flag) => Some(flag),
+        Scalar::Integer(0) => Some(false),
+        Scalar::Integer(1) => Some(true),
+        Scalar::Text(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Scalar::Text(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    })
+}
+
+fn read_date<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    read: fn(&str) -> Option<Date>,
+) -> Result<Option<String>, D::Error> {
+    Ok(match Scalar::deserialize(deserializer)? {
+        Scalar::Text(text) => read(&text).map(|date| date.to_string()),
+        _ => None,
+    })
+}
+
+/// A date in any known form, as `YYYY-MM-DD`.
+pub fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    read_date(deserializer, date::lenient_date)
+}
+
+/// A date that is printed as an instant, as the civil date in Nairobi.
+pub fn nairobi_date<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    read_date(deserializer, date::nairobi_date)
+}
+
+/// An instant in RFC 3339.
+pub fn instant<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<prost_types::Timestamp>, D::Error> {
+    Ok(match Scalar::deserialize(deserializer)? {
+        Scalar::Text(text) => date::instant(&text).map(|at| prost_types::Timestamp {
+            seconds: at.as_second(),
+            nanos: at.subsec_nanosecond(),
+        }),
+        _ => None,
+    })
+}
+
+/// A list of texts; a lone text is a list of one.
+pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Texts;
+    impl<'de> Visitor<'de> for Texts {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("any JSON value")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<String>, A::Error> {
+            let mut texts = Vec::new();
+            while let Some(scalar) = seq.next_element::<Scalar<'_>>()? {
+                texts.extend(scalar.into_text());
+            }
+            Ok(texts)
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<String>, A::Error> {
+            ScalarVisitor.visit_map(map).map(|_| Vec::new())
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(Scalar::Text(text.into()).into_text().into_iter().collect())
+        }
+        fn visit_unit<E: de::Error>(self) -> Result<Vec<String>, E> {
+            Ok(Vec::new())
+        }
+        fn visit_bool<E: de::Error>(self, _: bool) -> Result<Vec<String>, E> {
+            Ok(Vec::new())
+        }
+        fn visit_i64<E: de::Error>(self, _: i64) -> Result<Vec<String>, E> {
+            Ok(Vec::new())
+        }
+        fn visit_u64<E: de::Error>(self, _: u64) -> Result<Vec<String>, E> {
+            Ok(Vec::new())
+        }
+        fn visit_f64<E: de::Error>(self, _: f64) -> Result<Vec<String>, E> {
+            Ok(Vec::new())
+        }
+    }
+    deserializer.deserialize_any(Texts)
+}
+
+/// An object; anything else is none.
+pub fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = Option<T>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("any JSON value")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Option<T>, A::Error> {
+            ScalarVisitor.visit_seq(seq).map(|_| None)
+        }
+        fn visit_str<E: de::Error>(self, _: &str) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+        fn visit_unit<E: de::Error>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+        fn visit_bool<E: de::Error>(self, _: bool) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+        fn visit_i64<E: de::Error>(self, _: i64) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+        fn visit_u64<E: de::Error>(self, _: u64) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+        fn visit_f64<E: de::Error>(self, _: f64) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+    }
+    deserializer.deserialize_any(Object(PhantomData))
+}

@@ -1,0 +1,183 @@
+//! YouVerify: the Kenyan registry (`POST /v2/api/identity/ke/id-scrub`).
+//!
+//! Source: youverify-ke-id-scrub.md and findings.md, "YouVerify".
+
+mod record;
+
+use http::{HeaderName, HeaderValue, Method, header::InvalidHeaderValue};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error_body::{self, ErrorBody, kind_of_status, malformed, named_fields, refused},
+    lenient,
+};
+use crate::{
+    domain::{
+        failure::{Failure, Kind},
+        kenya_id::KenyaIdKind,
+        lookup::KenyaLookup,
+        redaction::Secret,
+        verification::{Billing, Outcome, Provider, Verified},
+    },
+    proto::identity::v1::KenyaIdRecord,
+    transport::{Answer, Request},
+};
+
+const PROVIDER: Provider = Provider::Youverify;
+const PATH: &str = "/v2/api/identity/ke/id-scrub";
+const TOKEN: HeaderName = HeaderName::from_static("token");
+/// Names of the request's fields: theirs, ours.
+const FIELDS: [(&str, &str); 4] = [
+    ("id", "id"),
+    ("idType", "id_type"),
+    ("isSubjectConsent", "subject_consent"),
+    ("metadata", "metadata"),
+];
+
+/// What YouVerify calls the kinds of number. Its documents disagree, so each is configurable.
+#[derive(Debug, Clone)]
+pub struct IdTypes {
+    /// National identity card.
+    pub national_id: String,
+    /// Passport.
+    pub passport: String,
+    /// Service id.
+    pub service_id: String,
+    /// Alien id.
+    pub alien_id: String,
+}
+
+impl IdTypes {
+    fn word(&self, kind: KenyaIdKind) -> &str {
+        match kind {
+            KenyaIdKind::NationalId => &self.national_id,
+            KenyaIdKind::Passport => &self.passport,
+            KenyaIdKind::ServiceId => &self.service_id,
+            KenyaIdKind::AlienId => &self.alien_id,
+        }
+    }
+
+    fn kind(&self, word: &str) -> Option<KenyaIdKind> {
+        use KenyaIdKind::{AlienId, NationalId, Passport, ServiceId};
+        [NationalId, Passport, ServiceId, AlienId]
+            .into_iter()
+            .find(|kind| self.word(*kind).eq_ignore_ascii_case(word))
+    }
+}
+
+/// The adapter.
+#[derive(Debug)]
+pub struct Youverify {
+    token: HeaderValue,
+    id_types: IdTypes,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Scrub<'a> {
+    id: &'a str,
+    id_type: &'a str,
+    is_subject_consent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a serde_json::Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Envelope {
+    #[serde(deserialize_with = "lenient::flag")]
+    success: Option<bool>,
+    #[serde(rename = "statusCode", deserialize_with = "lenient::integer")]
+    status_code: Option<i32>,
+    #[serde(deserialize_with = "lenient::trimmed")]
+    message: Option<String>,
+    #[serde(deserialize_with = "lenient::object")]
+    data: Option<record::Data>,
+    links: Option<serde_json::Value>,
+}
+
+impl Youverify {
+    /// The adapter with its credential.
+    ///
+    /// # Errors
+    ///
+    /// If the token cannot stand in an HTTP header.
+    pub fn new(token: &Secret, id_types: IdTypes) -> Result<Self, InvalidHeaderValue> {
+        let mut token = HeaderValue::from_str(token.expose())?;
+        token.set_sensitive(true);
+        Ok(Self { token, id_types })
+    }
+
+    /// What to send for a lookup.
+    #[must_use]
+    pub fn request(&self, lookup: &KenyaLookup) -> Request {
+        Request::new(Method::POST, PATH)
+            .header(TOKEN, self.token.clone())
+            .json(&Scrub {
+                id: lookup.id.reveal(),
+                id_type: self.id_types.word(lookup.id.kind()),
+                // The lookup holds the consent: it cannot exist without.
+                is_subject_consent: true,
+                metadata: lookup.metadata.as_ref().map(|metadata| metadata.reveal()),
+            })
+    }
+
+    /// Reads the answer to a lookup. Only `data.status` decides the outcome.
+    ///
+    /// # Errors
+    ///
+    /// The provider's fault, or [`Kind::Malformed`].
+    pub fn read(&self, answer: &Answer) -> Result<Verified<KenyaIdRecord>, Failure> {
+        if !(200..300).contains(&answer.status) {
+            return Err(error(answer));
+        }
+        let envelope: Envelope = error_body::parse(PROVIDER, answer)?;
+        let failed = envelope.success == Some(false);
+        if failed || envelope.status_code.is_some_and(|status| status >= 400) {
+            return Err(error(answer));
+        }
+        let data = envelope.data.ok_or_else(|| malformed(PROVIDER, answer))?;
+        let status = data.status.clone();
+        let status = status.ok_or_else(|| malformed(PROVIDER, answer))?;
+        let outcome = match status.trim() {
+            "found" => Outcome::Found,
+            "not_found" => Outcome::NotFound,
+            _ => Outcome::Inconclusive,
+        };
+        let reference = data.id.clone();
+        let reason = data.reason.as_deref().map(|reason| reason.trim().to_owned());
+        let message = match outcome {
+            Outcome::Found => reason.or(envelope.message),
+            // "success" beside a number that was not found would mislead.
+            _ => reason,
+        };
+        let found = outcome == Outcome::Found;
+        Ok(Verified {
+            outcome,
+            reference,
+            code: Some(status.trim().to_owned()),
+            message,
+            // The document does not say what a result costs.
+            billing: Billing::Unknown,
+            record: found.then(|| data.into_record(&self.id_types, envelope.links)),
+        })
+    }
+}
+
+fn error(answer: &Answer) -> Failure {
+    let body = ErrorBody::read(&answer.body);
+    let status = match answer.status {
+        // An error inside an HTTP success: their own status is the one that counts.
+        200..=299 => body.status_code.and_then(|status| u16::try_from(status).ok()),
+        status => Some(status),
+    };
+    let Some(status) = status.filter(|status| *status >= 300) else {
+        return malformed(PROVIDER, answer);
+    };
+    let kind = kind_of_status(status);
+    let mut failure = refused(PROVIDER, status, kind, body.name.as_deref());
+    if kind == Kind::RejectedArgument {
+        failure.violations = named_fields(body.message.as_deref(), FIELDS);
+    }
+    failure
+}

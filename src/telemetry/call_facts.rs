@@ -1,0 +1,95 @@
+//! What is known of one call while it travels: the source of its log line.
+//!
+//! The server makes one for each call; the rooms below add what they learn. Only bounded words and
+//! ids minted here fit in: there is no field that could hold personal data.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use crate::domain::verification::{Billing, Outcome, Provider, VerificationId};
+
+/// What is known of one call.
+#[derive(Debug, Default)]
+pub struct CallFacts {
+    verification_id: OnceLock<VerificationId>,
+    provider: OnceLock<Provider>,
+    outcome: OnceLock<Outcome>,
+    billing: OnceLock<Billing>,
+    reason: OnceLock<&'static str>,
+    attempts: AtomicU32,
+    unanswered: AtomicBool,
+}
+
+impl CallFacts {
+    /// Notes that the call is about a provider.
+    pub fn asks(&self, provider: Provider) {
+        let _known_already = self.provider.set(provider);
+    }
+
+    /// Notes that the call is a verification.
+    pub fn verifies(&self, id: VerificationId) {
+        let _known_already = self.verification_id.set(id);
+    }
+
+    /// Notes that an attempt is about to be sent: until it is answered, it may have been charged.
+    pub fn attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        self.unanswered.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the attempt was answered, or surely never left.
+    pub fn settled(&self) {
+        self.unanswered.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes what the provider found and what it costs.
+    pub fn found(&self, outcome: Outcome, billing: Billing) {
+        let _known_already = self.outcome.set(outcome);
+        let _known_already = self.billing.set(billing);
+    }
+
+    /// Notes why the call failed.
+    pub fn failed(&self, reason: &'static str, billing: Option<Billing>) {
+        let _known_already = self.reason.set(reason);
+        if let Some(billing) = billing {
+            let _known_already = self.billing.set(billing);
+        }
+    }
+
+    /// The id of the verification, once it is one.
+    pub fn verification_id(&self) -> Option<VerificationId> {
+        self.verification_id.get().copied()
+    }
+
+    /// The provider, once it is known.
+    pub fn provider(&self) -> Option<Provider> {
+        self.provider.get().copied()
+    }
+
+    /// What the provider found.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome.get().copied()
+    }
+
+    /// What is known of the cost.
+    pub fn billing(&self) -> Option<Billing> {
+        self.billing.get().copied()
+    }
+
+    /// Why the call failed.
+    pub fn reason(&self) -> Option<&'static str> {
+        self.reason.get().copied()
+    }
+
+    /// How many attempts were sent.
+    pub fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Whether an attempt is out and unanswered: it may be charged.
+    pub fn is_unanswered(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,130 @@
+//! What is sent and what comes back, free of any HTTP client.
+
+use std::{fmt, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use serde::Serialize;
+
+/// A request to a provider. Its `Debug` shows the method only: path, query and body hold personal
+/// data, the headers a credential.
+#[derive(Clone)]
+pub struct Request {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path below the provider's base URL, percent-encoded, from `/`.
+    pub path: String,
+    /// The query, percent-encoded, without `?`; empty if there is none.
+    pub query: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, if there is one.
+    pub body: Option<Bytes>,
+}
+
+impl Request {
+    /// A request without query, headers and body.
+    #[must_use]
+    pub fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            query: String::new(),
+            headers: HeaderMap::new(),
+            body: None,
+        }
+    }
+
+    /// Adds a pair to the query, percent-encoded.
+    #[must_use]
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        self.query = url::form_urlencoded::Serializer::for_suffix(self.query, 0)
+            .append_pair(name, value)
+            .finish();
+        self
+    }
+
+    /// Sets a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Sets a JSON body and its content type.
+    #[must_use]
+    pub fn json(self, body: &impl Serialize) -> Self {
+        // The bodies are plain structs and JSON values: they always serialize.
+        let bytes = serde_json::to_vec(body).unwrap_or_default();
+        self.body(HeaderValue::from_static("application/json"), bytes)
+    }
+
+    /// Sets a form-urlencoded body and its content type.
+    #[must_use]
+    pub fn form(self, pairs: &[(&str, &str)]) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs)
+            .finish();
+        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        self.body(content_type, body.into_bytes())
+    }
+
+    fn body(mut self, content_type: HeaderValue, bytes: Vec<u8>) -> Self {
+        self.headers.insert(header::CONTENT_TYPE, content_type);
+        self.body = Some(bytes.into());
+        self
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({} [redacted])", self.method)
+    }
+}
+
+/// A provider's whole answer. Its `Debug` shows the status only.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// What `Retry-After` asks for, in either of its forms.
+    pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({} [redacted])", self.status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_percent_encoded_and_joined() {
+        let request = Request::new(Method::GET, "/ce")
+            .query("documentNumber", "005015372")
+            .query("dateOfBirth", "16/08/1993")
+            .query("odd", "a&b=c é");
+        assert_eq!(
+            request.query,
+            "documentNumber=005015372&dateOfBirth=16%2F08%2F1993&odd=a%26b%3Dc+%C3%A9"
+        );
+    }
+
+    #[test]
+    fn debug_shows_neither_path_nor_body() {
+        let request = Request::new(Method::GET, "/canary").json(&"canary");
+        let answer = Answer {
+            status: 200,
+            retry_after: None,
+            body: "canary".into(),
+        };
+        assert_eq!(
+            format!("{request:?} {answer:?}"),
+            "Request(GET [redacted]) Answer(200 [redacted])"
+        );
+    }
+}

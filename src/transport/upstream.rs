@@ -1,0 +1,250 @@
+//! One provider's HTTP connection pool, its limits, and the rule of what an attempt may have cost.
+//!
+//! An attempt fails in one of three phases, and the phase decides what the caller is told:
+//!
+//! | phase | failure | billing |
+//! |---|---|---|
+//! | no connection was made, or there was no place in flight | the request never left | not billed |
+//! | sent, no whole answer | it may have been charged | unknown |
+//! | answered | the adapter reads it | what the provider's document says |
+//!
+//! `errors_are_free = false` takes back the assumption that an error answer is not charged: what
+//! would have been UNAVAILABLE, which standard clients repeat, is then an unknown outcome.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::{Answer, Request};
+use crate::{
+    domain::{
+        failure::{Failure, Kind},
+        verification::{Billing, Provider},
+    },
+    policy::Policy,
+    proto::gateway::v1::Charge,
+    telemetry::call_facts::CallFacts,
+};
+
+/// Idle connections are closed after this long. Node closes its side after 5 s by default, and a
+/// request that meets a closing connection has an unknown outcome: better to dial anew.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+/// How long a caller is asked to wait if the provider names no time.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The longest `Retry-After` that is believed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// How one provider is reached.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The provider.
+    pub provider: Provider,
+    /// Where its paths begin.
+    pub base_url: Url,
+    /// How long a whole attempt may take.
+    pub timeout: Duration,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// How many attempts may be in flight.
+    pub max_in_flight: usize,
+    /// How many bytes an answer may have.
+    pub max_response_bytes: usize,
+    /// Whether an error answer is taken as not charged.
+    pub errors_are_free: bool,
+}
+
+/// The way to one provider.
+#[derive(Debug)]
+pub struct Upstream {
+    client: reqwest::Client,
+    base: String,
+    in_flight: Semaphore,
+    settings: Settings,
+}
+
+impl Upstream {
+    /// Prepares the way; nothing is dialled yet.
+    ///
+    /// # Errors
+    ///
+    /// If the HTTP client cannot be made, as in an image without CA certificates.
+    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(settings.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(settings.max_in_flight)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .user_agent(concat!("identity-gateway/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .build()?;
+        Ok(Self {
+            client,
+            base: settings.base_url.as_str().trim_end_matches('/').to_owned(),
+            in_flight: Semaphore::new(settings.max_in_flight),
+            settings,
+        })
+    }
+
+    /// Sends a request under the RPC's policy and reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the attempt, or what `read` makes of the answer.
+    pub async fn call<T>(
+        &self,
+        facts: &CallFacts,
+        policy: &Policy,
+        request: &Request,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let provider = self.settings.provider;
+        let Ok(_place) = self.in_flight.try_acquire() else {
+            return Err(Failure {
+                retry_after: Some(DEFAULT_RETRY_AFTER),
+                ..Failure::before_sending(Kind::Overloaded, provider)
+            });
+        };
+        facts.attempt();
+        let attempt = tokio::time::timeout(self.settings.timeout, self.exchange(request));
+        let answered = match attempt.await {
+            Ok(answered) => answered,
+            Err(_elapsed) => Err(Failure::after_sending(Kind::TimedOut, provider)),
+        };
+        facts.settled();
+        answered
+            .and_then(|answer| read(&answer).map_err(|failure| with_wait(failure, &answer)))
+            .map_err(|failure| self.judge(policy, failure))
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
+        let provider = self.settings.provider;
+        let mut url = format!("{}{}", self.base, request.path);
+        if !request.query.is_empty() {
+            url.push('?');
+            url.push_str(&request.query);
+        }
+        let mut builder = self
+            .client
+            .request(request.method.clone(), url)
+            .headers(request.headers.clone());
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
+        }
+        let response = builder.send().await.map_err(|error| {
+            if error.is_connect() || error.is_builder() {
+                Failure::before_sending(Kind::NotConnected, provider)
+            } else {
+                Failure::after_sending(Kind::OutcomeUnknown, provider)
+            }
+        })?;
+        let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
+        let body = self.body(response, status).await?;
+        Ok(Answer {
+            status,
+            retry_after,
+            body,
+        })
+    }
+
+    /// The whole body, unless it is larger than it may be or breaks off.
+    async fn body(&self, mut response: reqwest::Response, status: u16) -> Result<Bytes, Failure> {
+        let provider = self.settings.provider;
+        let failed = |kind| Failure {
+            http_status: Some(status),
+            ..Failure::after_sending(kind, provider)
+        };
+        let limit = self.settings.max_response_bytes;
+        let stated = response.content_length().map(usize::try_from);
+        if !matches!(stated, None | Some(Ok(0..))) || stated.and_then(Result::ok) > Some(limit) {
+            return Err(failed(Kind::Malformed));
+        }
+        let mut whole = BytesMut::new();
+        let mut first: Option<Bytes> = None;
+        loop {
+            let chunk = response.chunk().await;
+            let Some(chunk) = chunk.map_err(|_| failed(Kind::OutcomeUnknown))? else {
+                break;
+            };
+            let so_far = whole.len() + first.as_ref().map_or(0, Bytes::len);
+            if so_far + chunk.len() > limit {
+                return Err(failed(Kind::Malformed));
+            }
+            // Most answers come in one chunk, which is then not copied.
+            if first.is_none() && whole.is_empty() {
+                first = Some(chunk);
+                continue;
+            }
+            if let Some(first) = first.take() {
+                whole.extend_from_slice(&first);
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(first.unwrap_or_else(|| whole.freeze()))
+    }
+
+    /// What a failed attempt cost, given what the RPC can cost at all.
+    fn judge(&self, policy: &Policy, mut failure: Failure) -> Failure {
+        if policy.charge == Charge::Never {
+            failure.billing = Some(Billing::NotBilled);
+            return failure;
+        }
+        let error_answer = failure.http_status.is_some_and(|status| status >= 400);
+        if error_answer && !self.settings.errors_are_free {
+            failure.billing = Some(Billing::Unknown);
+            if failure.is_safe_to_repeat() {
+                failure.kind = Kind::OutcomeUnknown;
+                failure.retry_after = None;
+            }
+        }
+        failure
+    }
+}
+
+/// Adds how long to wait to the failures that invite a repeat.
+fn with_wait(mut failure: Failure, answer: &Answer) -> Failure {
+    if failure.is_safe_to_repeat() || failure.kind == Kind::ProviderRateLimited {
+        failure.retry_after = Some(answer.retry_after.unwrap_or(DEFAULT_RETRY_AFTER));
+    }
+    failure
+}
+
+/// `Retry-After`: seconds, or an HTTP date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let at = jiff::fmt::rfc2822::DateTimeParser::new();
+        let at = at.parse_timestamp(text).ok()?;
+        Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn wait(text: &str) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap());
+        retry_after(&headers).map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_bounded() {
+        assert_eq!(wait("7"), Some(7));
+        assert_eq!(wait("999999999"), Some(3600));
+        assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(0));
+        assert_eq!(wait("Wed, 21 Oct 2099 07:28:00 GMT"), Some(3600));
+        assert_eq!(wait("soon"), None);
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+}
