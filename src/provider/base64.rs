@@ -59,7 +59,11 @@ mod tests {
             ("7", None),
         ] {
             let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
-            assert_eq!(decode(Some(&raw)).as_deref(), bytes.map(str::as_bytes), "{json}");
+            assert_eq!(
+                decode(Some(&raw)).as_deref(),
+                bytes.map(str::as_bytes),
+                "{json}"
+            );
         }
         assert_eq!(decode(None), None);
     }

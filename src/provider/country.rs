@@ -38,7 +38,11 @@ const COUNTRIES: [(&str, &[&str]); 34] = [
     ("SV", &["EL SALVADOR", "SALVADORENA", "SALVADORENO"]),
     (
         "US",
-        &["ESTADOS UNIDOS", "ESTADOS UNIDOS DE AMERICA", "ESTADOUNIDENSE"],
+        &[
+            "ESTADOS UNIDOS",
+            "ESTADOS UNIDOS DE AMERICA",
+            "ESTADOUNIDENSE",
+        ],
     ),
     ("UY", &["URUGUAY", "URUGUAYA", "URUGUAYO"]),
     ("VE", &["VENEZUELA", "VENEZOLANA", "VENEZOLANO"]),

@@ -94,7 +94,10 @@ impl Scalar<'_> {
 
 fn means_something(text: &str) -> bool {
     let text = text.trim();
-    !text.is_empty() && !NONE_WORDS.iter().any(|none| text.eq_ignore_ascii_case(none))
+    !text.is_empty()
+        && !NONE_WORDS
+            .iter()
+            .any(|none| text.eq_ignore_ascii_case(none))
 }
 
 /// A text, as given; a number or a flag as its text.
@@ -110,7 +113,11 @@ pub fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
 /// A number, also as a text.
 pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     Ok(match Scalar::deserialize(deserializer)? {
-        Scalar::Text(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+        Scalar::Text(text) => text
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite()),
         // A score or a counter: far below the integers that f64 cannot hold.
         #[allow(clippy::cast_precision_loss)]
         Scalar::Integer(number) => Some(number as f64),

@@ -145,7 +145,10 @@ impl Youverify {
             _ => Outcome::Inconclusive,
         };
         let reference = data.id.clone();
-        let reason = data.reason.as_deref().map(|reason| reason.trim().to_owned());
+        let reason = data
+            .reason
+            .as_deref()
+            .map(|reason| reason.trim().to_owned());
         let message = match outcome {
             Outcome::Found => reason.or(envelope.message),
             // "success" beside a number that was not found would mislead.
@@ -168,7 +171,9 @@ fn error(answer: &Answer) -> Failure {
     let body = ErrorBody::read(&answer.body);
     let status = match answer.status {
         // An error inside an HTTP success: their own status is the one that counts.
-        200..=299 => body.status_code.and_then(|status| u16::try_from(status).ok()),
+        200..=299 => body
+            .status_code
+            .and_then(|status| u16::try_from(status).ok()),
         status => Some(status),
     };
     let Some(status) = status.filter(|status| *status >= 300) else {

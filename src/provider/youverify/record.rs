@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{IdTypes, super::lenient};
+use super::{super::lenient, IdTypes};
 use crate::{
     domain::kenya_id::KenyaIdKind,
     proto::{

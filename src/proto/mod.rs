@@ -34,6 +34,8 @@ pub mod person {
     }
 }
 
+pub mod well_known;
+
 include!(concat!(env!("OUT_DIR"), "/redacted_debug.rs"));
 
 /// The contract's descriptors, decoded once.

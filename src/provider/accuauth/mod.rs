@@ -1,0 +1,185 @@
+//! AccuAuth: the Mexican population registry (`POST /verify/id_check`).
+//!
+//! Source: accuauth-mx-id-check.md and findings.md, "AccuAuth".
+
+mod record;
+
+use http::{HeaderName, HeaderValue, Method, header::InvalidHeaderValue};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error_body::{self, ErrorBody, kind_of_status, malformed, named_fields, refused},
+    lenient,
+};
+use crate::{
+    domain::{
+        failure::{Failure, Kind, ProviderCode},
+        lookup::CurpLookup,
+        redaction::Secret,
+        verification::{Billing, Outcome, Provider, Verified},
+    },
+    proto::identity::v1::CurpRecord,
+    transport::{Answer, Request},
+};
+
+const PROVIDER: Provider = Provider::Accuauth;
+const PATH: &str = "/verify/id_check";
+const API_ID: HeaderName = HeaderName::from_static("x-df-api-id");
+const API_SECRET: HeaderName = HeaderName::from_static("x-df-api-secret");
+
+/// How the body is written: the document does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyEncoding {
+    /// `application/json`.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+}
+
+/// The adapter.
+#[derive(Debug)]
+pub struct Accuauth {
+    api_id: HeaderValue,
+    api_secret: HeaderValue,
+    encoding: BodyEncoding,
+}
+
+#[derive(Serialize)]
+struct Check<'a> {
+    id_number: &'a str,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Envelope<'a> {
+    #[serde(deserialize_with = "lenient::trimmed")]
+    status: Option<String>,
+    #[serde(deserialize_with = "lenient::trimmed")]
+    result_code: Option<String>,
+    #[serde(deserialize_with = "lenient::trimmed")]
+    result_message: Option<String>,
+    #[serde(borrow, deserialize_with = "lenient::object")]
+    result: Option<record::Registration<'a>>,
+    #[serde(deserialize_with = "lenient::trimmed")]
+    request_id: Option<String>,
+}
+
+impl Accuauth {
+    /// The adapter with its credentials.
+    ///
+    /// # Errors
+    ///
+    /// If a credential cannot stand in an HTTP header.
+    pub fn new(
+        api_id: &Secret,
+        api_secret: &Secret,
+        encoding: BodyEncoding,
+    ) -> Result<Self, InvalidHeaderValue> {
+        let sensitive = |secret: &Secret| {
+            let mut value = HeaderValue::from_str(secret.expose())?;
+            value.set_sensitive(true);
+            Ok(value)
+        };
+        Ok(Self {
+            api_id: sensitive(api_id)?,
+            api_secret: sensitive(api_secret)?,
+            encoding,
+        })
+    }
+
+    /// What to send for a lookup.
+    #[must_use]
+    pub fn request(&self, lookup: &CurpLookup) -> Request {
+        let request = Request::new(Method::POST, PATH)
+            .header(API_ID, self.api_id.clone())
+            .header(API_SECRET, self.api_secret.clone());
+        let id_number = lookup.curp.reveal();
+        match self.encoding {
+            BodyEncoding::Json => request.json(&Check { id_number }),
+            BodyEncoding::Form => request.form(&[("id_number", id_number)]),
+        }
+    }
+
+    /// Reads the answer to a lookup.
+    ///
+    /// # Errors
+    ///
+    /// The provider's fault, or [`Kind::Malformed`].
+    pub fn read(
+        &self,
+        lookup: &CurpLookup,
+        answer: &Answer,
+    ) -> Result<Verified<CurpRecord>, Failure> {
+        if answer.status != 200 {
+            return Err(error(answer));
+        }
+        let envelope: Envelope<'_> = error_body::parse(PROVIDER, answer)?;
+        if let Some(status) = &envelope.status
+            && !status.eq_ignore_ascii_case("OK")
+        {
+            return Err(error(answer));
+        }
+        let code = envelope.result_code;
+        let code = code.ok_or_else(|| malformed(PROVIDER, answer))?;
+        // Section 3.1: codes 0 to 3 are billable, 5 is not.
+        let (outcome, billing) = match code.as_str() {
+            "0" => (Outcome::Found, Billing::Billed),
+            "1" => (Outcome::NotFound, Billing::Billed),
+            "2" | "3" => (Outcome::InvalidIdentifier, Billing::Billed),
+            "5" => return Err(data_error(answer, &code)),
+            _ => (Outcome::Inconclusive, Billing::Unknown),
+        };
+        let message = envelope
+            .result_message
+            .or_else(|| envelope.result.as_ref()?.mensaje.clone());
+        let record = match (outcome, envelope.result) {
+            (Outcome::Found, Some(result)) if result.curp.is_some() => {
+                Some(result.into_record(lookup))
+            }
+            (Outcome::Found, _) => return Err(malformed(PROVIDER, answer)),
+            _ => None,
+        };
+        Ok(Verified {
+            outcome,
+            reference: envelope.request_id,
+            code: Some(code),
+            message,
+            billing,
+            record,
+        })
+    }
+}
+
+/// Result code 5: the document says in so many words that it is free.
+fn data_error(answer: &Answer, code: &str) -> Failure {
+    Failure {
+        provider_code: ProviderCode::new(code),
+        http_status: Some(answer.status),
+        ..Failure::before_sending(Kind::DataError, PROVIDER)
+    }
+}
+
+/// Section 4: the status field decides, HTTP's status where it says nothing known.
+fn error(answer: &Answer) -> Failure {
+    let body = ErrorBody::read(&answer.body);
+    let word = body.status.as_deref();
+    let known = match word.unwrap_or_default() {
+        "INVALID_ARGUMENT" => Some(Kind::RejectedArgument),
+        "VERIFY_FAILED" => Some(Kind::VerifyFailed),
+        "PENDING" => Some(Kind::Pending),
+        "ABNORMAL_BEHAVIOURS_DETECTED" => Some(Kind::RepeatedRequest),
+        "UNAUTHORIZED" | "KEY_EXPIRED" | "NO_PERMISSION" => Some(Kind::CredentialsRejected),
+        "OUT_OF_QUOTA" => Some(Kind::QuotaExhausted),
+        "RATE_LIMIT_EXCEEDED" => Some(Kind::ProviderRateLimited),
+        "NOT_FOUND" => Some(Kind::Misconfigured),
+        "INTERNAL_ERROR" | "SOURCE_SERVICE_UNAVAILABLE" => Some(Kind::ProviderDown),
+        "SOURCE_SERVICE_TIMEOUT" => Some(Kind::SourceTimeout),
+        _ => None,
+    };
+    let kind = known.unwrap_or_else(|| kind_of_status(answer.status));
+    let mut failure = refused(PROVIDER, answer.status, kind, word);
+    if kind == Kind::RejectedArgument {
+        failure.violations = named_fields(body.reason.as_deref(), [("id_number", "curp")]);
+    }
+    failure
+}

@@ -1,0 +1,184 @@
+//! AccuAuth's `result` object, field by field (sections 3.2 to 3.4 of its document).
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::super::{base64, country, lenient};
+use crate::{
+    domain::lookup::{CurpLookup, Document},
+    proto::identity::v1::{CurpRecord, CurpStatus, Gender, ProofDocument},
+};
+
+/// `result`, as the document names its fields. The PDF stays where it lies in the answer.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Registration<'a> {
+    #[serde(deserialize_with = "lenient::text")]
+    estatus: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    codigo_validacion: Option<String>,
+    #[serde(deserialize_with = "lenient::trimmed")]
+    pub curp: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    nombre: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    apellido_paterno: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    apellido_materno: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    sexo: Option<String>,
+    #[serde(deserialize_with = "lenient::date")]
+    fecha_nacimiento: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    pais_nacimiento: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    estado_nacimiento: Option<String>,
+    #[serde(deserialize_with = "lenient::integer")]
+    doc_probatorio: Option<i32>,
+    #[serde(deserialize_with = "lenient::object")]
+    datos_doc_probatorio: Option<Evidence>,
+    #[serde(deserialize_with = "lenient::text")]
+    estatus_curp: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    codigo_mensaje: Option<String>,
+    #[serde(borrow)]
+    documento: Option<&'a RawValue>,
+    /// Seen beside the codes that find nobody.
+    #[serde(deserialize_with = "lenient::trimmed")]
+    pub mensaje: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Evidence {
+    #[serde(deserialize_with = "lenient::text")]
+    entidad_registro: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    clave_municipio_registro: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    anio_reg: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    clave_entidad_registro: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    num_acta: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    municipio_registro: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    libro: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    tomo: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    foja: Option<String>,
+}
+
+impl Registration<'_> {
+    /// The record of the contract.
+    pub fn into_record(self, lookup: &CurpLookup) -> CurpRecord {
+        let asked = lookup.curp.reveal();
+        let superseded = self.curp.as_deref().is_some_and(|curp| curp != asked);
+        let (status, active) = status(self.estatus_curp.as_deref());
+        let document = match lookup.document {
+            Document::Include => base64::decode(self.documento),
+            Document::Omit => None,
+        };
+        CurpRecord {
+            curp: self.curp,
+            superseded_curp: superseded.then(|| asked.to_owned()),
+            given_name: self.nombre,
+            first_family_name: self.apellido_paterno,
+            second_family_name: self.apellido_materno,
+            gender: gender(self.sexo.as_deref()).into(),
+            sexo: self.sexo,
+            birthdate: self.fecha_nacimiento,
+            birth_country_code: self.pais_nacimiento.as_deref().and_then(country::alpha2),
+            birth_country: self.pais_nacimiento,
+            birth_state: self.estado_nacimiento,
+            status: status.into(),
+            estatus_curp: self.estatus_curp,
+            active,
+            proof_document_type: self.doc_probatorio.unwrap_or_default(),
+            proof_document: self.datos_doc_probatorio.and_then(Evidence::into_proof),
+            validation_code: self.codigo_validacion,
+            message_code: self.codigo_mensaje,
+            estatus: self.estatus,
+            document,
+        }
+    }
+}
+
+impl Evidence {
+    /// None if nothing stands in it.
+    fn into_proof(self) -> Option<ProofDocument> {
+        let proof = ProofDocument {
+            registry_entity: self.entidad_registro,
+            registry_entity_code: self.clave_entidad_registro,
+            registry_municipality: self.municipio_registro,
+            registry_municipality_code: self.clave_municipio_registro,
+            registry_year: self.anio_reg,
+            act_number: self.num_acta,
+            book: self.libro,
+            volume: self.tomo,
+            page: self.foja,
+        };
+        (proof != ProofDocument::default()).then_some(proof)
+    }
+}
+
+fn gender(sexo: Option<&str>) -> Gender {
+    match sexo.map(|sexo| sexo.trim().to_uppercase()).as_deref() {
+        Some("MUJER" | "M") => Gender::Female,
+        Some("HOMBRE" | "H") => Gender::Male,
+        Some("X" | "NO BINARIO") => Gender::NonBinary,
+        _ => Gender::Unspecified,
+    }
+}
+
+/// Section 3.3: what the code means, and whether the registration is active.
+fn status(code: Option<&str>) -> (CurpStatus, Option<bool>) {
+    let (status, active) = match code.unwrap_or_default().trim() {
+        "AN" => (CurpStatus::An, true),
+        "AH" => (CurpStatus::Ah, true),
+        "RCC" => (CurpStatus::Rcc, true),
+        "RCN" => (CurpStatus::Rcn, true),
+        "BAP" => (CurpStatus::Bap, false),
+        "BSU" => (CurpStatus::Bsu, false),
+        "BD" => (CurpStatus::Bd, false),
+        "BDM" => (CurpStatus::Bdm, false),
+        "BDP" => (CurpStatus::Bdp, false),
+        "BJD" => (CurpStatus::Bjd, false),
+        _ => return (CurpStatus::Unspecified, None),
+    };
+    (status, Some(active))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registrys_words_for_gender_are_known() {
+        for (word, expected) in [
+            (Some("HOMBRE"), Gender::Male),
+            (Some("MUJER"), Gender::Female),
+            (Some("X"), Gender::NonBinary),
+            (Some("No binario"), Gender::NonBinary),
+            (Some("OTRO"), Gender::Unspecified),
+            (None, Gender::Unspecified),
+        ] {
+            assert_eq!(gender(word), expected, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn the_ten_statuses_say_whether_they_are_active() {
+        let read = |code| status(Some(code)).1;
+        for code in ["AN", "AH", "RCC", "RCN"] {
+            assert_eq!(read(code), Some(true), "{code}");
+        }
+        for code in ["BAP", "BSU", "BD", "BDM", "BDP", "BJD"] {
+            assert_eq!(read(code), Some(false), "{code}");
+        }
+        assert_eq!(status(Some("ZZZ")), (CurpStatus::Unspecified, None));
+        assert_eq!(status(None), (CurpStatus::Unspecified, None));
+    }
+}
