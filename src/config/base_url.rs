@@ -21,7 +21,7 @@ pub struct BaseUrl(Url);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
     /// It cannot be read as an absolute URL with a host.
-    #[error("expected {form}", form = BaseUrl::FORM)]
+    #[error("not an absolute URL with a host")]
     NotAUrl,
     /// It is not https, and its host is not loopback.
     #[error("must be https; plain http is for loopback hosts only")]

@@ -6,14 +6,25 @@
 //! found at once are reported at once.
 
 mod base_url;
+mod check;
+mod docs;
+mod files;
+mod layers;
+mod load;
 mod providers;
+mod schema;
 mod settings;
 mod span;
+#[cfg(test)]
+mod tests;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use docs::markdown;
+pub use load::load;
 pub use providers::{
     Accuauth, BodyEncoding, Environment, IdTypes, ProviderState, Providers, Upstream, Verifik,
     Youverify,
@@ -46,18 +57,26 @@ impl Sources {
     /// The sources of this process: its environment, and the file that `--config` or `IDGW_CONFIG` names.
     #[must_use]
     pub fn from_process(file: Option<PathBuf>, overrides: Vec<(String, String)>) -> Self {
-        let named = std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty());
-        let env = std::env::vars_os()
-            .map(|(name, value)| {
-                (
-                    name.to_string_lossy().into_owned(),
-                    value.to_string_lossy().into_owned(),
-                )
-            })
+        Self::from_environment(file, overrides, std::env::vars_os().collect())
+    }
+
+    fn from_environment(
+        file: Option<PathBuf>,
+        overrides: Vec<(String, String)>,
+        variables: Vec<(OsString, OsString)>,
+    ) -> Self {
+        let named = variables
+            .iter()
+            .find(|(name, path)| name == FILE_VARIABLE && !path.is_empty())
+            .map(|(_, path)| PathBuf::from(path));
+        let utf8 = |text: OsString| text.to_string_lossy().into_owned();
+        let env = variables
+            .into_iter()
+            .map(|(name, value)| (utf8(name), utf8(value)))
             .filter(|(name, _)| name.starts_with(PREFIX) || name == RUST_LOG)
             .collect();
         Self {
-            file: file.or(named.map(PathBuf::from)),
+            file: file.or(named),
             env,
             overrides,
         }

@@ -107,7 +107,7 @@ impl Default for Admin {
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
     /// How callers are identified. There is no default: outside `serve --sandbox` on a loopback address
-    /// `serve` refuses to start until it is said. This version has `none` only.
+    /// `serve` refuses to start until it is said.
     #[schemars(with = "AuthMode")]
     pub mode: Option<AuthMode>,
 }
@@ -118,13 +118,13 @@ pub struct Auth {
 pub enum AuthMode {
     /// Nobody is checked: whoever reaches the port may call.
     None,
-    /// By a signed token.
+    /// By a signed token; not in this version.
     Jwt,
-    /// By a client certificate.
+    /// By a client certificate; not in this version.
     Mtls,
-    /// By the header of a service mesh's sidecar.
+    /// By the header of a service mesh's sidecar; not in this version.
     Mesh,
-    /// By a preshared key.
+    /// By a preshared key; not in this version.
     Keys,
 }
 
@@ -168,7 +168,7 @@ pub struct Persons {
     /// How long the answer of a create is kept, so that a repeat with the same `request_id` gets it again.
     #[schemars(extend("x-min" = "1ms", "x-max" = "720h"))]
     pub request_id_ttl: Span,
-    /// Most answers of creates kept at once; the ones longest unused are dropped first.
+    /// Most answers of creates kept at once; beyond it some are dropped before their time.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub request_id_capacity: u64,
 }
@@ -188,7 +188,7 @@ impl Default for Persons {
 pub struct Log {
     /// What is logged: a level, or directives such as `info,identity_gateway=debug`. The environment variable
     /// `RUST_LOG` is read too where `IDGW_LOG__FILTER` is not set.
-    #[schemars(extend("x-form" = "log directives such as info or info,identity_gateway=debug"))]
+    #[schemars(length(min = 1), extend("x-form" = "log directives such as info or info,identity_gateway=debug"))]
     pub filter: String,
     /// How a line looks.
     pub format: LogFormat,

@@ -81,7 +81,7 @@ impl fmt::Display for Span {
         let nanos = self.0.as_nanos();
         let whole = UNITS
             .iter()
-            .find(|(unit, _)| nanos > 0 && nanos % unit == 0);
+            .find(|(unit, _)| nanos > 0 && nanos.is_multiple_of(*unit));
         match whole {
             Some((unit, name)) => write!(f, "{}{name}", nanos / unit),
             None => f.write_str("0s"),
