@@ -1,0 +1,99 @@
+//! The configuration shown to people: the effective settings as TOML, and the table of keys as markdown. Both
+//! take their words from the schema, that is, from the doc comments of the fields.
+
+use super::load::file_of;
+use super::schema::{CATALOGUE, Leaf, leaves};
+use super::settings::Settings;
+
+/// Longest line of a comment, in characters.
+const WIDTH: usize = 100;
+
+/// The table of all keys, in markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut table = "| key | environment | default | meaning |\n|---|---|---|---|\n".to_owned();
+    for leaf in leaves() {
+        let default = match &leaf.default {
+            Some(serde_json::Value::String(text)) => format!("`{text}`"),
+            Some(value) => format!("`{value}`"),
+            None => "–".to_owned(),
+        };
+        table.push_str(&format!(
+            "| `{}` | `{}` | {} | {} |\n",
+            leaf.key(),
+            leaf.variable(),
+            default.replace('|', "\\|"),
+            leaf.meaning().replace('|', "\\|"),
+        ));
+    }
+    table
+}
+
+impl Settings {
+    /// The settings as TOML, each key under its description, secrets as `[redacted]`. Where no secret is set
+    /// in place, it can be read again as a configuration file.
+    #[must_use]
+    pub fn redacted_toml(&self) -> String {
+        let values = match toml::Table::try_from(self) {
+            Ok(values) => values,
+            // A path that is not UTF-8, which no source can give.
+            Err(_) => return "# these settings cannot be written as TOML\n".to_owned(),
+        };
+        let mut toml = String::new();
+        for group in CATALOGUE.iter().filter(|group| !group.leaves.is_empty()) {
+            if !toml.is_empty() {
+                toml.push('\n');
+            }
+            comment(&mut toml, &group.description);
+            toml.push_str(&format!("[{}]\n", group.path.join(".")));
+            for leaf in &group.leaves {
+                toml.push('\n');
+                comment(&mut toml, &leaf.meaning());
+                toml.push_str(&line(leaf, &values));
+            }
+        }
+        toml
+    }
+}
+
+/// `key = value`, or a comment where there is no value to show.
+fn line(leaf: &Leaf, values: &toml::Table) -> String {
+    let name = leaf.name();
+    if let Some(file) = file_of(leaf)
+        && value(file, values).is_some()
+    {
+        return format!("# {name} is read from {}\n", file.name());
+    }
+    match value(leaf, values) {
+        Some(value) => format!("{name} = {value}\n"),
+        None => format!("# {name} is not set\n"),
+    }
+}
+
+fn value<'a>(leaf: &Leaf, values: &'a toml::Table) -> Option<&'a toml::Value> {
+    let (name, tables) = leaf.path.split_last()?;
+    let mut table = values;
+    for step in tables {
+        table = table.get(step)?.as_table()?;
+    }
+    table.get(name)
+}
+
+/// A comment, its lines broken between words.
+fn comment(toml: &mut String, text: &str) {
+    let mut length = 0;
+    for word in text.split(' ') {
+        let more = word.chars().count() + 1;
+        if length == 0 || length + more > WIDTH {
+            if length > 0 {
+                toml.push('\n');
+            }
+            toml.push('#');
+            length = 1;
+        }
+        toml.push(' ');
+        toml.push_str(word);
+        length += more;
+    }
+    toml.push('\n');
+}

@@ -1,0 +1,278 @@
+//! Lays file, environment and flags over each other, checks each value against the schema, and remembers
+//! where each came from. What fits no key or no type becomes a problem and goes no further.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::schema::{Kind, Leaf, leaf, leaves};
+use super::{FILE_VARIABLE, PREFIX, RUST_LOG, check, files};
+
+/// Deeper than any key goes, and shallow enough to walk.
+const DEEPEST: usize = 8;
+/// Most letters in which an unknown key may differ from the one that was meant.
+const NEAR: usize = 3;
+/// Longest unknown key that is compared with the known ones, in bytes.
+const COMPARED: usize = 200;
+
+/// Where a value came from.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    File(PathBuf),
+    Variable(String),
+    Flag,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "in {}", path.display()),
+            Self::Variable(name) => write!(f, "from {name}"),
+            Self::Flag => f.write_str("from a flag"),
+        }
+    }
+}
+
+/// The layers laid so far.
+#[derive(Default)]
+pub(super) struct Layers {
+    /// Only known keys, each with a value of its type.
+    pub table: toml::Table,
+    pub origins: BTreeMap<String, Origin>,
+    pub problems: Vec<String>,
+}
+
+impl Layers {
+    /// Lays the file over what there is.
+    pub fn file(&mut self, path: &Path) {
+        let shown = path.display();
+        match files::text(path, files::CONFIGURATION) {
+            Err(error) => self
+                .problems
+                .push(format!("configuration file {shown}: {error}")),
+            Ok(text) => match text.parse::<toml::Table>() {
+                Ok(table) => self.table_of_file(&table, &mut Vec::new(), path),
+                // The error's own Display would show the line, and with it perhaps a secret.
+                Err(error) => {
+                    let before = error.span().and_then(|span| text.get(..span.start));
+                    let line = before.unwrap_or_default().matches('\n').count() + 1;
+                    self.problems.push(format!(
+                        "configuration file {shown}: line {line} is not TOML: {}",
+                        error.message()
+                    ));
+                }
+            },
+        }
+    }
+
+    fn table_of_file(&mut self, table: &toml::Table, path: &mut Vec<String>, file: &Path) {
+        for (name, value) in table {
+            path.push(name.clone());
+            let known = leaves().find(|leaf| leaf.path == *path);
+            let group = leaves().any(|leaf| leaf.path.starts_with(path));
+            match (known, value) {
+                (Some(leaf), value) => {
+                    self.set(leaf, value.clone(), Origin::File(file.to_owned()));
+                }
+                (None, toml::Value::Table(inner))
+                    if path.len() < DEEPEST && (group || !inner.is_empty()) =>
+                {
+                    self.table_of_file(inner, path, file);
+                }
+                (None, _) if group => self.problems.push(format!(
+                    "{} (in {}): expected a table",
+                    shown(path),
+                    file.display()
+                )),
+                (None, _) => {
+                    let hint = meant(&path.join("."), leaves().map(Leaf::key));
+                    let key = shown(path);
+                    self.problems
+                        .push(format!("{key} (in {}): unknown key{hint}", file.display()));
+                }
+            }
+            path.pop();
+        }
+    }
+
+    /// Lays the environment over what there is.
+    pub fn environment(&mut self, variables: &[(String, String)]) {
+        let filter = leaf("log.filter");
+        for (name, value) in variables {
+            if name == RUST_LOG
+                && !value.is_empty()
+                && let Some(leaf) = filter
+            {
+                self.variable(leaf, name, value);
+            }
+        }
+        for (name, value) in variables {
+            if !name.starts_with(PREFIX) || name == FILE_VARIABLE {
+                continue;
+            }
+            match leaves().find(|leaf| leaf.variable() == *name) {
+                Some(leaf) => self.variable(leaf, name, value),
+                None => {
+                    let hint = meant(&name.to_ascii_uppercase(), leaves().map(Leaf::variable));
+                    let name = shown(std::slice::from_ref(name));
+                    self.problems
+                        .push(format!("{name}: unknown environment variable{hint}"));
+                }
+            }
+        }
+    }
+
+    fn variable(&mut self, leaf: &Leaf, name: &str, value: &str) {
+        let origin = Origin::Variable(name.to_owned());
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            self.problem(&leaf.key(), &origin, "is not UTF-8");
+        } else {
+            self.text(leaf, value, origin);
+        }
+    }
+
+    /// Lays the flags over what there is.
+    pub fn flags(&mut self, overrides: &[(String, String)]) {
+        for (key, value) in overrides {
+            match leaf(key) {
+                Some(leaf) => self.text(leaf, value, Origin::Flag),
+                None => {
+                    let hint = meant(key, leaves().map(Leaf::key));
+                    let path: Vec<_> = key.split('.').map(str::to_owned).collect();
+                    self.problems
+                        .push(format!("{} (from a flag): unknown key{hint}", shown(&path)));
+                }
+            }
+        }
+    }
+
+    fn text(&mut self, leaf: &Leaf, text: &str, origin: Origin) {
+        match coerce(leaf, text) {
+            Some(value) => self.set(leaf, value, origin),
+            None => self.problem(&leaf.key(), &origin, &leaf.expected()),
+        }
+    }
+
+    fn set(&mut self, leaf: &Leaf, value: toml::Value, origin: Origin) {
+        match check::value(leaf, &value) {
+            Ok(()) => {
+                self.origins.insert(leaf.key(), origin);
+                self.insert(leaf, value);
+            }
+            Err(problem) => self.problem(&leaf.key(), &origin, &problem),
+        }
+    }
+
+    fn problem(&mut self, key: &str, origin: &Origin, problem: &str) {
+        self.problems.push(format!("{key} ({origin}): {problem}"));
+    }
+
+    /// A problem with a key whose value has been taken already.
+    pub fn later_problem(&mut self, key: &str, problem: &str) {
+        match self.origins.get(key).cloned() {
+            Some(origin) => self.problem(key, &origin, problem),
+            None => self.problems.push(format!("{key}: {problem}")),
+        }
+    }
+
+    /// Puts a value at its place, whatever was there.
+    pub fn insert(&mut self, leaf: &Leaf, value: toml::Value) {
+        let Some((name, tables)) = leaf.path.split_last() else {
+            return;
+        };
+        let mut table = &mut self.table;
+        for step in tables {
+            let entry = table
+                .entry(step.clone())
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            match entry {
+                toml::Value::Table(inner) => table = inner,
+                // Cannot be: a path is a key's or a table's, never both.
+                _ => return,
+            }
+        }
+        table.insert(name.clone(), value);
+    }
+
+    /// The value of a key, if a layer set it.
+    pub fn get(&self, leaf: &Leaf) -> Option<&toml::Value> {
+        let (name, tables) = leaf.path.split_last()?;
+        let mut table = &self.table;
+        for step in tables {
+            table = table.get(step)?.as_table()?;
+        }
+        table.get(name)
+    }
+
+    /// Takes the value of a key away, so that its default stands.
+    pub fn remove(&mut self, leaf: &Leaf) -> Option<toml::Value> {
+        let (name, tables) = leaf.path.split_last()?;
+        let mut table = &mut self.table;
+        for step in tables {
+            table = table.get_mut(step)?.as_table_mut()?;
+        }
+        table.remove(name)
+    }
+}
+
+/// Reads a string as the type of its key, so that a token `00123` or `1e5` stays what it is.
+fn coerce(leaf: &Leaf, text: &str) -> Option<toml::Value> {
+    match leaf.kind {
+        Kind::Text => Some(toml::Value::String(text.to_owned())),
+        Kind::Integer => text.trim().parse().ok().map(toml::Value::Integer),
+        Kind::Boolean => text.trim().parse().ok().map(toml::Value::Boolean),
+        Kind::List => {
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            let items = items.map(|item| toml::Value::String(item.to_owned()));
+            Some(toml::Value::Array(items.collect()))
+        }
+    }
+}
+
+/// A key as it can be shown on one line whatever letters it is made of.
+fn shown(path: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let names = path.iter().map(|name| {
+        if !name.is_empty() && name.chars().all(plain) {
+            name.clone()
+        } else {
+            format!("{name:?}")
+        }
+    });
+    names.collect::<Vec<_>>().join(".")
+}
+
+/// A question after the known name that is nearest to an unknown one.
+fn meant(unknown: &str, known: impl Iterator<Item = String>) -> String {
+    if unknown.len() > COMPARED {
+        return String::new();
+    }
+    known
+        .map(|name| (strsim::damerau_levenshtein(unknown, &name), name))
+        .filter(|(distance, _)| *distance <= NEAR)
+        .min()
+        .map_or_else(String::new, |(_, name)| format!("; did you mean {name}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_written_with_commas() {
+        let mut list = leaf("log.filter").expect("a key").clone();
+        list.kind = Kind::List;
+        let value = coerce(&list, " a, 1 ,,b ").expect("a list");
+        assert_eq!(value.to_string(), r#"["a", "1", "b"]"#);
+        assert_eq!(check::value(&list, &value), Ok(()));
+    }
+
+    #[test]
+    fn an_odd_key_is_shown_on_one_line() {
+        let path = ["a b".to_owned(), "c\nd".to_owned(), "e".to_owned()];
+        assert_eq!(shown(&path), r#""a b"."c\nd".e"#);
+    }
+}

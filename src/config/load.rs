@@ -1,0 +1,80 @@
+//! From the sources to the settings: lay the layers, read the secrets' files, deserialize, check what is left.
+
+use super::layers::Layers;
+use super::schema::{Leaf, leaf, leaves};
+use super::settings::Settings;
+use super::{ConfigError, Sources, check, files};
+
+/// Reads the configuration.
+///
+/// # Errors
+/// Everything that is wrong, one line each, naming the key and never a value.
+pub fn load(sources: Sources) -> Result<Settings, ConfigError> {
+    let mut layers = Layers::default();
+    if let Some(path) = &sources.file {
+        layers.file(path);
+    }
+    layers.environment(&sources.env);
+    layers.flags(&sources.overrides);
+    secrets_from_files(&mut layers);
+    let settings = deserialize(&mut layers);
+    for (key, problem) in check::relations(&settings) {
+        // A key that was refused above is not missing besides; nor is one whose file was.
+        if !layers.problems.iter().any(|known| known.starts_with(key)) {
+            layers.later_problem(key, &problem);
+        }
+    }
+    match layers.problems {
+        problems if problems.is_empty() => Ok(settings),
+        problems => Err(ConfigError { problems }),
+    }
+}
+
+/// The key that names the file of a secret.
+pub(super) fn file_of(secret: &Leaf) -> Option<&'static Leaf> {
+    leaf(&format!("{}_file", secret.key())).filter(|_| secret.secret)
+}
+
+fn secrets_from_files(layers: &mut Layers) {
+    for (secret, file) in leaves().filter_map(|leaf| Some((leaf, file_of(leaf)?))) {
+        let Some(path) = layers.get(file).and_then(toml::Value::as_str) else {
+            continue;
+        };
+        let read = match layers.get(secret) {
+            Some(_) => Err(format!(
+                "is set, and so is {}; say one of them",
+                secret.key()
+            )),
+            None => files::text(path.as_ref(), files::SECRET).and_then(|text| {
+                let text = text.trim_end();
+                check::secret(text)?;
+                Ok(toml::Value::String(text.to_owned()))
+            }),
+        };
+        match read {
+            Ok(value) => layers.insert(secret, value),
+            Err(problem) => layers.later_problem(&file.key(), &problem),
+        }
+    }
+}
+
+/// A value that its type refuses is reported and left out, so that the next one can be found too.
+fn deserialize(layers: &mut Layers) -> Settings {
+    loop {
+        let table = toml::Value::Table(layers.table.clone());
+        let error = match serde_path_to_error::deserialize(table) {
+            Ok(settings) => return settings,
+            Err(error) => error,
+        };
+        let key = error.path().to_string();
+        let refused = leaf(&key).and_then(|leaf| layers.remove(leaf).map(|_| leaf));
+        let Some(leaf) = refused else {
+            // Cannot be: the table holds only known keys. Ends the loop all the same.
+            layers.problems.push(format!("{key}: cannot be read"));
+            return Settings::default();
+        };
+        // Values of types whose errors would repeat them have been checked before.
+        let problem = format!("{}: {}", leaf.expected(), error.inner().message());
+        layers.later_problem(&key, &problem);
+    }
+}

@@ -1,0 +1,276 @@
+//! The settings of the three providers: what each needs of its own, and what they have in common.
+//!
+//! The common keys are defined once, by the macro `provider!`: `#[serde(flatten)]` would do the same but
+//! loses the path of a key in errors. A provider without credential is not configured: its RPCs say
+//! PROVIDER_NOT_CONFIGURED and the others work.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+use url::Url;
+
+use super::base_url::BaseUrl;
+use super::span::Span;
+use crate::domain::redaction::Secret;
+
+/// What stands for a secret wherever settings are shown.
+pub(super) const REDACTED: &str = "[redacted]";
+
+/// Writes a secret's presence, never its content.
+fn redacted<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    match secret {
+        Some(_) => serializer.serialize_some(REDACTED),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// What the transport needs to know of a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Where it is reached. The path is `/` or a prefix that does not end in a slash.
+    pub base_url: Url,
+    /// From the first byte sent to the last byte read, connecting included.
+    pub timeout: Duration,
+    /// How long connecting may take, TLS included.
+    pub connect_timeout: Duration,
+    /// Most calls in flight.
+    pub max_in_flight: usize,
+    /// Largest answer that is read, in bytes.
+    pub max_response_bytes: usize,
+    /// Whether the answers are about real people.
+    pub environment: Environment,
+    /// Whether an explicit error answer is taken as not charged.
+    pub errors_are_free: bool,
+}
+
+/// Whether a provider's answers are about real people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// The provider's production service.
+    #[default]
+    Live,
+    /// A test service: every verification says ENVIRONMENT_SANDBOX.
+    Sandbox,
+}
+
+/// How the body of a request to AccuAuth is encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BodyEncoding {
+    /// `application/json`.
+    #[default]
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+}
+
+/// Whether a provider can be asked, and about whom it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderState {
+    /// It has a credential and answers about real people.
+    Live,
+    /// It has a credential and is a test service.
+    Sandbox,
+    /// It has no credential.
+    NotConfigured,
+}
+
+impl fmt::Display for ProviderState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Live => "live",
+            Self::Sandbox => "sandbox",
+            Self::NotConfigured => "not configured",
+        })
+    }
+}
+
+/// The identity providers behind the gateway.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Providers {
+    /// Verifik: Peruvian foreigner ids, person records.
+    pub verifik: Verifik,
+    /// YouVerify: Kenyan identity scrub.
+    pub youverify: Youverify,
+    /// AccuAuth: Mexican CURP.
+    pub accuauth: Accuauth,
+}
+
+impl Providers {
+    /// Every provider by name, with its state.
+    #[must_use]
+    pub fn states(&self) -> [(&'static str, ProviderState); 3] {
+        [
+            ("verifik", self.verifik.state()),
+            ("youverify", self.youverify.state()),
+            ("accuauth", self.accuauth.state()),
+        ]
+    }
+}
+
+/// Defines a provider's settings: its base URL, its own keys with their defaults, then the common ones.
+macro_rules! provider {
+    (
+        $(#[$about:meta])* $name:ident at $base_url:literal, configured when |$this:ident| $configured:expr;
+        $($(#[$key_about:meta])* $key:ident: $kind:ty = $default:expr;)*
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            /// Where the provider is reached: https, or http on a loopback host; no user, query or fragment.
+            pub base_url: BaseUrl,
+            $($(#[$key_about])* pub $key: $kind,)*
+            /// How long one request to the provider may take, connecting included. Kept below
+            /// `server.default_deadline`, so that a caller who sets no deadline is told that the provider was
+            /// slow and not only that time ran out.
+            #[schemars(extend("x-min" = "1ms", "x-max" = "10m"))]
+            pub timeout: Span,
+            /// How long connecting to the provider may take, TLS included.
+            #[schemars(extend("x-min" = "1ms", "x-max" = "1m"))]
+            pub connect_timeout: Span,
+            /// Most requests in flight to the provider; one more is refused as OVERLOADED.
+            #[schemars(range(min = 1, max = 100_000))]
+            pub max_in_flight: usize,
+            /// How often a call is sent at most, the first time included. This version never repeats a call.
+            #[schemars(range(min = 1, max = 1))]
+            pub max_attempts: u32,
+            /// Largest answer that is read, in bytes; a larger one is PROVIDER_RESPONSE_MALFORMED.
+            #[schemars(range(min = 1, max = 1_073_741_824))]
+            pub max_response_bytes: usize,
+            /// Whether the answers are about real people; shown in every verification.
+            pub environment: Environment,
+            /// Whether an explicit error answer (4xx, 5xx) is taken as not charged. Where false, a 5xx is
+            /// reported as UNKNOWN with `billing = unknown`.
+            pub errors_are_free: bool,
+        }
+
+        impl $name {
+            /// What the transport needs to know of it.
+            #[must_use]
+            pub fn upstream(&self) -> Upstream {
+                Upstream {
+                    base_url: self.base_url.get().clone(),
+                    timeout: self.timeout.get(),
+                    connect_timeout: self.connect_timeout.get(),
+                    max_in_flight: self.max_in_flight,
+                    max_response_bytes: self.max_response_bytes,
+                    environment: self.environment,
+                    errors_are_free: self.errors_are_free,
+                }
+            }
+
+            /// Whether it can be asked, and about whom it answers.
+            #[must_use]
+            pub const fn state(&self) -> ProviderState {
+                let $this = self;
+                match (($configured), self.environment) {
+                    (false, _) => ProviderState::NotConfigured,
+                    (true, Environment::Live) => ProviderState::Live,
+                    (true, Environment::Sandbox) => ProviderState::Sandbox,
+                }
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    base_url: BaseUrl::built_in($base_url),
+                    $($key: $default,)*
+                    timeout: Span::seconds(20),
+                    connect_timeout: Span::seconds(3),
+                    max_in_flight: 256,
+                    max_attempts: 1,
+                    max_response_bytes: 16 * 1024 * 1024,
+                    environment: Environment::Live,
+                    errors_are_free: true,
+                }
+            }
+        }
+    };
+}
+
+provider! {
+    /// Verifik: Peruvian foreigner ids, person records.
+    Verifik at "https://api.verifik.co", configured when |this| this.token.is_some();
+    /// The access token, sent as `Authorization: Bearer`.
+    #[serde(serialize_with = "redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    token: Option<Secret> = None;
+    /// A file that holds the token, instead of `token`; read at start.
+    #[schemars(with = "PathBuf")]
+    token_file: Option<PathBuf> = None;
+    /// The path of person records below `base_url`; Verifik's newer pages say `/v2/face-recognition/persons`.
+    #[schemars(extend("x-form" = "a path such as /v2/persons: a slash first, none last"))]
+    persons_path: String = "/v2/persons".to_owned();
+}
+
+provider! {
+    /// YouVerify: Kenyan identity scrub.
+    Youverify at "https://api.youverify.co", configured when |this| this.token.is_some();
+    /// The API token, sent in the header `token`.
+    #[serde(serialize_with = "redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    token: Option<Secret> = None;
+    /// A file that holds the token, instead of `token`; read at start.
+    #[schemars(with = "PathBuf")]
+    token_file: Option<PathBuf> = None;
+    /// What YouVerify calls each kind of Kenyan document (`idType`).
+    id_types: IdTypes = IdTypes::default();
+}
+
+provider! {
+    /// AccuAuth: Mexican CURP.
+    Accuauth at "https://cloudapi.mexico.accuauth.com",
+        configured when |this| this.api_id.is_some() && this.api_secret.is_some();
+    /// The API id, sent in the header `X-DF-API-ID`; hidden like a secret. Needs `api_secret` beside it.
+    #[serde(serialize_with = "redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    api_id: Option<Secret> = None;
+    /// A file that holds the API id, instead of `api_id`; read at start.
+    #[schemars(with = "PathBuf")]
+    api_id_file: Option<PathBuf> = None;
+    /// The API secret, sent in the header `X-DF-API-SECRET`. Needs `api_id` beside it.
+    #[serde(serialize_with = "redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    api_secret: Option<Secret> = None;
+    /// A file that holds the API secret, instead of `api_secret`; read at start.
+    #[schemars(with = "PathBuf")]
+    api_secret_file: Option<PathBuf> = None;
+    /// How the body of a request is encoded; AccuAuth's document does not say.
+    body_encoding: BodyEncoding = BodyEncoding::Json;
+}
+
+/// What YouVerify calls each kind of Kenyan document.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdTypes {
+    /// The `idType` of a national id.
+    #[schemars(length(min = 1))]
+    pub national_id: String,
+    /// The `idType` of a passport.
+    #[schemars(length(min = 1))]
+    pub passport: String,
+    /// The `idType` of a service id.
+    #[schemars(length(min = 1))]
+    pub service_id: String,
+    /// The `idType` of an alien id.
+    #[schemars(length(min = 1))]
+    pub alien_id: String,
+}
+
+impl Default for IdTypes {
+    fn default() -> Self {
+        Self {
+            national_id: "national-id".to_owned(),
+            passport: "passport".to_owned(),
+            service_id: "service-id".to_owned(),
+            alien_id: "alien-registration".to_owned(),
+        }
+    }
+}

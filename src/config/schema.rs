@@ -1,0 +1,224 @@
+//! The JSON schema of the settings, and the catalogue of keys read from it.
+//!
+//! The schema is the one description of the configuration: unknown keys, the coercion of strings, ranges and
+//! the documents all come from it. Its own keywords: `x-secret` marks a credential, `x-form` says how a string
+//! is written, `x-min` and `x-max` bound a span.
+
+use std::sync::LazyLock;
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+
+use super::PREFIX;
+use super::settings::Settings;
+use super::span::Span;
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Integer,
+    Boolean,
+    /// A list of strings.
+    List,
+}
+
+/// A key of the configuration, as the schema describes it.
+#[derive(Clone, Debug)]
+pub(super) struct Leaf {
+    pub path: Vec<String>,
+    pub kind: Kind,
+    pub description: String,
+    pub default: Option<Value>,
+    pub secret: bool,
+    /// How its text is written.
+    pub form: Option<String>,
+    /// The words it may be, each with its meaning; empty if any text will do.
+    pub choices: Vec<(String, String)>,
+    pub integers: Option<(i64, i64)>,
+    pub spans: Option<(Span, Span)>,
+    pub may_be_empty: bool,
+}
+
+/// A table of the configuration, with the keys directly in it.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub path: Vec<String>,
+    pub description: String,
+    pub leaves: Vec<Leaf>,
+}
+
+/// Every table with its keys, in the order of their definition, a table before the tables within it.
+pub(super) static CATALOGUE: LazyLock<Vec<Group>> = LazyLock::new(|| {
+    let settings = SchemaSettings::draft07().for_serialize();
+    let mut groups = Vec::new();
+    collect(&generate(settings), &[], &mut groups);
+    groups
+});
+
+/// Every key.
+pub(super) fn leaves() -> impl Iterator<Item = &'static Leaf> {
+    CATALOGUE.iter().flat_map(|group| &group.leaves)
+}
+
+/// The key with this dotted name.
+pub(super) fn leaf(key: &str) -> Option<&'static Leaf> {
+    leaves().find(|leaf| leaf.key() == key)
+}
+
+impl Settings {
+    /// The JSON schema (draft 7) of the configuration file.
+    #[must_use]
+    pub fn schema() -> Value {
+        generate(SchemaSettings::draft07())
+    }
+}
+
+fn generate(settings: SchemaSettings) -> Value {
+    let mut schema: Value = settings
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator()
+        .into_root_schema_for::<Settings>()
+        .into();
+    tidy(&mut schema);
+    schema
+}
+
+/// Drops what only repeats: the default of a whole table, `null` for what has no default, Rust's number formats.
+fn tidy(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
+    object.retain(|keyword, value| match keyword.as_str() {
+        "default" => !value.is_null() && !value.is_object(),
+        "format" => value
+            .as_str()
+            .is_some_and(|format| !format.starts_with("uint")),
+        _ => true,
+    });
+    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(tidy);
+    }
+}
+
+/// A serializing schema lists every property as `required`, in the order of definition; `properties` is sorted.
+fn collect(schema: &Value, path: &[String], groups: &mut Vec<Group>) {
+    let empty = Map::new();
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let properties = properties.unwrap_or(&empty);
+    let required = schema.get("required").and_then(Value::as_array);
+    let ordered = required.into_iter().flatten().filter_map(Value::as_str);
+
+    let mut leaves = Vec::new();
+    let mut tables = Vec::new();
+    for (name, property) in ordered.filter_map(|name| properties.get_key_value(name)) {
+        let mut inner = path.to_vec();
+        inner.push(name.clone());
+        match property.get("properties") {
+            Some(_) => tables.push((inner, property)),
+            None => leaves.push(Leaf::read(inner, property)),
+        }
+    }
+    groups.push(Group {
+        path: path.to_vec(),
+        description: text(schema, "description").unwrap_or_default(),
+        leaves,
+    });
+    for (inner, table) in tables {
+        collect(table, &inner, groups);
+    }
+}
+
+/// A text of the schema, its line breaks turned to spaces.
+fn text(schema: &Value, keyword: &str) -> Option<String> {
+    let text = schema.get(keyword)?.as_str()?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+impl Leaf {
+    fn read(path: Vec<String>, schema: &Value) -> Self {
+        let integer = |keyword| schema.get(keyword).and_then(Value::as_i64);
+        let span = |keyword| text(schema, keyword).and_then(|text| text.parse().ok());
+        let variants = schema.get("oneOf").and_then(Value::as_array);
+        let choices = variants.into_iter().flatten().filter_map(|variant| {
+            let meaning = text(variant, "description").unwrap_or_default();
+            Some((text(variant, "const")?, meaning))
+        });
+        Self {
+            path,
+            kind: match schema.get("type").and_then(Value::as_str) {
+                Some("integer") => Kind::Integer,
+                Some("boolean") => Kind::Boolean,
+                Some("array") => Kind::List,
+                _ => Kind::Text,
+            },
+            description: text(schema, "description").unwrap_or_default(),
+            default: schema.get("default").cloned(),
+            secret: schema.get("x-secret") == Some(&Value::Bool(true)),
+            form: text(schema, "x-form"),
+            choices: choices.collect(),
+            integers: integer("minimum").zip(integer("maximum")),
+            spans: span("x-min").zip(span("x-max")),
+            may_be_empty: integer("minLength").is_none_or(|length| length == 0),
+        }
+    }
+
+    /// Its dotted name: `providers.verifik.token`.
+    pub fn key(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// Its name within its table.
+    pub fn name(&self) -> &str {
+        self.path.last().map_or("", String::as_str)
+    }
+
+    /// Its environment variable: `IDGW_PROVIDERS__VERIFIK__TOKEN`.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.path.join("__").to_ascii_uppercase())
+    }
+
+    /// What it must be.
+    pub fn expected(&self) -> String {
+        let form = match (&self.form, self.kind) {
+            (Some(form), _) => form.clone(),
+            (None, Kind::Text) if !self.choices.is_empty() => {
+                let words: Vec<_> = self.choices.iter().map(|(word, _)| word.as_str()).collect();
+                format!("one of {}", words.join(", "))
+            }
+            (None, Kind::Text) if self.may_be_empty => "a string".to_owned(),
+            (None, Kind::Text) => "a string that is not empty".to_owned(),
+            (None, Kind::Integer) => "a whole number".to_owned(),
+            (None, Kind::Boolean) => "true or false".to_owned(),
+            (None, Kind::List) => "a list of strings".to_owned(),
+        };
+        match self.range() {
+            Some(range) => format!("expected {form}, {range}"),
+            None => format!("expected {form}"),
+        }
+    }
+
+    /// The range of its values.
+    pub fn range(&self) -> Option<String> {
+        if let Some((min, max)) = self.integers {
+            return Some(if min == max {
+                format!("{min} only")
+            } else {
+                format!("{min} to {max}")
+            });
+        }
+        self.spans.map(|(min, max)| format!("{min} to {max}"))
+    }
+
+    /// All that is to be said of it: its description, the words it may be, its range.
+    pub fn meaning(&self) -> String {
+        let mut meaning = self.description.clone();
+        for (word, about) in &self.choices {
+            meaning.push_str(&format!(" `{word}`: {about}"));
+        }
+        if let Some(range) = self.range() {
+            meaning.push_str(&format!(" Range: {range}."));
+        }
+        meaning
+    }
+}

@@ -1,0 +1,238 @@
+//! Every setting that does not belong to one provider, documented where it is defined.
+//!
+//! The doc comment of a field is its documentation everywhere: in `check-config`, in the configuration table
+//! and in the JSON schema. Ranges stand in the schema too (`range`, `x-min`, `x-max`) and are enforced from
+//! there. The `Default` implementations are the built-in defaults.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::providers::Providers;
+use super::span::Span;
+
+const MIB: usize = 1024 * 1024;
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// The configuration of identity-gateway.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The gRPC server.
+    pub server: Server,
+    /// The admin port: `/livez`, `/readyz` and `/metrics` over HTTP.
+    pub admin: Admin,
+    /// How callers are known.
+    pub auth: Auth,
+    /// The identity providers behind the gateway.
+    pub providers: Providers,
+    /// How a CURP is checked before it is sent to the provider.
+    pub curp: CurpRules,
+    /// Person records.
+    pub persons: Persons,
+    /// The log.
+    pub log: Log,
+    /// The provider sandbox: `identity-gateway sandbox` and `serve --sandbox`.
+    pub sandbox: SandboxSettings,
+}
+
+/// The gRPC server.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port on which gRPC is served. `health` and `call` ask here unless told otherwise.
+    #[schemars(with = "String", extend("x-form" = "an IP address and port such as 127.0.0.1:50051"))]
+    pub listen: SocketAddr,
+    /// After SIGTERM: how long new calls are still taken while health already says NOT_SERVING, so that
+    /// callers hear of it before the door closes.
+    #[schemars(extend("x-min" = "0s", "x-max" = "10m"))]
+    pub lame_duck: Span,
+    /// After the lame-duck time: how long calls in flight may take to finish before they are ended.
+    #[schemars(extend("x-min" = "1ms", "x-max" = "1h"))]
+    pub drain_timeout: Span,
+    /// The deadline of a call that names none (no `grpc-timeout`).
+    #[schemars(extend("x-min" = "1ms", "x-max" = "1h"))]
+    pub default_deadline: Span,
+    /// Most calls in flight in the whole process; one more is refused as OVERLOADED.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_in_flight: usize,
+    /// Largest request message that is read, in bytes.
+    #[schemars(range(min = 1, max = 1_073_741_824))]
+    pub max_request_bytes: usize,
+    /// Largest response message that is sent, in bytes.
+    #[schemars(range(min = 1, max = 1_073_741_824))]
+    pub max_response_bytes: usize,
+    /// Whether the contract can be asked for by server reflection (v1 and v1alpha); grpcurl and `call` need it.
+    pub reflection: bool,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: loopback(50051),
+            lame_duck: Span::seconds(3),
+            drain_timeout: Span::seconds(30),
+            default_deadline: Span::seconds(30),
+            max_in_flight: 4096,
+            max_request_bytes: 8 * MIB,
+            max_response_bytes: 16 * MIB,
+            reflection: true,
+        }
+    }
+}
+
+/// The admin port.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Address and port of the admin HTTP server. It has no authentication: keep it off public networks.
+    #[schemars(with = "String", extend("x-form" = "an IP address and port such as 127.0.0.1:9090"))]
+    pub listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: loopback(9090),
+        }
+    }
+}
+
+/// How callers are known.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// How callers are identified. There is no default: outside `serve --sandbox` on a loopback address
+    /// `serve` refuses to start until it is said.
+    #[schemars(with = "AuthMode")]
+    pub mode: Option<AuthMode>,
+}
+
+/// How callers are identified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// Nobody is checked: whoever reaches the port may call.
+    None,
+    /// By a signed token; not in this version.
+    Jwt,
+    /// By a client certificate; not in this version.
+    Mtls,
+    /// By the header of a service mesh's sidecar; not in this version.
+    Mesh,
+    /// By a preshared key; not in this version.
+    Keys,
+}
+
+impl AuthMode {
+    /// The word for it in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Jwt => "jwt",
+            Self::Mtls => "mtls",
+            Self::Mesh => "mesh",
+            Self::Keys => "keys",
+        }
+    }
+}
+
+/// How a CURP is checked before it is sent.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CurpRules {
+    /// What a CURP must satisfy before the provider is asked (and charges).
+    pub check: CurpCheck,
+}
+
+/// What a CURP must satisfy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CurpCheck {
+    /// Shape, a date that exists in its century, and the check digit.
+    #[default]
+    Strict,
+    /// Its shape only: registries have been seen to hold odd ones.
+    Shape,
+}
+
+/// Person records.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Persons {
+    /// How long the answer of a create is kept, so that a repeat with the same `request_id` gets it again.
+    #[schemars(extend("x-min" = "1ms", "x-max" = "720h"))]
+    pub request_id_ttl: Span,
+    /// Most answers of creates kept at once; beyond it some are dropped before their time.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub request_id_capacity: u64,
+}
+
+impl Default for Persons {
+    fn default() -> Self {
+        Self {
+            request_id_ttl: Span::seconds(24 * 3600),
+            request_id_capacity: 100_000,
+        }
+    }
+}
+
+/// The log.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// What is logged: a level, or directives such as `info,identity_gateway=debug`. The environment variable
+    /// `RUST_LOG` is read too where `IDGW_LOG__FILTER` is not set.
+    #[schemars(length(min = 1), extend("x-form" = "log directives such as info or info,identity_gateway=debug"))]
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Auto,
+        }
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `text` on a terminal, `json` otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The provider sandbox.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SandboxSettings {
+    /// Address and port of `identity-gateway sandbox`. `serve --sandbox` takes a free loopback port instead.
+    #[schemars(with = "String", extend("x-form" = "an IP address and port such as 127.0.0.1:8090"))]
+    pub listen: SocketAddr,
+    /// How long the sandbox waits before each answer.
+    #[schemars(extend("x-min" = "0s", "x-max" = "10m"))]
+    pub delay: Span,
+}
+
+impl Default for SandboxSettings {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8090),
+            delay: Span::new(std::time::Duration::ZERO),
+        }
+    }
+}

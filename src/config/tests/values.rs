@@ -1,0 +1,235 @@
+//! The rules of values: defaults, ranges, what the schema and the documents say of them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::super::schema::{self, Kind, leaves};
+use super::*;
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    for (variable, default) in [
+        ("IDGW_SERVER__LISTEN", Some("127.0.0.1:50051")),
+        ("IDGW_ADMIN__LISTEN", Some("127.0.0.1:9090")),
+        ("IDGW_AUTH__MODE", None),
+        (
+            "IDGW_PROVIDERS__VERIFIK__BASE_URL",
+            Some("https://api.verifik.co"),
+        ),
+        ("IDGW_PROVIDERS__VERIFIK__TOKEN", None),
+        ("IDGW_PROVIDERS__VERIFIK__TOKEN_FILE", None),
+        (
+            "IDGW_PROVIDERS__YOUVERIFY__BASE_URL",
+            Some("https://api.youverify.co"),
+        ),
+        ("IDGW_PROVIDERS__YOUVERIFY__TOKEN", None),
+        ("IDGW_PROVIDERS__YOUVERIFY__TOKEN_FILE", None),
+        (
+            "IDGW_PROVIDERS__ACCUAUTH__BASE_URL",
+            Some("https://cloudapi.mexico.accuauth.com"),
+        ),
+        ("IDGW_PROVIDERS__ACCUAUTH__API_ID", None),
+        ("IDGW_PROVIDERS__ACCUAUTH__API_SECRET", None),
+        ("IDGW_PROVIDERS__ACCUAUTH__API_ID_FILE", None),
+        ("IDGW_PROVIDERS__ACCUAUTH__API_SECRET_FILE", None),
+        ("IDGW_PROVIDERS__ACCUAUTH__TIMEOUT", Some("20s")),
+        ("IDGW_PROVIDERS__ACCUAUTH__CONNECT_TIMEOUT", Some("3s")),
+        ("IDGW_PROVIDERS__ACCUAUTH__MAX_IN_FLIGHT", Some("256")),
+        ("IDGW_PROVIDERS__ACCUAUTH__MAX_ATTEMPTS", Some("1")),
+        ("IDGW_PROVIDERS__ACCUAUTH__ENVIRONMENT", Some("live")),
+        ("IDGW_PROVIDERS__ACCUAUTH__ERRORS_ARE_FREE", Some("true")),
+        ("IDGW_PROVIDERS__ACCUAUTH__BODY_ENCODING", Some("json")),
+        ("IDGW_PROVIDERS__VERIFIK__PERSONS_PATH", Some("/v2/persons")),
+        (
+            "IDGW_PROVIDERS__YOUVERIFY__ID_TYPES__ALIEN_ID",
+            Some("alien-registration"),
+        ),
+        (
+            "IDGW_PROVIDERS__YOUVERIFY__ID_TYPES__NATIONAL_ID",
+            Some("national-id"),
+        ),
+        (
+            "IDGW_PROVIDERS__YOUVERIFY__ID_TYPES__PASSPORT",
+            Some("passport"),
+        ),
+        (
+            "IDGW_PROVIDERS__YOUVERIFY__ID_TYPES__SERVICE_ID",
+            Some("service-id"),
+        ),
+        ("IDGW_LOG__FILTER", Some("info")),
+        ("IDGW_LOG__FORMAT", Some("auto")),
+        ("IDGW_SERVER__LAME_DUCK", Some("3s")),
+        ("IDGW_SERVER__DRAIN_TIMEOUT", Some("30s")),
+        ("IDGW_SERVER__MAX_REQUEST_BYTES", Some("8388608")),
+        ("IDGW_SERVER__MAX_RESPONSE_BYTES", Some("16777216")),
+        (
+            "IDGW_PROVIDERS__VERIFIK__MAX_RESPONSE_BYTES",
+            Some("16777216"),
+        ),
+    ] {
+        let leaf = leaves().find(|leaf| leaf.variable() == variable);
+        let said = leaf.expect(variable).default.as_ref();
+        let said = said.map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
+        assert_eq!(said.as_deref(), default, "{variable}");
+    }
+}
+
+#[test]
+fn nothing_given_is_the_defaults_and_so_is_what_check_config_prints_of_them() {
+    let shown = load(Sources::default()).expect("defaults").redacted_toml();
+    assert_eq!(shown, Settings::default().redacted_toml());
+    assert_eq!(from_file(&shown).expect("read").redacted_toml(), shown);
+    for leaf in leaves() {
+        let line = match &leaf.default {
+            Some(value) => format!("\n{} = {value}\n", leaf.name()),
+            None => format!("\n# {} is not set\n", leaf.name()),
+        };
+        assert!(shown.contains(&line), "{line}");
+    }
+    assert!(shown.starts_with(
+        "# The gRPC server.\n[server]\n\n# Address and port on which gRPC is served."
+    ));
+    assert!(shown.lines().all(|line| line.chars().count() <= 110));
+}
+
+#[test]
+fn a_value_out_of_range_is_refused() {
+    for (key, value) in [
+        ("server.drain_timeout", "0s"),
+        ("server.default_deadline", "0ms"),
+        ("server.default_deadline", "2h"),
+        ("server.lame_duck", "11m"),
+        ("server.max_in_flight", "0"),
+        ("server.max_in_flight", "-1"),
+        ("server.max_in_flight", "99999999999999999999"),
+        ("server.max_request_bytes", "0"),
+        ("server.max_response_bytes", "1073741825"),
+        ("providers.verifik.timeout", "0s"),
+        ("providers.verifik.connect_timeout", "0s"),
+        ("providers.verifik.max_attempts", "2"),
+        ("providers.youverify.max_in_flight", "0"),
+        ("providers.accuauth.max_response_bytes", "0"),
+        ("providers.youverify.id_types.passport", ""),
+        ("providers.verifik.persons_path", "v2/persons"),
+        ("providers.verifik.persons_path", "/v2/persons/"),
+        ("providers.verifik.persons_path", "/"),
+        ("providers.verifik.persons_path", "/v2/../persons"),
+        ("providers.verifik.persons_path", "/v2/persons?a=b"),
+        ("persons.request_id_ttl", "0s"),
+        ("persons.request_id_capacity", "0"),
+        ("sandbox.delay", "-1s"),
+        ("log.filter", ""),
+        ("server.listen", "localhost:50051"),
+        ("admin.listen", "127.0.0.1:50051"),
+    ] {
+        let found = problems(from_flags(&[(key, value)]));
+        assert_eq!(found.len(), 1, "{key}={value}: {found:?}");
+        let named = format!("{key} (from a flag): ");
+        assert!(found[0].starts_with(&named), "{key}={value}: {found:?}");
+    }
+    for (key, value) in [
+        ("server.lame_duck", "0s"),
+        ("sandbox.delay", "0s"),
+        ("providers.verifik.max_attempts", "1"),
+        ("providers.verifik.persons_path", "/persons"),
+        ("admin.listen", "127.0.0.1:0"),
+    ] {
+        from_flags(&[(key, value)]).expect(key);
+    }
+}
+
+/// The dotted names of all leaves of the published schema, by a walk of their own.
+fn walk(schema: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    match schema.get("properties").and_then(Value::as_object) {
+        None => {
+            let said = schema.get("description").and_then(Value::as_str);
+            assert!(said.is_some_and(|text| text.len() > 10), "{path}");
+            assert!(
+                schema.get("type").is_some() || schema.get("oneOf").is_some(),
+                "{path}"
+            );
+            keys.insert(path.to_owned());
+        }
+        Some(properties) => {
+            assert_eq!(schema["additionalProperties"], Value::Bool(false), "{path}");
+            for (name, inner) in properties {
+                walk(
+                    inner,
+                    format!("{path}.{name}").trim_start_matches('.'),
+                    keys,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_schema_is_described_and_stands_in_the_table() {
+    let mut keys = BTreeSet::new();
+    walk(&Settings::schema(), "", &mut keys);
+    let known: BTreeSet<_> = leaves().map(schema::Leaf::key).collect();
+    assert_eq!(keys, known);
+    let table = markdown();
+    assert_eq!(table.lines().count(), keys.len() + 2);
+    for leaf in leaves() {
+        let row = format!("| `{}` | `{}` | ", leaf.key(), leaf.variable());
+        let row = table.lines().find(|line| line.starts_with(&row));
+        assert!(row.is_some_and(|row| row.contains(&leaf.meaning())));
+        let bounded = match leaf.kind {
+            Kind::Integer => leaf.integers.is_some(),
+            _ => leaf.form.as_deref() != Some(Span::FORM) || leaf.spans.is_some(),
+        };
+        assert!(bounded, "{} has no range", leaf.key());
+    }
+}
+
+#[test]
+fn serve_wants_to_be_told_how_callers_are_known() {
+    let settings = |mode: Option<&str>, listen: &str| {
+        let mut overrides = vec![("server.listen", listen)];
+        overrides.extend(mode.map(|mode| ("auth.mode", mode)));
+        from_flags(&overrides).expect("right")
+    };
+    let (near, far) = ("127.0.0.1:50051", "0.0.0.0:50051");
+    for (mode, listen, sandbox, served) in [
+        (None, near, true, true),
+        (None, "[::1]:1", true, true),
+        (None, far, true, false),
+        (None, near, false, false),
+        (Some("none"), near, false, true),
+        (Some("none"), far, false, true),
+        (Some("none"), far, true, true),
+        (Some("jwt"), near, true, false),
+        (Some("mtls"), far, false, false),
+        (Some("mesh"), far, false, false),
+        (Some("keys"), far, false, false),
+    ] {
+        let result = settings(mode, listen).validate_for_serve(sandbox);
+        assert_eq!(result.is_ok(), served, "{mode:?} {listen} {sandbox}");
+        if let Err(error) = result {
+            assert!(error.to_string().starts_with("auth.mode: "));
+        }
+    }
+}
+
+#[test]
+fn the_transport_gets_what_was_configured() {
+    let text = "[providers.accuauth]\nbase_url = 'http://127.0.0.1:1/a/'\ntimeout = '5s'\n\
+                connect_timeout = '1s'\nmax_in_flight = 2\nmax_response_bytes = 3\n\
+                environment = 'sandbox'\nerrors_are_free = false\n";
+    let settings = from_file(text).expect("right");
+    let expected = Upstream {
+        base_url: "http://127.0.0.1:1/a".parse().expect("a URL"),
+        timeout: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(1),
+        max_in_flight: 2,
+        max_response_bytes: 3,
+        environment: Environment::Sandbox,
+        errors_are_free: false,
+    };
+    assert_eq!(settings.providers.accuauth.upstream(), expected);
+    let verifik = settings.providers.verifik.upstream();
+    assert_eq!(verifik.base_url.as_str(), "https://api.verifik.co/");
+}
