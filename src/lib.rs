@@ -12,5 +12,6 @@ pub mod provider;
 pub mod sandbox;
 pub mod server;
 pub mod service;
+pub mod status;
 pub mod telemetry;
 pub mod transport;

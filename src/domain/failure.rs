@@ -73,6 +73,41 @@ pub enum Kind {
     Internal,
 }
 
+impl Kind {
+    /// Every kind, in the order of the contract's table.
+    pub const ALL: [Self; 29] = [
+        Self::InvalidField,
+        Self::ConsentRequired,
+        Self::NotConfigured,
+        Self::RejectedArgument,
+        Self::CredentialsRejected,
+        Self::Misconfigured,
+        Self::QuotaExhausted,
+        Self::ProviderRateLimited,
+        Self::RepeatedRequest,
+        Self::Pending,
+        Self::VerifyFailed,
+        Self::ProviderDown,
+        Self::NotConnected,
+        Self::DataError,
+        Self::SourceTimeout,
+        Self::TimedOut,
+        Self::OutcomeUnknown,
+        Self::DeadlineExceeded,
+        Self::Malformed,
+        Self::CircuitOpen,
+        Self::Overloaded,
+        Self::RateLimited,
+        Self::PersonNotFound,
+        Self::PersonAlreadyExists,
+        Self::LivenessFailed,
+        Self::RequestIdReused,
+        Self::Unauthenticated,
+        Self::MethodNotAllowed,
+        Self::Internal,
+    ];
+}
+
 /// A failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -142,6 +177,15 @@ impl Failure {
     pub fn of(mut self, id: VerificationId) -> Self {
         self.verification_id = Some(id);
         self
+    }
+
+    /// Whether the provider may have done what was asked.
+    #[must_use]
+    pub const fn leaves_outcome_unknown(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::TimedOut | Kind::OutcomeUnknown | Kind::Malformed | Kind::Internal
+        )
     }
 
     /// Whether a repeat surely cannot be charged twice.

@@ -1,0 +1,244 @@
+//! Read masks: a caller receives only the fields it names.
+//!
+//! A path goes through singular messages by field names, as `google.protobuf.FieldMask` defines. The
+//! reply is filtered by its descriptor, so every field of every reply can be named, also those that a
+//! later version adds.
+
+use std::collections::BTreeMap;
+
+use prost::{Message, Name};
+use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _};
+use prost_types::FieldMask;
+
+use crate::proto;
+
+/// What the caller wants of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    /// All of it.
+    All,
+    /// These fields, by number.
+    Fields(BTreeMap<u32, Wanted>),
+}
+
+/// The fields that a caller wants of a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadMask(Wanted);
+
+impl ReadMask {
+    /// Reads the mask of a reply of type `M`. An absent or empty mask, and `*`, mean everything.
+    ///
+    /// # Errors
+    ///
+    /// The rule that a path breaks.
+    pub fn of<M: Name>(mask: Option<&FieldMask>) -> Result<Self, &'static str> {
+        let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
+        if paths.is_empty() || paths == ["*"] {
+            return Ok(Self(Wanted::All));
+        }
+        let reply = descriptor::<M>().ok_or("cannot be read")?;
+        let mut wanted = Wanted::Fields(BTreeMap::new());
+        for path in paths {
+            add(&mut wanted, &reply, path).ok_or("must name fields of the response only")?;
+        }
+        Ok(Self(wanted))
+    }
+
+    /// Whether the field at these numbers, or a part of it, is wanted.
+    #[must_use]
+    pub fn wants(&self, numbers: &[u32]) -> bool {
+        let mut wanted = &self.0;
+        for number in numbers {
+            match wanted {
+                Wanted::All => return true,
+                Wanted::Fields(fields) => match fields.get(number) {
+                    None => return false,
+                    Some(deeper) => wanted = deeper,
+                },
+            }
+        }
+        true
+    }
+
+    /// The reply with the wanted fields only.
+    #[must_use]
+    pub fn apply<M: Message + Name + Default>(&self, reply: M) -> M {
+        let Wanted::Fields(_) = &self.0 else {
+            return reply;
+        };
+        // Both steps only repeat what the mask's own making has shown to work. Should they fail, the
+        // caller gets nothing rather than what it did not ask for.
+        descriptor::<M>()
+            .and_then(|descriptor| {
+                let bytes = reply.encode_to_vec();
+                let mut message = DynamicMessage::decode(descriptor, bytes.as_slice()).ok()?;
+                keep(&mut message, &self.0);
+                M::decode(message.encode_to_vec().as_slice()).ok()
+            })
+            .unwrap_or_default()
+    }
+}
+
+fn descriptor<M: Name>() -> Option<MessageDescriptor> {
+    proto::descriptors().get_message_by_name(&M::full_name())
+}
+
+/// Adds a path; none if it is not one.
+fn add(wanted: &mut Wanted, message: &MessageDescriptor, path: &str) -> Option<()> {
+    let (name, rest) = match path.split_once('.') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (path, None),
+    };
+    let field = message.get_field_by_name(name)?;
+    let Wanted::Fields(fields) = wanted else {
+        // Everything below is wanted already: the path has only to be right.
+        return below(&field, rest, &mut Wanted::All);
+    };
+    let deeper = fields
+        .entry(field.number())
+        .or_insert_with(|| Wanted::Fields(BTreeMap::new()));
+    below(&field, rest, deeper)
+}
+
+fn below(
+    field: &prost_reflect::FieldDescriptor,
+    rest: Option<&str>,
+    wanted: &mut Wanted,
+) -> Option<()> {
+    match (rest, field.kind()) {
+        (None, _) => *wanted = Wanted::All,
+        (Some(rest), Kind::Message(inner)) if !field.is_list() && !field.is_map() => {
+            add(wanted, &inner, rest)?;
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn keep(message: &mut DynamicMessage, wanted: &Wanted) {
+    let Wanted::Fields(fields) = wanted else {
+        return;
+    };
+    for field in message.descriptor().fields() {
+        match fields.get(&field.number()) {
+            None => message.clear_field(&field),
+            Some(Wanted::All) => {}
+            Some(deeper) if message.has_field(&field) => {
+                if let Some(inner) = message.get_field_mut(&field).as_message_mut() {
+                    keep(inner, deeper);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::identity::v1::{
+        CheckCurpResponse, CurpRecord, ScrubKenyaIdResponse, Verification,
+        VerifyPeForeignerIdResponse,
+    };
+
+    fn mask(paths: &[&str]) -> FieldMask {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        FieldMask { paths }
+    }
+
+    fn reply() -> CheckCurpResponse {
+        CheckCurpResponse {
+            verification: Some(Verification {
+                id: "id".to_owned(),
+                provider: "accuauth".to_owned(),
+                ..Verification::default()
+            }),
+            record: Some(CurpRecord {
+                curp: Some("curp".to_owned()),
+                given_name: Some("name".to_owned()),
+                ..CurpRecord::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn only_the_named_fields_are_left() {
+        let read = |paths: &[&str]| {
+            let mask = ReadMask::of::<CheckCurpResponse>(Some(&mask(paths))).unwrap();
+            mask.apply(reply())
+        };
+        assert_eq!(read(&[]), reply());
+        assert_eq!(read(&["*"]), reply());
+        assert_eq!(read(&["verification", "record"]), reply());
+        assert_eq!(read(&["record", "record.curp", "verification"]), reply());
+        assert_eq!(read(&["record.curp", "record", "verification"]), reply());
+        let masked = read(&["record.curp", "verification.provider"]);
+        let verification = masked.verification.unwrap();
+        assert_eq!(
+            (verification.id.as_str(), verification.provider.as_str()),
+            ("", "accuauth")
+        );
+        let record = masked.record.unwrap();
+        assert_eq!(
+            (record.curp.as_deref(), record.given_name),
+            (Some("curp"), None)
+        );
+        assert_eq!(read(&["record.document"]).verification, None);
+    }
+
+    #[test]
+    fn an_unknown_path_is_refused() {
+        for path in [
+            "",
+            ".",
+            "nothing",
+            "record.nothing",
+            "record.curp.x",
+            "record.",
+            "Record",
+        ] {
+            let refused = ReadMask::of::<CheckCurpResponse>(Some(&mask(&["record", path])));
+            assert!(refused.is_err(), "{path}");
+        }
+        let inside_a_list = mask(&["record.name_parts.0"]);
+        assert!(ReadMask::of::<VerifyPeForeignerIdResponse>(Some(&inside_a_list)).is_err());
+    }
+
+    #[test]
+    fn every_path_of_every_reply_can_be_named() {
+        fn paths(message: &MessageDescriptor, before: &str, deep: u8, found: &mut Vec<String>) {
+            for field in message.fields() {
+                let path = format!("{before}{}", field.name());
+                if let Kind::Message(inner) = field.kind()
+                    && !field.is_list()
+                    && !field.is_map()
+                    && deep < 4
+                {
+                    paths(&inner, &format!("{path}."), deep + 1, found);
+                }
+                found.push(path);
+            }
+        }
+        fn all_of<M: Message + Name + Default>() -> usize {
+            let mut found = Vec::new();
+            paths(&descriptor::<M>().unwrap(), "", 0, &mut found);
+            for path in &found {
+                assert!(ReadMask::of::<M>(Some(&mask(&[path]))).is_ok(), "{path}");
+            }
+            found.len()
+        }
+        assert!(all_of::<VerifyPeForeignerIdResponse>() > 25);
+        assert!(all_of::<ScrubKenyaIdResponse>() > 60);
+        assert!(all_of::<CheckCurpResponse>() > 40);
+    }
+
+    #[test]
+    fn the_mask_says_whether_the_document_is_wanted() {
+        let wants = |paths: &[&str]| {
+            let mask = ReadMask::of::<CheckCurpResponse>(Some(&mask(paths))).unwrap();
+            mask.wants(&[2, 20])
+        };
+        assert!(wants(&[]) && wants(&["record"]) && wants(&["record.document"]));
+        assert!(!wants(&["record.curp"]) && !wants(&["verification"]));
+    }
+}

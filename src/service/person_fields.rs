@@ -1,0 +1,236 @@
+//! From the contract's `Person` to the fields that a caller writes, each tested by its rule.
+
+use bytes::Bytes;
+use jiff::civil::Date;
+use prost_types::FieldMask;
+
+use crate::{
+    domain::{
+        person::{FieldChange, FieldValue, PersonField},
+        redaction::Pii,
+        violation::Violations,
+    },
+    proto::person::v1::Person,
+};
+
+/// What a caller wrote into a field.
+enum Written<'a> {
+    Text(&'a str),
+    Image(&'a Bytes),
+}
+
+fn written(person: &Person, field: PersonField) -> Option<Written<'_>> {
+    let biometric = person.biometric_data.as_ref();
+    match field {
+        PersonField::GivenName => person.given_name.as_deref().map(Written::Text),
+        PersonField::FamilyName => person.family_name.as_deref().map(Written::Text),
+        PersonField::Email => person.email.as_deref().map(Written::Text),
+        PersonField::PhoneNumber => person.phone_number.as_deref().map(Written::Text),
+        PersonField::Birthdate => person.birthdate.as_deref().map(Written::Text),
+        PersonField::DocumentType => person.document_type.as_deref().map(Written::Text),
+        PersonField::DocumentNumber => person.document_number.as_deref().map(Written::Text),
+        PersonField::FaceImage => biometric?.face_image.as_ref().map(Written::Image),
+        PersonField::Fingerprint => biometric?.fingerprint.as_ref().map(Written::Image),
+    }
+}
+
+fn checked(
+    bad: &mut Violations,
+    field: PersonField,
+    written: Written<'_>,
+    today: Date,
+) -> Option<FieldValue> {
+    let value = match written {
+        Written::Text(text) => field.check(text, today),
+        Written::Image(bytes) if bytes.is_empty() => Err("must not be empty"),
+        Written::Image(bytes) => Ok(FieldValue::Image(Pii::new(bytes.clone()))),
+    };
+    bad.check(field.path(), value)
+}
+
+/// Every populated field; violations for those that are bad, and for the required that are missing.
+pub fn populated(
+    bad: &mut Violations,
+    person: &Person,
+    required: &[PersonField],
+    today: Date,
+) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    for field in PersonField::ALL {
+        match written(person, field) {
+            Some(written) => {
+                let value = checked(bad, field, written, today);
+                changes.extend(value.map(|value| (field, Some(value))));
+            }
+            None if required.contains(&field) => bad.add(field.path(), "is required"),
+            None => {}
+        }
+    }
+    changes
+}
+
+/// The fields that an update names: those of the mask, or every populated one without a mask.
+pub fn updated(
+    bad: &mut Violations,
+    person: &Person,
+    mask: Option<&FieldMask>,
+    today: Date,
+) -> Vec<FieldChange> {
+    let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
+    if paths.is_empty() {
+        let changes = populated(bad, person, &[], today);
+        if changes.is_empty() && bad.is_empty() {
+            bad.add("person", "must hold a field to change");
+        }
+        return changes;
+    }
+    let Some(fields) = named(paths) else {
+        bad.add(
+            "update_mask",
+            "must name fields of person that a caller may write",
+        );
+        return Vec::new();
+    };
+    let mut changes = Vec::new();
+    for field in fields {
+        match written(person, field) {
+            Some(written) => {
+                let value = checked(bad, field, written, today);
+                changes.extend(value.map(|value| (field, Some(value))));
+            }
+            None if field.is_required() => bad.add(field.path(), "cannot be cleared"),
+            None => changes.push((field, None)),
+        }
+    }
+    changes
+}
+
+/// The fields that the paths of a mask name, each once; none if a path names no writable field.
+fn named(paths: &[String]) -> Option<Vec<PersonField>> {
+    if paths == ["*"] {
+        return Some(PersonField::ALL.to_vec());
+    }
+    let mut fields = Vec::new();
+    for path in paths {
+        let matches = |field: &PersonField| {
+            let own = field.mask_path();
+            own == path
+                || own
+                    .strip_prefix(path)
+                    .is_some_and(|rest| rest.starts_with('.'))
+        };
+        let before = fields.len();
+        fields.extend(PersonField::ALL.into_iter().filter(matches));
+        if fields.len() == before {
+            return None;
+        }
+    }
+    let mut seen = Vec::new();
+    fields.retain(|field| {
+        let new = !seen.contains(field);
+        seen.push(*field);
+        new
+    });
+    Some(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PersonField::{Email, FaceImage, Fingerprint, GivenName, PhoneNumber};
+
+    const TODAY: Date = jiff::civil::date(2026, 11, 21);
+
+    fn mask(paths: &[&str]) -> Option<FieldMask> {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        Some(FieldMask { paths })
+    }
+
+    fn john() -> Person {
+        Person {
+            given_name: Some("John".to_owned()),
+            email: Some("john.doe@example.com".to_owned()),
+            ..Person::default()
+        }
+    }
+
+    fn fields(changes: &[FieldChange]) -> Vec<(PersonField, bool)> {
+        let named = changes.iter();
+        named
+            .map(|(field, value)| (*field, value.is_some()))
+            .collect()
+    }
+
+    #[test]
+    fn a_mask_names_what_changes_and_what_is_cleared() {
+        for (paths, expected) in [
+            (None, vec![(GivenName, true), (Email, true)]),
+            (mask(&[]), vec![(GivenName, true), (Email, true)]),
+            (mask(&["email"]), vec![(Email, true)]),
+            (
+                mask(&["email", "email", "phone_number"]),
+                vec![(Email, true), (PhoneNumber, false)],
+            ),
+            (
+                mask(&["biometric_data"]),
+                vec![(FaceImage, false), (Fingerprint, false)],
+            ),
+            (
+                mask(&["biometric_data.face_image"]),
+                vec![(FaceImage, false)],
+            ),
+        ] {
+            let mut bad = Violations::default();
+            let changes = updated(&mut bad, &john(), paths.as_ref(), TODAY);
+            assert_eq!(fields(&changes), expected, "{paths:?}");
+            assert!(bad.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_mask_cannot_name_what_a_caller_may_not_write() {
+        for path in [
+            "id",
+            "verification_status",
+            "create_time",
+            "",
+            "nothing",
+            "biometric",
+            "biometric_data.liveness_score",
+            "person.email",
+        ] {
+            let mut bad = Violations::default();
+            updated(&mut bad, &john(), mask(&["email", path]).as_ref(), TODAY);
+            assert_eq!(bad.into_vec()[0].field, "update_mask", "{path}");
+        }
+        let mut bad = Violations::default();
+        updated(&mut bad, &john(), mask(&["family_name"]).as_ref(), TODAY);
+        assert_eq!(bad.into_vec()[0].field, "person.family_name");
+        let mut bad = Violations::default();
+        updated(&mut bad, &Person::default(), None, TODAY);
+        assert_eq!(bad.into_vec()[0].field, "person");
+    }
+
+    #[test]
+    fn every_bad_and_every_missing_field_is_named() {
+        let person = Person {
+            email: Some("nobody".to_owned()),
+            birthdate: Some("2999-01-01".to_owned()),
+            ..Person::default()
+        };
+        let mut bad = Violations::default();
+        let required = [GivenName, PersonField::FamilyName, FaceImage];
+        populated(&mut bad, &person, &required, TODAY);
+        let named: Vec<_> = bad.into_vec().into_iter().map(|bad| bad.field).collect();
+        assert_eq!(
+            named,
+            [
+                "person.given_name",
+                "person.family_name",
+                "person.email",
+                "person.birthdate",
+                "person.biometric_data.face_image"
+            ]
+        );
+    }
+}

@@ -1,0 +1,296 @@
+//! The only place where a failure becomes a gRPC status.
+//!
+//! Two rules stand above the table (contract, section 2): UNAVAILABLE, which standard clients repeat
+//! by themselves, is used only where a repeat cannot be charged twice; and what is wrong between
+//! gateway and provider is never UNAUTHENTICATED or PERMISSION_DENIED, which would send the caller to
+//! look for a fault of its own. Details name fields, never values, and stay under 4 KiB.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
+
+use crate::{
+    domain::failure::{Failure, Kind},
+    telemetry::call_facts::CallFacts,
+};
+
+/// The `domain` of every `ErrorInfo`.
+pub const DOMAIN: &str = "identity-gateway";
+
+/// The gRPC code, the reason, and what is said in words.
+#[must_use]
+pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
+    use Code::{
+        AlreadyExists, DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound,
+        PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable, Unknown,
+    };
+    match kind {
+        Kind::InvalidField => (
+            InvalidArgument,
+            "INVALID_FIELD",
+            "the request has fields that are missing, malformed or impossible; the provider was not called",
+        ),
+        Kind::ConsentRequired => (
+            FailedPrecondition,
+            "CONSENT_REQUIRED",
+            "the person's consent is required: subject_consent must be true; the provider was not called",
+        ),
+        Kind::NotConfigured => (
+            FailedPrecondition,
+            "PROVIDER_NOT_CONFIGURED",
+            "the gateway has no credential for the provider",
+        ),
+        Kind::RejectedArgument => (
+            InvalidArgument,
+            "PROVIDER_REJECTED_ARGUMENT",
+            "the provider refused an argument",
+        ),
+        Kind::CredentialsRejected => (
+            FailedPrecondition,
+            "PROVIDER_CREDENTIALS_REJECTED",
+            "the provider refused the gateway's own credential",
+        ),
+        Kind::Misconfigured => (
+            FailedPrecondition,
+            "PROVIDER_MISCONFIGURED",
+            "the provider does not know the route that the gateway is configured to use",
+        ),
+        Kind::QuotaExhausted => (
+            ResourceExhausted,
+            "PROVIDER_QUOTA_EXHAUSTED",
+            "the gateway's account at the provider is out of credit or quota",
+        ),
+        Kind::ProviderRateLimited => (
+            ResourceExhausted,
+            "PROVIDER_RATE_LIMITED",
+            "the provider limits the gateway's rate",
+        ),
+        Kind::RepeatedRequest => (
+            ResourceExhausted,
+            "PROVIDER_REPEATED_REQUEST",
+            "the provider has seen the same parameters too often",
+        ),
+        Kind::Pending => (
+            Unavailable,
+            "PROVIDER_PENDING",
+            "the provider is still working on it",
+        ),
+        Kind::VerifyFailed => (
+            FailedPrecondition,
+            "PROVIDER_VERIFY_FAILED",
+            "the provider could not verify",
+        ),
+        Kind::ProviderDown => (
+            Unavailable,
+            "PROVIDER_UNAVAILABLE",
+            "the provider or its source is down",
+        ),
+        Kind::NotConnected => (
+            Unavailable,
+            "PROVIDER_UNAVAILABLE",
+            "no connection to the provider could be made",
+        ),
+        Kind::DataError => (
+            Unavailable,
+            "PROVIDER_DATA_ERROR",
+            "the provider's source answered with bad data",
+        ),
+        Kind::SourceTimeout => (
+            Unavailable,
+            "PROVIDER_TIMEOUT",
+            "the provider's source timed out",
+        ),
+        Kind::TimedOut => (
+            DeadlineExceeded,
+            "PROVIDER_TIMEOUT",
+            "the provider did not answer in time; it may have charged for the request",
+        ),
+        Kind::OutcomeUnknown => (
+            Unknown,
+            "PROVIDER_OUTCOME_UNKNOWN",
+            "the request was sent and it is not known what became of it; it may have been charged",
+        ),
+        Kind::DeadlineExceeded => (
+            DeadlineExceeded,
+            "DEADLINE_EXCEEDED",
+            "the caller's deadline passed",
+        ),
+        Kind::Malformed => (
+            Internal,
+            "PROVIDER_RESPONSE_MALFORMED",
+            "the provider's answer is not what its document describes; it may have been charged",
+        ),
+        Kind::CircuitOpen => (
+            Unavailable,
+            "PROVIDER_CIRCUIT_OPEN",
+            "the provider has failed too often and is being left alone for a moment",
+        ),
+        Kind::Overloaded => (
+            ResourceExhausted,
+            "OVERLOADED",
+            "the gateway has too many calls in flight",
+        ),
+        Kind::RateLimited => (
+            ResourceExhausted,
+            "RATE_LIMITED",
+            "the gateway's own rate limit is reached",
+        ),
+        Kind::PersonNotFound => (
+            NotFound,
+            "PERSON_NOT_FOUND",
+            "there is no such person record",
+        ),
+        Kind::PersonAlreadyExists => (
+            AlreadyExists,
+            "PERSON_ALREADY_EXISTS",
+            "there is such a person record already",
+        ),
+        Kind::LivenessFailed => (
+            FailedPrecondition,
+            "LIVENESS_FAILED",
+            "the provider does not see a living person's face",
+        ),
+        Kind::RequestIdReused => (
+            InvalidArgument,
+            "REQUEST_ID_REUSED",
+            "request_id was used before with another content",
+        ),
+        Kind::Unauthenticated => (
+            Unauthenticated,
+            "UNAUTHENTICATED",
+            "the caller is not identified",
+        ),
+        Kind::MethodNotAllowed => (
+            PermissionDenied,
+            "METHOD_NOT_ALLOWED",
+            "the caller may not call this method",
+        ),
+        Kind::Internal => (Internal, "INTERNAL", "the gateway has a defect"),
+    }
+}
+
+/// The status that the caller gets, noted in the call's facts.
+#[must_use]
+pub fn of(failure: &Failure, facts: &CallFacts) -> Status {
+    let (code, reason, words) = row(failure.kind);
+    facts.failed(reason, failure.billing);
+    let message = match failure.provider {
+        Some(provider) => format!("{provider}: {words}"),
+        None => words.to_owned(),
+    };
+    Status::with_error_details(code, message, details(failure, reason))
+}
+
+fn details(failure: &Failure, reason: &'static str) -> ErrorDetails {
+    let mut details = ErrorDetails::new();
+    details.set_error_info(reason, DOMAIN, metadata(failure));
+    if let Some(wait) = failure.retry_after {
+        details.set_retry_info(Some(wait));
+    }
+    let violations = failure.violations.iter();
+    match failure.kind {
+        Kind::InvalidField | Kind::RejectedArgument | Kind::RequestIdReused => {
+            if !failure.violations.is_empty() {
+                let field = |v: &crate::domain::violation::Violation| {
+                    FieldViolation::new(v.field, format!("{} {}", v.field, v.rule))
+                };
+                details.set_bad_request(violations.map(field).collect::<Vec<_>>());
+            }
+        }
+        Kind::ConsentRequired => {
+            details.set_precondition_failure(vec![PreconditionViolation::new(
+                "CONSENT",
+                "subject_consent",
+                "subject_consent must be true",
+            )]);
+        }
+        Kind::QuotaExhausted => {
+            let subject = failure.provider.map_or("provider", |p| p.as_str());
+            details.set_quota_failure(vec![QuotaViolation::new(
+                format!("provider:{subject}"),
+                "out of credit or quota at the provider",
+            )]);
+        }
+        _ => {}
+    }
+    details
+}
+
+fn metadata(failure: &Failure) -> HashMap<String, String> {
+    let pairs = [
+        ("provider", failure.provider.map(|p| p.as_str().to_owned())),
+        (
+            "provider_code",
+            failure
+                .provider_code
+                .as_ref()
+                .map(|code| code.as_str().to_owned()),
+        ),
+        (
+            "http_status",
+            failure.http_status.map(|status| status.to_string()),
+        ),
+        (
+            "verification_id",
+            failure.verification_id.map(|id| id.to_string()),
+        ),
+        (
+            "billing",
+            failure.billing.map(|billing| billing.as_str().to_owned()),
+        ),
+    ];
+    let known = pairs
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    known.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{person::PersonField, violation::Violation};
+
+    #[test]
+    fn unavailable_is_said_only_where_a_repeat_cannot_be_charged_twice() {
+        for kind in Kind::ALL {
+            let unavailable = row(kind).0 == Code::Unavailable;
+            let failure = Failure::new(kind);
+            assert_eq!(unavailable, failure.is_safe_to_repeat(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_callers_credentials_are_blamed_for_nothing_but_themselves() {
+        for kind in Kind::ALL {
+            let blamed = matches!(row(kind).0, Code::Unauthenticated | Code::PermissionDenied);
+            let own = matches!(kind, Kind::Unauthenticated | Kind::MethodNotAllowed);
+            assert_eq!(blamed, own, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn details_stay_under_four_kilobytes_with_every_field_bad() {
+        let violations = PersonField::ALL.map(|field| Violation {
+            field: field.path(),
+            rule: "must be 1 to 20 of A-Z, 0-9, / and - for a service id",
+        });
+        let failure = Failure {
+            violations: violations.into(),
+            ..Failure::before_sending(
+                Kind::InvalidField,
+                crate::domain::verification::Provider::Verifik,
+            )
+        };
+        let status = of(&failure, &CallFacts::default());
+        assert_eq!(
+            status
+                .get_details_bad_request()
+                .unwrap()
+                .field_violations
+                .len(),
+            9
+        );
+        assert!(status.details().len() < 4096, "{}", status.details().len());
+    }
+}
