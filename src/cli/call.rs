@@ -13,11 +13,11 @@
 //! | 74 | standard input could not be read, or the answer could not be written |
 
 mod codec;
-mod connect;
+pub(crate) mod connect;
 mod headers;
 mod json;
 mod method;
-mod print_error;
+pub(crate) mod print_error;
 mod reflect;
 
 use std::{

@@ -1,8 +1,9 @@
-//! `call` against a server on a real socket.
+//! `call` and `health` against a server on a real socket.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod errors;
+mod health;
 mod server;
 
 use std::{io, process::ExitCode, time::Duration};

@@ -25,7 +25,7 @@ use tonic::{
     service::InterceptorLayer,
     transport::{Server, server::TcpIncoming},
 };
-use tonic_health::ServingStatus;
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 /// Which versions of reflection a server offers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub enum Offer {
 pub struct Gateway {
     pub address: SocketAddr,
     pub seen: Arc<Seen>,
+    pub health: HealthReporter,
 }
 
 /// What the server was sent, and what it is to refuse.
@@ -99,7 +100,11 @@ impl Gateway {
                 .add_optional_service(v1alpha)
                 .serve_with_incoming(incoming),
         );
-        Self { address, seen }
+        Self {
+            address,
+            seen,
+            health,
+        }
     }
 
     pub fn refuse(&self, status: Status) {
