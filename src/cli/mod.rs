@@ -1,5 +1,8 @@
 //! The commands of the program, one file each.
 
+pub mod args;
 pub mod call;
 pub mod check_config;
 pub mod health;
+pub mod sandbox;
+pub mod serve;

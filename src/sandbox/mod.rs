@@ -1,1 +1,183 @@
-//! Under construction.
+//! The provider sandbox: an HTTP/1.1 server that answers as the four provider documents say.
+//!
+//! The documents' own sample requests get the documents' own sample answers, with fictional people.
+//! [`table`] lists the magic ids that give every other answer; a number that is not in the table is
+//! not found, said in the provider's own way. Nothing that arrives is logged.
+//!
+//! `GET /_sandbox/ledger` shows what each provider would have charged.
+
+mod accuauth;
+mod accuauth_cases;
+mod faults;
+mod ledger;
+mod pdf;
+mod person_fields;
+mod person_store;
+mod persons;
+mod reply;
+mod samples;
+mod table;
+#[cfg(test)]
+mod tests;
+mod verifik;
+mod verifik_conditions;
+mod youverify;
+mod youverify_cases;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use faults::{Body, Cut};
+use ledger::{Ledger, Provider};
+use person_store::PersonStore;
+use reply::{Billing, Received, Reply};
+
+pub use table::{Row, markdown, table};
+
+/// The token that the sandbox takes as Verifik's.
+pub const VERIFIK_TOKEN: &str = "sandbox-verifik-token";
+/// The token that the sandbox takes as YouVerify's.
+pub const YOUVERIFY_TOKEN: &str = "sandbox-youverify-token";
+/// The API id that the sandbox takes as AccuAuth's.
+pub const ACCUAUTH_API_ID: &str = "sandbox-api-id";
+/// The API secret that the sandbox takes as AccuAuth's.
+pub const ACCUAUTH_API_SECRET: &str = "sandbox-api-secret";
+
+/// Longest request body. The gateway takes 8 MiB of images, a third more in base64.
+const MAX_BODY: usize = 32 * 1024 * 1024;
+/// How long answers in flight may take after the shutdown was asked for, beside the usual delay.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Pause after a failed accept, such as with too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How the sandbox behaves as a whole.
+#[derive(Debug, Default, Clone)]
+pub struct Options {
+    /// Added before every provider answer.
+    pub delay: Duration,
+}
+
+struct Sandbox {
+    options: Options,
+    ledger: Ledger,
+    persons: PersonStore,
+}
+
+/// Serves until `shutdown` ends, then lets answers in flight finish for a short time.
+///
+/// # Errors
+/// None today: a failed accept is logged and tried again.
+pub async fn serve(
+    listener: TcpListener,
+    options: Options,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let drain = options.delay + DRAIN;
+    let sandbox = Arc::new(Sandbox {
+        options,
+        ledger: Ledger::default(),
+        persons: PersonStore::default(),
+    });
+    let closing = CancellationToken::new();
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => {
+                    connections.spawn(converse(socket, Arc::clone(&sandbox), closing.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "sandbox could not accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    closing.cancel();
+    let finish = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(drain, finish).await.is_err() {
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+/// One connection, from its first request to its last answer.
+async fn converse(socket: TcpStream, sandbox: Arc<Sandbox>, closing: CancellationToken) {
+    // Only latency suffers if this fails.
+    let _ = socket.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let sandbox = Arc::clone(&sandbox);
+        async move { sandbox.answer(request).await }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(socket), service)
+    );
+    // A connection that ends in an error is either the caller's doing or one of our own cuts.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+impl Sandbox {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+        let (parts, body) = request.into_parts();
+        let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+            let body = json!({ "error": "the request body is too long or broken" });
+            return faults::deliver(Reply::json(413, body, Billing::NotBilled)).await;
+        };
+        let received = Received {
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().map(str::to_owned),
+            headers: parts.headers,
+            body: body.to_bytes(),
+        };
+        if received.path == ledger::PATH {
+            return faults::deliver(self.ledger.answer(&received.method)).await;
+        }
+        let (provider, reply) = self.route(&received);
+        if let Some(provider) = provider {
+            self.ledger.record(provider, reply.billing);
+            tokio::time::sleep(self.options.delay).await;
+        }
+        faults::deliver(reply).await
+    }
+
+    /// Finds whose path it is. A path that no provider would have gets a plain 404.
+    fn route(&self, received: &Received) -> (Option<Provider>, Reply) {
+        let path = received.path.as_str();
+        if persons::owns(path) {
+            let reply = persons::answer(received, &self.persons);
+            (Some(Provider::Verifik), reply)
+        } else if path.starts_with("/v2/api/") {
+            (Some(Provider::Youverify), youverify::answer(received))
+        } else if path.starts_with("/v2/") {
+            (Some(Provider::Verifik), verifik::answer(received))
+        } else if path.starts_with("/verify/") {
+            (Some(Provider::Accuauth), accuauth::answer(received))
+        } else {
+            (None, Reply::html(404, "<h1>Not Found</h1>"))
+        }
+    }
+}

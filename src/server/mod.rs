@@ -1,1 +1,11 @@
-//! Under construction.
+//! The gRPC server and what stands around it: listeners, layers, health, admin port, leaving.
+
+mod admin;
+mod call_layer;
+mod deadline;
+mod health;
+mod lifecycle;
+mod start;
+
+pub use lifecycle::Lifecycle;
+pub use start::{ServeError, Serving, bind};

@@ -1,0 +1,210 @@
+//! The command line: what can be said, and which command it becomes.
+
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{call, check_config, health, sandbox, serve};
+use crate::config::{self, Sources};
+
+/// Exit code of a command line that cannot be understood (`EX_USAGE`).
+const USAGE: u8 = 64;
+
+/// One typed gRPC contract in front of commercial identity providers.
+#[derive(Debug, Parser)]
+#[command(name = "identity-gateway", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// TOML file with the configuration [env: IDGW_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sets one configuration key, such as `server.lame_duck=5s`; may be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves gRPC
+    Serve {
+        /// Answers from the provider sandbox inside the process: no credential needed
+        #[arg(long)]
+        sandbox: bool,
+        /// Where gRPC is served (`server.listen`)
+        #[arg(long, value_name = "HOST:PORT")]
+        listen: Option<SocketAddr>,
+        /// Where the admin port is (`admin.listen`)
+        #[arg(long, value_name = "HOST:PORT")]
+        admin_listen: Option<SocketAddr>,
+    },
+    /// Serves the provider sandbox alone, over HTTP
+    Sandbox {
+        /// Prints the table of magic ids and ends
+        #[arg(long)]
+        list: bool,
+        /// Where it is served (`sandbox.listen`)
+        #[arg(long, value_name = "HOST:PORT")]
+        listen: Option<SocketAddr>,
+        /// How long each answer takes (`sandbox.delay`)
+        #[arg(long, value_name = "DURATION")]
+        delay: Option<String>,
+    },
+    /// Says what is wrong with the configuration, or prints the effective one with secrets hidden
+    CheckConfig {
+        /// Prints the JSON schema of the configuration instead
+        #[arg(long)]
+        schema: bool,
+    },
+    /// Asks a running gateway for its health; exit code 0 only on SERVING
+    Health {
+        /// The service; empty is the whole process
+        #[arg(long, default_value = "")]
+        service: String,
+        /// Where the gateway is; the configured address if left out
+        #[arg(long, value_name = "HOST:PORT")]
+        address: Option<String>,
+        /// How long to wait
+        #[arg(long, default_value = "3s", value_name = "DURATION", value_parser = duration)]
+        timeout: Duration,
+    },
+    /// Calls any RPC of a running gateway and prints JSON
+    Call {
+        /// `package.Service/Method`, `package.Service.Method`, or the bare name if only one has it
+        method: String,
+        /// The request as JSON; `-` reads it from standard input
+        json: String,
+        /// Where the gateway is; the configured address if left out
+        #[arg(long, value_name = "HOST:PORT")]
+        address: Option<String>,
+        /// Request metadata as `name: value`; may be repeated
+        #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
+        headers: Vec<String>,
+        /// The call's deadline
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        timeout: Option<Duration>,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    humantime::parse_duration(text)
+}
+
+fn key_value(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+/// Reads the command line and runs the command.
+pub async fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            let _told = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let ConfigArgs { config, set } = cli.config;
+    let sources = move |flags: Vec<(&str, Option<String>)>| {
+        let flags = flags.into_iter();
+        let flags = flags.filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        Sources::from_process(config, set.into_iter().chain(flags).collect())
+    };
+    match cli.command {
+        Command::Serve {
+            sandbox,
+            listen,
+            admin_listen,
+        } => {
+            let flags = vec![
+                ("server.listen", listen.map(|address| address.to_string())),
+                (
+                    "admin.listen",
+                    admin_listen.map(|address| address.to_string()),
+                ),
+            ];
+            let providers = if sandbox {
+                serve::Providers::Sandbox
+            } else {
+                serve::Providers::Configured
+            };
+            serve::run(sources(flags), providers).await
+        }
+        Command::Sandbox { list: true, .. } => sandbox::list(),
+        Command::Sandbox { listen, delay, .. } => {
+            let flags = vec![
+                ("sandbox.listen", listen.map(|address| address.to_string())),
+                ("sandbox.delay", delay),
+            ];
+            sandbox::run(sources(flags)).await
+        }
+        Command::CheckConfig { schema } => {
+            let output = if schema {
+                check_config::Output::Schema
+            } else {
+                check_config::Output::Toml
+            };
+            check_config::run(sources(Vec::new()), output)
+        }
+        Command::Health {
+            service,
+            address,
+            timeout,
+        } => match address.map_or_else(|| configured_address(sources(Vec::new())), Ok) {
+            Ok(address) => {
+                let (mut out, mut err) = (io::stdout(), io::stderr());
+                health::run(&address, &service, timeout, &mut out, &mut err).await
+            }
+            Err(code) => code,
+        },
+        Command::Call {
+            method,
+            json,
+            address,
+            headers,
+            timeout,
+        } => match address.map_or_else(|| configured_address(sources(Vec::new())), Ok) {
+            Ok(address) => {
+                let args = call::CallArgs {
+                    method,
+                    json,
+                    address,
+                    headers,
+                    timeout,
+                };
+                call::run(args, &mut io::stdout(), &mut io::stderr()).await
+            }
+            Err(code) => code,
+        },
+    }
+}
+
+/// The address that `serve` is configured to listen on.
+fn configured_address(sources: Sources) -> Result<String, ExitCode> {
+    match config::load(sources) {
+        Ok(settings) => Ok(settings.server.listen.to_string()),
+        Err(error) => {
+            let _told = io::Write::write_fmt(&mut io::stderr(), format_args!("{error}\n"));
+            Err(ExitCode::from(USAGE))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,77 @@
+//! `sandbox`: the provider sandbox alone, for callers' own tests.
+//!
+//! Exit codes: 0 after a signal or `--list`, 64 if the configuration is refused, 1 if the port is not
+//! to be had.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    config::{self, Sources},
+    sandbox,
+};
+
+/// Prints the table of magic ids.
+#[must_use]
+pub fn list() -> ExitCode {
+    match io::stdout().write_all(sandbox::markdown().as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Runs the command.
+pub async fn run(sources: Sources) -> ExitCode {
+    let settings = match config::load(sources) {
+        Ok(settings) => settings.sandbox,
+        Err(error) => {
+            let _told = writeln!(io::stderr(), "{error}");
+            return ExitCode::from(64);
+        }
+    };
+    match serve(&settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _told = writeln!(io::stderr(), "sandbox.listen: {}: {error}", settings.listen);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(settings: &config::SandboxSettings) -> io::Result<()> {
+    let listener = TcpListener::bind(settings.listen).await?;
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    writeln!(
+        io::stdout(),
+        "provider sandbox on http://{}\n  \
+         Verifik    authorization: Bearer {}\n  \
+         YouVerify  token: {}\n  \
+         AccuAuth   x-df-api-id: {}  x-df-api-secret: {}\n  \
+         charges    GET /_sandbox/ledger",
+        listener.local_addr()?,
+        sandbox::VERIFIK_TOKEN,
+        sandbox::YOUVERIFY_TOKEN,
+        sandbox::ACCUAUTH_API_ID,
+        sandbox::ACCUAUTH_API_SECRET,
+    )?;
+    let options = sandbox::Options {
+        delay: settings.delay.get(),
+    };
+    let stopped = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    sandbox::serve(listener, options, stopped).await
+}

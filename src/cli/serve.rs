@@ -1,0 +1,143 @@
+//! `serve`: the gRPC server, with the provider sandbox inside if asked for.
+//!
+//! Exit codes: 0 after a signal and a drain, 64 if the configuration is refused, 1 if a port is not
+//! to be had or the server falls.
+
+use std::{
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
+};
+
+use tokio::net::TcpListener;
+
+use crate::{
+    config::{self, Environment, ProviderState, Settings, Sources},
+    domain::redaction::Secret,
+    sandbox,
+    server::{self, ServeError},
+    telemetry::logging::{self, Style},
+};
+
+/// Exit code of a configuration that is refused (`EX_USAGE`).
+const REFUSED: u8 = 64;
+
+/// Where the answers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Providers {
+    /// From the providers, as configured.
+    Configured,
+    /// From the sandbox, over loopback HTTP.
+    Sandbox,
+}
+
+/// Runs the command.
+pub async fn run(sources: Sources, providers: Providers) -> ExitCode {
+    let loaded = config::load(sources).and_then(|settings| {
+        settings.validate_for_serve(providers == Providers::Sandbox)?;
+        Ok(settings)
+    });
+    let mut settings = match loaded {
+        Ok(settings) => settings,
+        Err(error) => return refuse(REFUSED, &error),
+    };
+    let style = match logging::start(&settings.log) {
+        Ok(style) => style,
+        Err(error) => return refuse(1, &error),
+    };
+    match serve(&mut settings, providers, style).await {
+        Ok(()) => {
+            tracing::info!("gone");
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(1, &error),
+    }
+}
+
+fn refuse(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
+    // With standard error closed there is nobody to tell.
+    let _told = writeln!(io::stderr(), "{error}");
+    ExitCode::from(code)
+}
+
+async fn serve(
+    settings: &mut Settings,
+    providers: Providers,
+    style: Style,
+) -> Result<(), ServeError> {
+    if providers == Providers::Sandbox {
+        start_sandbox(settings).await?;
+    }
+    let serving = server::bind(settings).await?;
+    let (grpc, admin) = (serving.grpc_address, serving.admin_address);
+    let states = settings.providers.states();
+    serving
+        .run(settings, || announce(style, grpc, admin, states))
+        .await
+}
+
+/// Starts the sandbox on a free loopback port and points every adapter at it.
+async fn start_sandbox(settings: &mut Settings) -> Result<(), ServeError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let failed = |source| ServeError::Bind {
+        key: "--sandbox",
+        address,
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let url = format!("http://{}", listener.local_addr().map_err(failed)?);
+    let options = sandbox::Options {
+        delay: settings.sandbox.delay.get(),
+    };
+    tokio::spawn(async move {
+        if let Err(error) = sandbox::serve(listener, options, std::future::pending()).await {
+            tracing::error!(%error, "the sandbox fell");
+        }
+    });
+    let url = url
+        .parse::<config::BaseUrl>()
+        .map_err(|_| failed(io::Error::other("the sandbox's own address is no base URL")))?;
+    let providers = &mut settings.providers;
+    let secret = |text: &str| Some(Secret::new(text));
+    providers.verifik.base_url = url.clone();
+    providers.verifik.token = secret(sandbox::VERIFIK_TOKEN);
+    providers.verifik.environment = Environment::Sandbox;
+    providers.verifik.persons_path = config::Verifik::default().persons_path;
+    providers.youverify.base_url = url.clone();
+    providers.youverify.token = secret(sandbox::YOUVERIFY_TOKEN);
+    providers.youverify.environment = Environment::Sandbox;
+    providers.youverify.id_types = config::IdTypes::default();
+    providers.accuauth.base_url = url;
+    providers.accuauth.api_id = secret(sandbox::ACCUAUTH_API_ID);
+    providers.accuauth.api_secret = secret(sandbox::ACCUAUTH_API_SECRET);
+    providers.accuauth.environment = Environment::Sandbox;
+    Ok(())
+}
+
+const fn word(state: ProviderState) -> &'static str {
+    match state {
+        ProviderState::Live => "live",
+        ProviderState::Sandbox => "sandbox",
+        ProviderState::NotConfigured => "disabled (no credential)",
+    }
+}
+
+/// Says where calls are taken, which providers answer, and how to look in.
+fn announce(
+    style: Style,
+    grpc: SocketAddr,
+    admin: SocketAddr,
+    states: [(&'static str, ProviderState); 3],
+) {
+    let [(_, verifik), (_, youverify), (_, accuauth)] = states.map(|(name, s)| (name, word(s)));
+    tracing::info!(%grpc, %admin, verifik, youverify, accuauth, "serving");
+    if style == Style::Text {
+        let mut text = format!("\n  gRPC    {grpc}\n  admin   http://{admin}/readyz\n");
+        for (name, state) in states {
+            text.push_str(&format!("  {name:<9} {}\n", word(state)));
+        }
+        text.push_str(&format!("\n  Look in:  grpcurl -plaintext {grpc} list\n\n"));
+        // The log line above has said it all to whoever does not read this.
+        let _told = io::stdout().write_all(text.as_bytes());
+    }
+}

@@ -1,0 +1,133 @@
+//! What a provider is asked and what it answers, before either is bytes on a socket.
+//!
+//! The providers' files are pure: they take a [`Received`] and give a [`Reply`]. Neither type has
+//! `Debug`: both hold identifiers.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, header};
+use serde_json::{Map, Value};
+
+use super::faults::Fault;
+
+/// A request that has arrived in full.
+pub(super) struct Received {
+    pub method: Method,
+    pub path: String,
+    pub query: Option<String>,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Received {
+    /// A header, if it is there and readable.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The first query parameter of that name, decoded.
+    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+        let query = self.query.as_deref()?.as_bytes();
+        pair(query, name)
+    }
+
+    /// The first form field of that name, if the body is a form.
+    pub fn form(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.is("application/x-www-form-urlencoded")
+            .then(|| pair(&self.body, name))?
+    }
+
+    /// The body, if it is said to be JSON and is a JSON object.
+    pub fn json(&self) -> Option<Map<String, Value>> {
+        self.is("application/json")
+            .then(|| serde_json::from_slice(&self.body).ok())?
+    }
+
+    fn is(&self, media_type: &str) -> bool {
+        self.header(header::CONTENT_TYPE.as_str())
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case(media_type))
+    }
+}
+
+fn pair<'a>(pairs: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
+    url::form_urlencoded::parse(pairs)
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value)
+}
+
+/// What the provider would charge for an answer, as far as its document says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Billing {
+    Billed,
+    NotBilled,
+    Unknown,
+}
+
+/// The body of an answer.
+pub(super) enum Content {
+    Json(Value),
+    Html(&'static str),
+}
+
+/// An answer, and how it is to be spoilt on its way, if at all.
+pub(super) struct Reply {
+    /// HTTP status. A plain number: AccuAuth uses 512 and 513.
+    pub status: u16,
+    pub content: Content,
+    /// Seconds for the `Retry-After` header.
+    pub retry_after: Option<u32>,
+    pub billing: Billing,
+    pub fault: Option<Fault>,
+}
+
+impl Reply {
+    pub fn json(status: u16, body: Value, billing: Billing) -> Self {
+        Self {
+            status,
+            content: Content::Json(body),
+            retry_after: None,
+            billing,
+            fault: None,
+        }
+    }
+
+    /// An answer that no program of the provider wrote, such as a proxy's error page.
+    pub fn html(status: u16, page: &'static str) -> Self {
+        Self {
+            status,
+            content: Content::Html(page),
+            retry_after: None,
+            billing: Billing::NotBilled,
+            fault: None,
+        }
+    }
+
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub fn spoilt(mut self, fault: Fault) -> Self {
+        self.fault = Some(fault);
+        self
+    }
+}
+
+/// What a magic id does: answers something else, or spoils the answer that was due.
+pub(super) enum Effect {
+    Answer(fn() -> Reply),
+    Spoil(Fault),
+}
+
+impl Effect {
+    /// The reply, given the one that was due. `due` is run only if it is the answer, so that a
+    /// refused request changes nothing.
+    pub fn apply(&self, due: impl FnOnce() -> Reply) -> Reply {
+        match self {
+            Self::Answer(answer) => answer(),
+            Self::Spoil(fault) => due().spoilt(*fault),
+        }
+    }
+}

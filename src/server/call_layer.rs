@@ -1,0 +1,235 @@
+//! What surrounds every call of the contract: its facts, its place, its deadline, its log line.
+//!
+//! Outermost the log line, so that it tells of every end a call can have, also the caller's giving
+//! up; then the place, so that a flood is turned away at once; then the deadline. Health and
+//! reflection pass by: they must answer in a flood too, and are not logged.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use http::{Request, Response};
+use tokio::sync::Semaphore;
+use tonic::{Code, Status, body::Body};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::deadline;
+use crate::{
+    domain::{
+        failure::{Failure, Kind},
+        verification::{Billing, Outcome, Provider},
+    },
+    policy::{Policies, Policy},
+    proto::gateway::v1::Charge,
+    status,
+    telemetry::call_facts::CallFacts,
+};
+
+/// What a caller that is turned away is asked to wait.
+const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+/// Services that pass by.
+const UNTRACKED: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
+
+/// What all calls share.
+#[derive(Debug)]
+struct Shared {
+    /// By path, as in `/package.Service/Method`.
+    policies: HashMap<String, Policy>,
+    places: Semaphore,
+    default_deadline: Duration,
+}
+
+/// The layer.
+#[derive(Debug, Clone)]
+pub struct CallLayer(Arc<Shared>);
+
+impl CallLayer {
+    /// The layer, with room for a number of calls in flight over all connections.
+    #[must_use]
+    pub fn new(policies: &Policies, max_in_flight: usize, default_deadline: Duration) -> Self {
+        let by_path = policies.iter();
+        Self(Arc::new(Shared {
+            policies: by_path
+                .map(|(rpc, policy)| (format!("/{rpc}"), policy.clone()))
+                .collect(),
+            places: Semaphore::new(max_in_flight),
+            default_deadline,
+        }))
+    }
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = CallService<S>;
+
+    fn layer(&self, inner: S) -> CallService<S> {
+        CallService {
+            inner,
+            shared: Arc::clone(&self.0),
+        }
+    }
+}
+
+/// The service under the layer.
+#[derive(Debug, Clone)]
+pub struct CallService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Service<Request<Body>> for CallService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        if UNTRACKED.iter().any(|service| path.starts_with(service)) {
+            return Box::pin(self.inner.call(request));
+        }
+        // The clone that was made ready goes; the new one waits for its turn.
+        let waiting = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, waiting);
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let facts = Arc::new(CallFacts::default());
+            let (rpc, policy) = match shared.policies.get_key_value(request.uri().path()) {
+                Some((path, policy)) => (path.trim_start_matches('/'), Some(policy)),
+                // Whatever the caller wrote there does not belong into a log.
+                None => ("unknown", None),
+            };
+            let mut line = CallLine::new(rpc, Arc::clone(&facts));
+            let Ok(_place) = shared.places.try_acquire() else {
+                let failure = Failure {
+                    retry_after: Some(OVERLOAD_WAIT),
+                    ..Failure::new(Kind::Overloaded)
+                };
+                return Ok(line.end(refusal(&failure, &facts)));
+            };
+            let budget = deadline::budget(request.headers(), shared.default_deadline);
+            request.extensions_mut().insert(Arc::clone(&facts));
+            match tokio::time::timeout(budget, inner.call(request)).await {
+                Ok(answered) => answered.map(|response| line.end(response)),
+                Err(_elapsed) => Ok(line.end(refusal(&overdue(&facts, policy), &facts))),
+            }
+        })
+    }
+}
+
+fn refusal(failure: &Failure, facts: &CallFacts) -> Response<Body> {
+    status::of(failure, facts).into_http()
+}
+
+/// The caller's deadline passed: what it may have cost depends on what was out by then.
+fn overdue(facts: &CallFacts, policy: Option<&Policy>) -> Failure {
+    let chargeable = policy.is_some_and(|policy| policy.charge == Charge::PerRequest);
+    Failure {
+        provider: facts.provider(),
+        verification_id: facts.verification_id(),
+        billing: facts.provider().map(|_| match facts.is_unanswered() {
+            true if chargeable => Billing::Unknown,
+            _ => Billing::NotBilled,
+        }),
+        ..Failure::new(Kind::DeadlineExceeded)
+    }
+}
+
+/// The call's log line. It is written when the call ends, however it ends.
+struct CallLine<'a> {
+    rpc: &'a str,
+    facts: Arc<CallFacts>,
+    started: Instant,
+    code: Code,
+}
+
+impl<'a> CallLine<'a> {
+    fn new(rpc: &'a str, facts: Arc<CallFacts>) -> Self {
+        Self {
+            rpc,
+            facts,
+            started: Instant::now(),
+            // Until it is known better: a future that is dropped was given up by the caller.
+            code: Code::Cancelled,
+        }
+    }
+
+    fn end(&mut self, response: Response<Body>) -> Response<Body> {
+        // A unary success carries its status in the trailers; only failures have it up here.
+        self.code = Status::from_header_map(response.headers()).map_or(Code::Ok, |s| s.code());
+        response
+    }
+}
+
+impl Drop for CallLine<'_> {
+    fn drop(&mut self) {
+        let (rpc, facts) = (self.rpc, &self.facts);
+        let code = code_name(self.code);
+        let duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        let reason = facts.reason();
+        let verification_id = facts.verification_id().map(tracing::field::display);
+        let provider = facts.provider().map(Provider::as_str);
+        let outcome = facts.outcome().map(Outcome::as_str);
+        let billing = facts.billing().map(Billing::as_str);
+        let attempts = facts.attempts();
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    rpc,
+                    code,
+                    reason,
+                    duration_ms,
+                    verification_id,
+                    provider,
+                    outcome,
+                    billing,
+                    attempts,
+                    "call"
+                )
+            };
+        }
+        match self.code {
+            // Defects, and what may have cost money for nothing.
+            Code::Internal | Code::Unknown | Code::DataLoss => line!(error),
+            // Somebody has to look after a provider or the load.
+            Code::Unavailable
+            | Code::FailedPrecondition
+            | Code::ResourceExhausted
+            | Code::DeadlineExceeded => line!(warn),
+            _ => line!(info),
+        }
+    }
+}
+
+const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

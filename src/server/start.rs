@@ -1,0 +1,226 @@
+//! Binds the ports, puts the services together, serves, and leaves in order.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tonic::transport::{Server, server::TcpIncoming};
+use tonic_health::pb::health_server::HealthServer;
+
+use super::{
+    admin,
+    call_layer::CallLayer,
+    health::HealthService,
+    lifecycle::{Lifecycle, Phase},
+};
+use crate::{
+    config::Settings,
+    policy::{Policies, PolicyError},
+    proto::{
+        self, identity::v1::identity_service_server::IdentityServiceServer,
+        person::v1::person_service_server::PersonServiceServer,
+    },
+    service::{
+        gateway::{BuildError, Gateway},
+        identity::Identity,
+        person::Persons,
+    },
+};
+
+/// A client that is gone without a word is found out after these two.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Calls in flight on one connection: a mesh sends all of a node's calls through a few.
+const STREAMS_PER_CONNECTION: u32 = 4096;
+
+/// Why the server did not come up, or fell.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A port is not to be had.
+    #[error("{key}: cannot listen on {address}: {source}")]
+    Bind {
+        /// The configuration key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The contract's policy table has a gap.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A provider cannot be reached as configured.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// Reflection cannot be made of the descriptor set.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The server fell.
+    #[error("the server fell: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The system gives no signals.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// A server with its ports, ready to run.
+#[derive(Debug)]
+pub struct Serving {
+    grpc: TcpListener,
+    admin: TcpListener,
+    /// Where gRPC is served.
+    pub grpc_address: SocketAddr,
+    /// Where the admin port is.
+    pub admin_address: SocketAddr,
+}
+
+/// Takes both ports.
+///
+/// # Errors
+///
+/// If one is not to be had.
+pub async fn bind(settings: &Settings) -> Result<Serving, ServeError> {
+    let (grpc, grpc_address) = listen("server.listen", settings.server.listen).await?;
+    let (admin, admin_address) = listen("admin.listen", settings.admin.listen).await?;
+    Ok(Serving {
+        grpc,
+        admin,
+        grpc_address,
+        admin_address,
+    })
+}
+
+async fn listen(
+    key: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Bind {
+        key,
+        address,
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+impl Serving {
+    /// Serves until a signal comes and all calls have ended.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be put together, or falls.
+    pub async fn run(self, settings: &Settings, ready: impl FnOnce()) -> Result<(), ServeError> {
+        let lifecycle = Lifecycle::default();
+        let policies = Policies::from_descriptors(proto::descriptors())?;
+        let layer = CallLayer::new(
+            &policies,
+            settings.server.max_in_flight,
+            settings.server.default_deadline.get(),
+        );
+        let gateway = Gateway::new(settings, policies)?;
+        let (requests, answers) = (
+            settings.server.max_request_bytes,
+            settings.server.max_response_bytes,
+        );
+        let identity = IdentityServiceServer::new(Identity::new(gateway.clone())?)
+            .max_decoding_message_size(requests)
+            .max_encoding_message_size(answers);
+        let persons = PersonServiceServer::new(Persons::new(gateway)?)
+            .max_decoding_message_size(requests)
+            .max_encoding_message_size(answers);
+        let mut router = Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
+            .layer(layer)
+            .add_service(HealthServer::new(HealthService::new(lifecycle.clone())))
+            .add_service(identity)
+            .add_service(persons);
+        if settings.server.reflection {
+            router = router
+                .add_service(reflection().build_v1()?)
+                .add_service(reflection().build_v1alpha()?);
+        }
+
+        let mut signals = Signals::listen()?;
+        let admin = tokio::spawn(serve_admin(self.admin, lifecycle.clone()));
+        let incoming = TcpIncoming::from(self.grpc).with_nodelay(Some(true));
+        let draining = lifecycle.clone();
+        let server = router.serve_with_incoming_shutdown(incoming, async move {
+            draining.reached(Phase::Draining).await;
+        });
+        ready();
+        let leaving = leave(&mut signals, &lifecycle, settings);
+        let ended = tokio::select! {
+            ended = server => ended.map_err(ServeError::from),
+            () = leaving => {
+                tracing::warn!("the drain timeout has passed: calls in flight are cut off");
+                Ok(())
+            }
+        };
+        // The admin port answers to the last: a probe must not take the end of a drain for a crash.
+        admin.abort();
+        ended
+    }
+}
+
+/// Goes through the phases; returns when the calls in flight have had their time.
+async fn leave(signals: &mut Signals, lifecycle: &Lifecycle, settings: &Settings) {
+    let server = &settings.server;
+    signals.next().await;
+    lifecycle.enter(Phase::LameDuck);
+    tracing::info!(
+        lame_duck = %server.lame_duck,
+        "leaving: health says NOT_SERVING, calls are still taken"
+    );
+    tokio::select! {
+        () = tokio::time::sleep(server.lame_duck.get()) => {}
+        () = signals.next() => {}
+    }
+    lifecycle.enter(Phase::Draining);
+    tracing::info!(
+        drain_timeout = %server.drain_timeout,
+        "draining: no new calls, those in flight finish"
+    );
+    tokio::select! {
+        () = tokio::time::sleep(server.drain_timeout.get()) => {}
+        () = signals.next() => {}
+    }
+}
+
+async fn serve_admin(listener: TcpListener, lifecycle: Lifecycle) {
+    if let Err(error) = axum::serve(listener, admin::routes(lifecycle)).await {
+        tracing::error!(%error, "the admin port fell");
+    }
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, ServeError> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(ServeError::Signals)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(ServeError::Signals)?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
