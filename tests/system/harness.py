@@ -7,6 +7,8 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +17,8 @@ T = TypeVar("T")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TARGET = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
-BINARY = TARGET / "release" / "identity-gateway"
+# The program under test; IDGW_BINARY names another one, such as the debug build.
+BINARY = Path(os.environ.get("IDGW_BINARY", TARGET / "release" / "identity-gateway")).absolute()
 
 # How long anything may take that should be there at once. Never slept, only a limit.
 PATIENCE = 30.0
@@ -89,21 +92,24 @@ class Program:
         for line in list(self.lines):
             if line.startswith("{"):
                 event = json.loads(line)
-                event |= event.pop("fields", {})
                 if message in (None, event.get("message")):
                     events.append(event)
         return events
 
     def wait_for_log(self, message: str) -> dict:
         """The first line of its log with that message."""
+        return self.wait_for(f'"{message}" in the log', lambda: next(iter(self.log(message)), None))
 
-        def look() -> dict | None:
-            if found := self.log(message):
-                return found[0]
-            assert self.process.poll() is None, f"ended too early:\n{self.output()}"
-            return None
+    def wait_for(self, what: str, look: Callable[[], T | None]) -> T:
+        """Asks again until there is something, or the program is gone."""
 
-        return wait_for(f'"{message}" in the log', look)
+        def look_while_it_runs() -> T | None:
+            found = look()
+            if found is None:
+                assert self.process.poll() is None, f"ended before {what}:\n{self.output()}"
+            return found
+
+        return wait_for(what, look_while_it_runs)
 
     def terminate(self, with_signal: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(with_signal)
@@ -124,11 +130,11 @@ class Program:
 
 
 class Gateway(Program):
-    """`identity-gateway serve --sandbox` on free ports, serving."""
+    """`identity-gateway serve` on free ports, serving; from the sandbox unless told otherwise."""
 
-    def __init__(self, *arguments: str, **variables: str):
+    def __init__(self, *, flags: tuple[str, ...] = ("--sandbox",), **variables: str):
         ports = {"IDGW_SERVER__LISTEN": "127.0.0.1:0", "IDGW_ADMIN__LISTEN": "127.0.0.1:0"}
-        super().__init__("serve", *(arguments or ("--sandbox",)), **(ports | variables))
+        super().__init__("serve", *flags, **(ports | variables))
         try:
             serving = self.wait_for_log("serving")
         except BaseException:
@@ -136,6 +142,54 @@ class Gateway(Program):
             raise
         self.address: str = serving["grpc"]
         self.admin: str = serving["admin"]
+
+
+class Sandbox(Program):
+    """`identity-gateway sandbox` on a free port, serving."""
+
+    def __init__(self, *arguments: str, **variables: str):
+        super().__init__("sandbox", *arguments, **({"IDGW_SANDBOX__LISTEN": "127.0.0.1:0"} | variables))
+        try:
+            self.url: str = self.wait_for("its address", self._look_for_url)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _look_for_url(self) -> str | None:
+        found = re.search(r"http://[\d.]+:\d+", self.output())
+        return found and found[0]
+
+    def credentials(self) -> dict[str, dict[str, str]]:
+        """The headers that it says each provider wants, by the provider's name."""
+
+        def look() -> list[tuple[str, str]] | None:
+            lines = re.findall(r"^  (Verifik|YouVerify|AccuAuth) +(.+)$", self.output(), re.MULTILINE)
+            return lines if len(lines) == 3 else None
+
+        return {
+            provider.lower(): dict(header.split(": ") for header in headers.split("  "))
+            for provider, headers in self.wait_for("its credentials", look)
+        }
+
+    def token(self, provider: str) -> str:
+        """The token alone, for Verifik and YouVerify."""
+        [header] = self.credentials()[provider].values()
+        return header.removeprefix("Bearer ")
+
+    def ask(self, path: str, body: dict | None = None, method: str | None = None, **headers: str):
+        """Sends one request; status and decoded JSON of the answer."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json"} | headers
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)
+
+    def ledger(self) -> dict[str, dict[str, int]]:
+        """What each provider has received, and would have charged."""
+        return self.ask("/_sandbox/ledger")[1]
 
 
 def sandbox_table() -> list[dict[str, str]]:
