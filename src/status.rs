@@ -188,16 +188,13 @@ fn details(failure: &Failure, reason: &'static str) -> ErrorDetails {
     if let Some(wait) = failure.retry_after {
         details.set_retry_info(Some(wait));
     }
-    let violations = failure.violations.iter();
+    if !failure.violations.is_empty() {
+        let violations = failure.violations.iter();
+        let violations =
+            violations.map(|v| FieldViolation::new(v.field, format!("{} {}", v.field, v.rule)));
+        details.set_bad_request(violations.collect::<Vec<_>>());
+    }
     match failure.kind {
-        Kind::InvalidField | Kind::RejectedArgument | Kind::RequestIdReused => {
-            if !failure.violations.is_empty() {
-                let field = |v: &crate::domain::violation::Violation| {
-                    FieldViolation::new(v.field, format!("{} {}", v.field, v.rule))
-                };
-                details.set_bad_request(violations.map(field).collect::<Vec<_>>());
-            }
-        }
         Kind::ConsentRequired => {
             details.set_precondition_failure(vec![PreconditionViolation::new(
                 "CONSENT",
