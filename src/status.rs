@@ -190,8 +190,7 @@ fn details(failure: &Failure, reason: &'static str) -> ErrorDetails {
     }
     if !failure.violations.is_empty() {
         let violations = failure.violations.iter();
-        let violations =
-            violations.map(|v| FieldViolation::new(v.field, format!("{} {}", v.field, v.rule)));
+        let violations = violations.map(|bad| FieldViolation::new(bad.field, bad.rule));
         details.set_bad_request(violations.collect::<Vec<_>>());
     }
     match failure.kind {
