@@ -135,6 +135,12 @@ impl Layers {
     pub fn flags(&mut self, overrides: &[(String, String)]) {
         for (key, value) in overrides {
             match leaf(key) {
+                Some(leaf) if leaf.secret => self.problem(
+                    &leaf.key(),
+                    &Origin::Flag,
+                    "is a secret, and everyone on the machine can read a command line; \
+                     use the environment or a file",
+                ),
                 Some(leaf) => self.text(leaf, value, Origin::Flag),
                 None => {
                     let hint = meant(key, leaves().map(Leaf::key));

@@ -159,8 +159,8 @@ impl Upstream {
             ..Failure::after_sending(kind, provider)
         };
         let limit = self.settings.max_response_bytes;
-        let stated = response.content_length().map(usize::try_from);
-        if !matches!(stated, None | Some(Ok(0..))) || stated.and_then(Result::ok) > Some(limit) {
+        let stated = response.content_length().unwrap_or_default();
+        if stated > u64::try_from(limit).unwrap_or(u64::MAX) {
             return Err(failed(Kind::Malformed));
         }
         let mut whole = BytesMut::new();
