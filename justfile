@@ -37,9 +37,9 @@ proto:
 test:
     cargo test
 
-# Write the generated documents anew (configuration table, error table, sandbox table).
+# Write the generated tables of README.md and docs/ anew.
 docs:
-    UPDATE_DOCS=1 cargo test docs
+    UPDATE_DOCS=1 cargo test --test "*" -- docs readme
 
 # Build the release binary.
 build:
