@@ -11,6 +11,7 @@ mod docs;
 mod files;
 mod layers;
 mod load;
+mod price;
 mod providers;
 mod schema;
 mod settings;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use docs::markdown;
 pub use load::load;
+pub use price::{NotAPrice, Price};
 pub use providers::{
     Accuauth, BodyEncoding, Environment, IdTypes, ProviderState, Providers, Upstream, Verifik,
     Youverify,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 use super::base_url::BaseUrl;
+use super::price::Price;
 use super::span::Span;
 use crate::domain::redaction::Secret;
 
@@ -28,7 +29,7 @@ fn redacted<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::
 }
 
 /// What the transport needs to know of a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
     /// Where it is reached. The path is `/` or a prefix that does not end in a slash.
     pub base_url: Url,
@@ -44,6 +45,8 @@ pub struct Upstream {
     pub environment: Environment,
     /// Whether an explicit error answer is taken as not charged.
     pub errors_are_free: bool,
+    /// What a billed result costs.
+    pub price: Option<Price>,
 }
 
 /// Whether a provider's answers are about real people.
@@ -148,6 +151,9 @@ macro_rules! provider {
             /// Whether an explicit error answer (4xx, 5xx) is taken as not charged. Where false, a 5xx is
             /// reported as UNKNOWN with `billing = unknown`.
             pub errors_are_free: bool,
+            /// What one billed result costs; only the metric `idgw.cost` is made of it.
+            #[schemars(with = "Price")]
+            pub price: Option<Price>,
         }
 
         impl $name {
@@ -162,6 +168,7 @@ macro_rules! provider {
                     max_response_bytes: self.max_response_bytes,
                     environment: self.environment,
                     errors_are_free: self.errors_are_free,
+                    price: self.price.clone(),
                 }
             }
 
@@ -189,6 +196,7 @@ macro_rules! provider {
                     max_response_bytes: 16 * 1024 * 1024,
                     environment: Environment::Live,
                     errors_are_free: true,
+                    price: None,
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         curp::CurpRule,
         failure::{Failure, Kind},
-        verification::{Billing, Outcome, Provider, VerificationId, Verified},
+        verification::{Billing, Outcome, Provider, Source, VerificationId, Verified},
     },
     policy::{Policies, Policy, PolicyError},
     proto::identity::v1 as pb,
@@ -149,6 +149,7 @@ fn route<A>(
         max_in_flight: settings.max_in_flight,
         max_response_bytes: settings.max_response_bytes,
         errors_are_free: settings.errors_are_free,
+        price: settings.price,
     })?;
     Ok(Route {
         adapter,
@@ -190,6 +191,7 @@ pub async fn verify<A, R>(
     };
     let (verified, environment) = asked.await.map_err(|failure: Failure| failure.of(id))?;
     facts.found(verified.outcome, verified.billing);
+    facts.comes_from(Source::Provider);
     let verification = pb::Verification {
         id: id.to_string(),
         outcome: outcome(verified.outcome).into(),

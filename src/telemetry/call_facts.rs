@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
-use crate::domain::verification::{Billing, Outcome, Provider, VerificationId};
+use crate::domain::verification::{Billing, Outcome, Provider, Source, VerificationId};
 
 /// What is known of one call.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ pub struct CallFacts {
     provider: OnceLock<Provider>,
     outcome: OnceLock<Outcome>,
     billing: OnceLock<Billing>,
+    source: OnceLock<Source>,
     reason: OnceLock<&'static str>,
     attempts: AtomicU32,
     unanswered: AtomicBool,
@@ -50,6 +51,11 @@ impl CallFacts {
         let _known_already = self.billing.set(billing);
     }
 
+    /// Notes where the answer comes from.
+    pub fn comes_from(&self, source: Source) {
+        let _known_already = self.source.set(source);
+    }
+
     /// Notes why the call failed.
     pub fn failed(&self, reason: &'static str, billing: Option<Billing>) {
         let _known_already = self.reason.set(reason);
@@ -76,6 +82,11 @@ impl CallFacts {
     /// What is known of the cost.
     pub fn billing(&self) -> Option<Billing> {
         self.billing.get().copied()
+    }
+
+    /// Where the answer came from.
+    pub fn source(&self) -> Option<Source> {
+        self.source.get().copied()
     }
 
     /// Why the call failed.

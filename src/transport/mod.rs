@@ -3,5 +3,5 @@
 pub mod message;
 pub mod upstream;
 
-pub use message::{Answer, Request};
+pub use message::{Answer, Priced, Request};
 pub use upstream::Upstream;

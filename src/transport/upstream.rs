@@ -19,15 +19,21 @@ use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::{Answer, Request};
+use super::{Answer, Priced, Request};
 use crate::{
+    config::Price,
     domain::{
         failure::{Failure, Kind},
         verification::{Billing, Provider},
     },
     policy::Policy,
     proto::gateway::v1::Charge,
-    telemetry::call_facts::CallFacts,
+    telemetry::{
+        call_facts::CallFacts,
+        labels::Limit,
+        metrics::{self, PendingCharge, UnderWay},
+        spans::{AttemptSpan, Target},
+    },
 };
 
 /// Idle connections are closed after this long. Node closes its side after 5 s by default, and a
@@ -55,13 +61,15 @@ pub struct Settings {
     pub max_response_bytes: usize,
     /// Whether an error answer is taken as not charged.
     pub errors_are_free: bool,
+    /// What a billed result costs.
+    pub price: Option<Price>,
 }
 
 /// The way to one provider.
 #[derive(Debug)]
 pub struct Upstream {
     client: reqwest::Client,
-    base: String,
+    target: Target,
     in_flight: Semaphore,
     settings: Settings,
 }
@@ -84,7 +92,7 @@ impl Upstream {
             .build()?;
         Ok(Self {
             client,
-            base: settings.base_url.as_str().trim_end_matches('/').to_owned(),
+            target: Target::new(settings.provider, &settings.base_url),
             in_flight: Semaphore::new(settings.max_in_flight),
             settings,
         })
@@ -95,7 +103,7 @@ impl Upstream {
     /// # Errors
     ///
     /// The failure of the attempt, or what `read` makes of the answer.
-    pub async fn call<T>(
+    pub async fn call<T: Priced>(
         &self,
         facts: &CallFacts,
         policy: &Policy,
@@ -104,34 +112,59 @@ impl Upstream {
     ) -> Result<T, Failure> {
         let provider = self.settings.provider;
         let Ok(_place) = self.in_flight.try_acquire() else {
+            metrics::refused(Some(provider), Limit::Provider);
             return Err(Failure {
                 retry_after: Some(DEFAULT_RETRY_AFTER),
                 ..Failure::before_sending(Kind::Overloaded, provider)
             });
         };
+        let price = self.settings.price.as_ref();
+        let mut charge = PendingCharge::new(provider, policy.charge, price);
+        let resend = facts.attempts();
         facts.attempt();
-        let attempt = tokio::time::timeout(self.settings.timeout, self.exchange(request));
-        let answered = match attempt.await {
-            Ok(answered) => answered,
-            Err(_elapsed) => Err(Failure::after_sending(Kind::TimedOut, provider)),
-        };
+        let attempt = self.attempt(request, resend);
+        let answered = attempt.await;
         facts.settled();
-        answered
+        let read = answered
             .and_then(|answer| read(&answer).map_err(|failure| with_wait(failure, &answer)))
-            .map_err(|failure| self.judge(policy, failure))
+            .map_err(|failure| self.judge(policy, failure));
+        charge.is(match &read {
+            Ok(answer) => Some(answer.billing()),
+            Err(failure) => failure.billing,
+        });
+        read
     }
 
-    async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
+    /// One attempt, within its time; its span ends with it, or when it is given up.
+    async fn attempt(&self, request: &Request, resend: u32) -> Result<Answer, Failure> {
+        let _counted = UnderWay::in_flight(self.settings.provider);
+        let span = AttemptSpan::start(&self.target, &request.method, &request.template, resend);
+        let exchange = self.exchange(request, &span);
+        let answered = tokio::time::timeout(self.settings.timeout, exchange).await;
+        let answered = answered.unwrap_or_else(|_elapsed| {
+            let provider = self.settings.provider;
+            Err(Failure::after_sending(Kind::TimedOut, provider))
+        });
+        match &answered {
+            Ok(answer) => span.answered(answer.status),
+            Err(failure) => span.failed(failure.kind, failure.http_status),
+        }
+        answered
+    }
+
+    async fn exchange(&self, request: &Request, span: &AttemptSpan) -> Result<Answer, Failure> {
         let provider = self.settings.provider;
-        let mut url = format!("{}{}", self.base, request.path);
+        let mut url = format!("{}{}", self.target.base, request.path);
         if !request.query.is_empty() {
             url.push('?');
             url.push_str(&request.query);
         }
+        let mut headers = request.headers.clone();
+        span.inject(&mut headers);
         let mut builder = self
             .client
             .request(request.method.clone(), url)
-            .headers(request.headers.clone());
+            .headers(headers);
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
