@@ -190,8 +190,7 @@ fn details(failure: &Failure, reason: &'static str) -> ErrorDetails {
     }
     if !failure.violations.is_empty() {
         let violations = failure.violations.iter();
-        let violations =
-            violations.map(|v| FieldViolation::new(v.field, format!("{} {}", v.field, v.rule)));
+        let violations = violations.map(|bad| FieldViolation::new(bad.field, bad.rule));
         details.set_bad_request(violations.collect::<Vec<_>>());
     }
     match failure.kind {
@@ -241,6 +240,30 @@ fn metadata(failure: &Failure) -> HashMap<String, String> {
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), value?)));
     known.collect()
+}
+
+/// The code's name, as the gRPC documents write it.
+#[must_use]
+pub const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
 }
 
 #[cfg(test)]

@@ -135,7 +135,8 @@ fn announce(
     states: [(&'static str, ProviderState); 3],
 ) {
     let [(_, verifik), (_, youverify), (_, accuauth)] = states.map(|(name, s)| (name, word(s)));
-    tracing::info!(%grpc, %admin, verifik, youverify, accuauth, "serving");
+    let look_in = (style == Style::Json).then(|| format!("grpcurl -plaintext {grpc} list"));
+    tracing::info!(%grpc, %admin, verifik, youverify, accuauth, look_in, "serving");
     if style == Style::Text {
         let mut text = format!("\n  gRPC    {grpc}\n  admin   http://{admin}/readyz\n");
         for (name, state) in states {

@@ -17,7 +17,89 @@ use crate::domain::date;
 /// Words that mean "none" (findings.md).
 const NONE_WORDS: [&str; 2] = ["NotSpecified", "not_available"];
 
-/// A value that is none of the shapes its reader understands is none.
+/// What a reader makes of each kind of JSON value. What it does not name is none.
+trait Shape<'de>: Sized {
+    fn none() -> Self;
+
+    fn text(_: Cow<'de, str>) -> Self {
+        Self::none()
+    }
+
+    fn integer(_: i64) -> Self {
+        Self::none()
+    }
+
+    fn number(_: f64) -> Self {
+        Self::none()
+    }
+
+    fn flag(_: bool) -> Self {
+        Self::none()
+    }
+
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Self::none())
+    }
+
+    fn object<A: MapAccess<'de>>(mut object: A) -> Result<Self, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Self::none())
+    }
+}
+
+/// Reads any JSON value into a shape.
+fn read<'de, D: Deserializer<'de>, T: Shape<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(Reader(PhantomData))
+}
+
+struct Reader<T>(PhantomData<T>);
+
+impl<'de, T: Shape<'de>> Visitor<'de> for Reader<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<T, E> {
+        Ok(T::text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        Ok(T::text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        Ok(T::integer(number))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        Ok(i64::try_from(number).map_or_else(|_| T::none(), T::integer))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        Ok(T::number(number))
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<T, E> {
+        Ok(T::flag(flag))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<T, E> {
+        Ok(T::none())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
+        T::list(list)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<T, A::Error> {
+        T::object(object)
+    }
+}
+
+/// A value without parts.
 enum Scalar<'de> {
     None,
     Text(Cow<'de, str>),
@@ -26,57 +108,31 @@ enum Scalar<'de> {
     Flag(bool),
 }
 
-impl<'de> Deserialize<'de> for Scalar<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
+impl<'de> Shape<'de> for Scalar<'de> {
+    fn none() -> Self {
+        Self::None
+    }
+
+    fn text(text: Cow<'de, str>) -> Self {
+        Self::Text(text)
+    }
+
+    fn integer(number: i64) -> Self {
+        Self::Integer(number)
+    }
+
+    fn number(number: f64) -> Self {
+        Self::Number(number)
+    }
+
+    fn flag(flag: bool) -> Self {
+        Self::Flag(flag)
     }
 }
 
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Integer(number))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Scalar<'de>, E> {
-        Ok(i64::try_from(number).map_or(Scalar::None, Scalar::Integer))
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Number(number))
-    }
-
-    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Flag(flag))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar<'de>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar<'de>, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::None)
+impl<'de> Deserialize<'de> for Scalar<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read(deserializer)
     }
 }
 
@@ -190,42 +246,25 @@ pub fn instant<'de, D: Deserializer<'de>>(
 
 /// A list of texts; a lone text is a list of one.
 pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    struct Texts;
-    impl<'de> Visitor<'de> for Texts {
-        type Value = Vec<String>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("any JSON value")
+    struct Texts(Vec<String>);
+    impl<'de> Shape<'de> for Texts {
+        fn none() -> Self {
+            Self(Vec::new())
         }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<String>, A::Error> {
+
+        fn text(text: Cow<'de, str>) -> Self {
+            Self(Scalar::Text(text).into_text().into_iter().collect())
+        }
+
+        fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
             let mut texts = Vec::new();
-            while let Some(scalar) = seq.next_element::<Scalar<'_>>()? {
+            while let Some(scalar) = list.next_element::<Scalar<'_>>()? {
                 texts.extend(scalar.into_text());
             }
-            Ok(texts)
-        }
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<String>, A::Error> {
-            ScalarVisitor.visit_map(map).map(|_| Vec::new())
-        }
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<String>, E> {
-            Ok(Scalar::Text(text.into()).into_text().into_iter().collect())
-        }
-        fn visit_unit<E: de::Error>(self) -> Result<Vec<String>, E> {
-            Ok(Vec::new())
-        }
-        fn visit_bool<E: de::Error>(self, _: bool) -> Result<Vec<String>, E> {
-            Ok(Vec::new())
-        }
-        fn visit_i64<E: de::Error>(self, _: i64) -> Result<Vec<String>, E> {
-            Ok(Vec::new())
-        }
-        fn visit_u64<E: de::Error>(self, _: u64) -> Result<Vec<String>, E> {
-            Ok(Vec::new())
-        }
-        fn visit_f64<E: de::Error>(self, _: f64) -> Result<Vec<String>, E> {
-            Ok(Vec::new())
+            Ok(Self(texts))
         }
     }
-    deserializer.deserialize_any(Texts)
+    read(deserializer).map(|Texts(texts)| texts)
 }
 
 /// An object; anything else is none.
@@ -234,36 +273,18 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct Object<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
-        type Value = Option<T>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("any JSON value")
+    struct Object<T>(Option<T>);
+    impl<'de, T: Deserialize<'de>> Shape<'de> for Object<T> {
+        fn none() -> Self {
+            Self(None)
         }
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Option<T>, A::Error> {
-            ScalarVisitor.visit_seq(seq).map(|_| None)
-        }
-        fn visit_str<E: de::Error>(self, _: &str) -> Result<Option<T>, E> {
-            Ok(None)
-        }
-        fn visit_unit<E: de::Error>(self) -> Result<Option<T>, E> {
-            Ok(None)
-        }
-        fn visit_bool<E: de::Error>(self, _: bool) -> Result<Option<T>, E> {
-            Ok(None)
-        }
-        fn visit_i64<E: de::Error>(self, _: i64) -> Result<Option<T>, E> {
-            Ok(None)
-        }
-        fn visit_u64<E: de::Error>(self, _: u64) -> Result<Option<T>, E> {
-            Ok(None)
-        }
-        fn visit_f64<E: de::Error>(self, _: f64) -> Result<Option<T>, E> {
-            Ok(None)
+
+        fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(object)).map(|read| Self(Some(read)))
         }
     }
-    deserializer.deserialize_any(Object(PhantomData))
+    read(deserializer).map(|Object(read)| read)
 }
+
+#[cfg(test)]
+mod tests;

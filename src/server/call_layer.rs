@@ -201,7 +201,7 @@ impl<'a> CallLine<'a> {
 impl Drop for CallLine<'_> {
     fn drop(&mut self) {
         let (rpc, facts) = (self.rpc, &self.facts);
-        let code = code_name(self.code);
+        let code = status::code_name(self.code);
         let duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
         let reason = facts.reason();
         let verification_id = facts.verification_id().map(tracing::field::display);
@@ -235,27 +235,5 @@ impl Drop for CallLine<'_> {
             | Code::DeadlineExceeded => line!(warn),
             _ => line!(info),
         }
-    }
-}
-
-const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
