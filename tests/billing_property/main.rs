@@ -20,6 +20,10 @@ use std::{
 
 use fastrand::Rng;
 use futures_util::{StreamExt as _, stream};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use identity_gateway::{
     config::{CurpCheck, Settings, Span},
     domain::redaction::Secret,
@@ -28,13 +32,13 @@ use identity_gateway::{
     },
     server,
 };
-use tonic::{Code, Request, transport::Channel};
+use tonic::{Code, Request, body::Body};
 use tonic_types::StatusExt as _;
 
 use provider::{Greed, Provider, Received, Step};
 
 const CALLS: usize = 1500;
-const IN_PARALLEL: usize = 64;
+const IN_PARALLEL: usize = 32;
 
 /// What a caller heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +46,13 @@ enum Told {
     Billed,
     NotBilled,
     Unknown,
-    /// The caller gave up, or its own timer was first.
+    /// The caller gave up.
     Nothing,
 }
+
+/// Without the timer of tonic's own client: on a busy machine that is often faster than the answer,
+/// and what the gateway says of a deadline is what is to be seen.
+type Caller = IdentityServiceClient<Client<HttpConnector, Body>>;
 
 /// When a caller gives up.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +111,12 @@ impl World {
         let begun = Instant::now();
         let mut rng = Rng::with_seed(seed);
         let numbers: HashSet<String> = (0..CALLS).map(|_| number(&mut rng)).collect();
-        let script = |rng: &mut Rng| (0..3).map(|_| Step::random(rng)).collect::<Vec<_>>();
+        let holds = if self.circuit == Circuit::Default {
+            2
+        } else {
+            0
+        };
+        let script = |rng: &mut Rng| (0..3).map(|_| Step::random(rng, holds)).collect::<Vec<_>>();
         let scripts: HashMap<_, _> = numbers
             .iter()
             .map(|number| (number.clone(), script(&mut rng)))
@@ -153,7 +166,7 @@ impl World {
         }
     }
 
-    async fn gateway(self, provider: &Provider) -> IdentityServiceClient<Channel> {
+    async fn gateway(self, provider: &Provider) -> Caller {
         let mut settings = Settings::default();
         settings.server.listen = "127.0.0.1:0".parse().unwrap();
         settings.admin.listen = settings.server.listen;
@@ -171,7 +184,9 @@ impl World {
         let serving = server::bind(&settings).await.unwrap();
         let address = format!("http://{}", serving.grpc_address);
         tokio::spawn(async move { serving.run(&settings, || ()).await.unwrap() });
-        IdentityServiceClient::connect(address).await.unwrap()
+        let mut client = Client::builder(TokioExecutor::new());
+        let client = client.http2_only(true).build_http();
+        Caller::with_origin(client, address.parse().unwrap())
     }
 }
 
@@ -181,11 +196,7 @@ fn number(rng: &mut Rng) -> String {
     format!("{a}A{b}{c}900101HDFSND{:02}", rng.u32(..100))
 }
 
-async fn tell(
-    mut client: IdentityServiceClient<Channel>,
-    number: &str,
-    patience: Patience,
-) -> Told {
+async fn tell(mut client: Caller, number: &str, patience: Patience) -> Told {
     let mut request = Request::new(CheckCurpRequest {
         curp: number.to_owned(),
         ..CheckCurpRequest::default()
@@ -208,11 +219,8 @@ async fn tell(
             Billing::Unknown | Billing::Unspecified => Told::Unknown,
         },
         Err(status) => {
-            let Some(info) = status.get_details_error_info() else {
-                // The client's own timer. It is allowed to win a race on a busy machine only.
-                assert!(matches!(patience, Patience::Deadline(_)), "{status:?}");
-                return Told::Nothing;
-            };
+            let info = status.get_details_error_info();
+            let info = info.unwrap_or_else(|| panic!("{patience:?}: {status:?}"));
             let billing = info.metadata.get("billing").map(String::as_str);
             if status.code() == Code::Unavailable {
                 // Standard clients repeat it.

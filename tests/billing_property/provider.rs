@@ -63,13 +63,13 @@ impl Step {
         Self::Hang,
     ];
 
-    pub fn random(rng: &mut Rng) -> Self {
+    /// `holds` of a thousand are 429s after which all calls are held back for a second.
+    pub fn random(rng: &mut Rng, holds: u32) -> Self {
         let of = |steps: &[Self], rng: &mut Rng| steps[rng.usize(..steps.len())];
         match rng.u32(..1000) {
             0..450 => of(&Self::ANSWERS, rng),
-            450..798 => of(&Self::FREE, rng),
-            // Each holds all calls back for a second.
-            798..800 => Self::RateLimited,
+            450..800 => of(&Self::FREE, rng),
+            roll if roll < 800 + holds => Self::RateLimited,
             _ => of(&Self::LOST, rng),
         }
     }
