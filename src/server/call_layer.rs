@@ -2,27 +2,29 @@
 //! its deadline.
 //!
 //! Outermost what tells of the call, so that it tells of every end a call can have, also the caller's
-//! giving up and a defect; then the place, so that a flood is turned away at once; then the deadline. Health and
-//! reflection pass by: they must answer in a flood too, and are not logged.
+//! giving up and a defect; then the place, so that a flood is turned away at once; then the deadline.
+//! Dropping the call, as tonic does when the caller gives up and the deadline does here, drops the work
+//! upstream. Health and reflection pass by: they must answer in a flood too, and are not logged.
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
 use opentelemetry::context::FutureExt as _;
-use tokio::sync::Semaphore;
-use tonic::{Code, Status, body::Body};
+use tokio::time::Instant;
+use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::deadline;
+use super::{admission::Admission, deadline};
 use crate::{
     domain::{
         failure::{Failure, Kind},
@@ -44,13 +46,31 @@ const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
 /// Services that pass by.
 const UNTRACKED: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
 
+/// Whose share of the places a call takes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// The address that the connection came from. Once callers are identified, their identity stands
+    /// here instead: behind a proxy they all share one address.
+    Peer(IpAddr),
+    /// There is no address, as in a test.
+    Unknown,
+}
+
+impl Caller {
+    fn of(extensions: &Extensions) -> Self {
+        let peer = extensions.get::<TcpConnectInfo>();
+        let peer = peer.and_then(TcpConnectInfo::remote_addr);
+        peer.map_or(Self::Unknown, |address| Self::Peer(address.ip()))
+    }
+}
+
 /// What all calls share.
 #[derive(Debug)]
 struct Shared {
     /// By path, as in `/package.Service/Method`.
     policies: HashMap<String, Policy>,
     rpcs: Rpcs,
-    places: Semaphore,
+    places: Arc<Admission<Caller>>,
     default_deadline: Duration,
 }
 
@@ -59,9 +79,9 @@ struct Shared {
 pub struct CallLayer(Arc<Shared>);
 
 impl CallLayer {
-    /// The layer, with room for a number of calls in flight over all connections.
+    /// The layer over the places of the process.
     #[must_use]
-    pub fn new(policies: &Policies, max_in_flight: usize, default_deadline: Duration) -> Self {
+    pub fn new(policies: &Policies, places: Admission<Caller>, default_deadline: Duration) -> Self {
         let by_path = policies.iter();
         let rpcs = Rpcs::new(policies.iter().map(|(rpc, _)| rpc));
         Self(Arc::new(Shared {
@@ -69,7 +89,7 @@ impl CallLayer {
                 .map(|(rpc, policy)| (format!("/{rpc}"), policy.clone()))
                 .collect(),
             rpcs,
-            places: Semaphore::new(max_in_flight),
+            places: Arc::new(places),
             default_deadline,
         }))
     }
@@ -122,7 +142,8 @@ where
         let context = told.span.context();
         let call = async move {
             let policy = shared.policies.get(request.uri().path());
-            let Ok(_place) = shared.places.try_acquire() else {
+            let caller = Caller::of(request.extensions());
+            let Ok(_place) = shared.places.enter(caller) else {
                 let failure = Failure {
                     retry_after: Some(OVERLOAD_WAIT),
                     ..Failure::new(Kind::Overloaded)
@@ -131,6 +152,12 @@ where
                 return Ok(told.end(refusal(&failure, &facts)));
             };
             let budget = deadline::budget(request.headers(), shared.default_deadline);
+            if budget.is_zero() {
+                // A future is polled once before its time is looked at: no work for nobody.
+                let failure = cut_off(Kind::DeadlineExceeded, &facts, policy);
+                return Ok(told.end(refusal(&failure, &facts)));
+            }
+            facts.ends(Instant::now() + budget);
             request.extensions_mut().insert(Arc::clone(&facts));
             let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
             match tokio::time::timeout(budget, answer).await {
@@ -160,7 +187,7 @@ fn cut_off(kind: Kind, facts: &CallFacts, policy: Option<&Policy>) -> Failure {
     Failure {
         provider: facts.provider(),
         verification_id: facts.verification_id(),
-        billing: facts.provider().map(|_| match facts.is_unanswered() {
+        billing: facts.provider().map(|_| match facts.may_be_charged() {
             true if chargeable => Billing::Unknown,
             _ => Billing::NotBilled,
         }),

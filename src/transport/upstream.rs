@@ -1,37 +1,42 @@
-//! One provider's HTTP connection pool, its limits, and the rule of what an attempt may have cost.
+//! One provider's HTTP connection pool: one attempt, from the first byte sent to the last byte read.
 //!
 //! An attempt fails in one of three phases, and the phase decides what the caller is told:
 //!
 //! | phase | failure | billing |
 //! |---|---|---|
-//! | no connection was made, or there was no place in flight | the request never left | not billed |
+//! | no connection was made | the request never left | not billed |
 //! | sent, no whole answer | it may have been charged | unknown |
 //! | answered | the adapter reads it | what the provider's document says |
 //!
-//! `errors_are_free = false` takes back the assumption that an error answer is not charged: what
-//! would have been UNAVAILABLE, which standard clients repeat, is then an unknown outcome.
+//! Whether there is an attempt, and a further one, is the guard's to say.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use url::Url;
 
-use super::{Answer, Priced, Request};
+use super::{
+    Answer, Priced, Request,
+    breaker::Circuit,
+    guard::{Guard, Limits},
+    retry,
+};
 use crate::{
     config::Price,
     domain::{
         failure::{Failure, Kind},
-        verification::{Billing, Provider},
+        verification::Provider,
     },
     policy::Policy,
-    proto::gateway::v1::Charge,
     telemetry::{
         call_facts::CallFacts,
-        labels::Limit,
-        metrics::{self, PendingCharge, UnderWay},
+        metrics::{PendingCharge, UnderWay},
         spans::{AttemptSpan, Target},
     },
 };
@@ -39,8 +44,6 @@ use crate::{
 /// Idle connections are closed after this long. Node closes its side after 5 s by default, and a
 /// request that meets a closing connection has an unknown outcome: better to dial anew.
 const POOL_IDLE: Duration = Duration::from_secs(4);
-/// How long a caller is asked to wait if the provider names no time.
-const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The longest `Retry-After` that is believed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -55,12 +58,10 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long a connection may take.
     pub connect_timeout: Duration,
-    /// How many attempts may be in flight.
-    pub max_in_flight: usize,
     /// How many bytes an answer may have.
     pub max_response_bytes: usize,
-    /// Whether an error answer is taken as not charged.
-    pub errors_are_free: bool,
+    /// What may be sent, and how often.
+    pub limits: Limits,
     /// What a billed result costs.
     pub price: Option<Price>,
 }
@@ -70,7 +71,7 @@ pub struct Settings {
 pub struct Upstream {
     client: reqwest::Client,
     target: Target,
-    in_flight: Semaphore,
+    guard: Guard,
     settings: Settings,
 }
 
@@ -84,7 +85,7 @@ impl Upstream {
         let client = reqwest::Client::builder()
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(settings.max_in_flight)
+            .pool_max_idle_per_host(settings.limits.max_in_flight)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .user_agent(concat!("identity-gateway/", env!("CARGO_PKG_VERSION")))
@@ -93,16 +94,23 @@ impl Upstream {
         Ok(Self {
             client,
             target: Target::new(settings.provider, &settings.base_url),
-            in_flight: Semaphore::new(settings.max_in_flight),
+            guard: Guard::new(settings.provider, settings.limits.clone()),
             settings,
         })
     }
 
-    /// Sends a request under the RPC's policy and reads the answer.
+    /// The state of the provider's circuit, and every change of it.
+    #[must_use]
+    pub fn circuit(&self) -> watch::Receiver<Circuit> {
+        self.guard.circuit()
+    }
+
+    /// Sends a request under the RPC's policy, if need be and allowed more than once, and reads the
+    /// answer.
     ///
     /// # Errors
     ///
-    /// The failure of the attempt, or what `read` makes of the answer.
+    /// The failure of the last attempt, or what `read` makes of the answer.
     pub async fn call<T: Priced>(
         &self,
         facts: &CallFacts,
@@ -110,29 +118,30 @@ impl Upstream {
         request: &Request,
         read: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let provider = self.settings.provider;
-        let Ok(_place) = self.in_flight.try_acquire() else {
-            metrics::refused(Some(provider), Limit::Provider);
-            return Err(Failure {
-                retry_after: Some(DEFAULT_RETRY_AFTER),
-                ..Failure::before_sending(Kind::Overloaded, provider)
+        let Settings {
+            provider,
+            limits,
+            price,
+            ..
+        } = &self.settings;
+        let sent = AtomicU32::new(0);
+        let attempt = || async {
+            // What is given up while it is out is counted too, as unknown.
+            let mut charge = PendingCharge::new(*provider, policy.charge, price.as_ref());
+            let resend = sent.fetch_add(1, Ordering::Relaxed);
+            let read = self.attempt(request, resend).await.and_then(|answer| {
+                read(&answer).map_err(|failure| Failure {
+                    retry_after: answer.retry_after,
+                    ..failure
+                })
             });
+            charge.is(match &read {
+                Ok(answer) => Some(answer.billing()),
+                Err(failure) => retry::judge(policy, limits.errors, failure.clone()).billing,
+            });
+            read
         };
-        let price = self.settings.price.as_ref();
-        let mut charge = PendingCharge::new(provider, policy.charge, price);
-        let resend = facts.attempts();
-        facts.attempt();
-        let attempt = self.attempt(request, resend);
-        let answered = attempt.await;
-        facts.settled();
-        let read = answered
-            .and_then(|answer| read(&answer).map_err(|failure| with_wait(failure, &answer)))
-            .map_err(|failure| self.judge(policy, failure));
-        charge.is(match &read {
-            Ok(answer) => Some(answer.billing()),
-            Err(failure) => failure.billing,
-        });
-        read
+        self.guard.call(facts, policy, attempt).await
     }
 
     /// One attempt, within its time; its span ends with it, or when it is given up.
@@ -219,31 +228,6 @@ impl Upstream {
         }
         Ok(first.unwrap_or_else(|| whole.freeze()))
     }
-
-    /// What a failed attempt cost, given what the RPC can cost at all.
-    fn judge(&self, policy: &Policy, mut failure: Failure) -> Failure {
-        if policy.charge == Charge::Never {
-            failure.billing = Some(Billing::NotBilled);
-            return failure;
-        }
-        let error_answer = failure.http_status.is_some_and(|status| status >= 400);
-        if error_answer && !self.settings.errors_are_free {
-            failure.billing = Some(Billing::Unknown);
-            if failure.is_safe_to_repeat() {
-                failure.kind = Kind::OutcomeUnknown;
-                failure.retry_after = None;
-            }
-        }
-        failure
-    }
-}
-
-/// Adds how long to wait to the failures that invite a repeat.
-fn with_wait(mut failure: Failure, answer: &Answer) -> Failure {
-    if failure.is_safe_to_repeat() || failure.kind == Kind::ProviderRateLimited {
-        failure.retry_after = Some(answer.retry_after.unwrap_or(DEFAULT_RETRY_AFTER));
-    }
-    failure
 }
 
 /// `Retry-After`: seconds, or an HTTP date.
