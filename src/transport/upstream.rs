@@ -137,7 +137,10 @@ impl Upstream {
         }
         let response = builder.send().await.map_err(|error| {
             if error.is_connect() || error.is_builder() {
-                Failure::before_sending(Kind::NotConnected, provider)
+                Failure {
+                    retry_after: Some(DEFAULT_RETRY_AFTER),
+                    ..Failure::before_sending(Kind::NotConnected, provider)
+                }
             } else {
                 Failure::after_sending(Kind::OutcomeUnknown, provider)
             }
