@@ -151,15 +151,17 @@ mod tests {
     #[test]
     fn every_kind_of_failure_becomes_the_status_of_the_contract() {
         for case in ALL {
+            let fields = case.details.contains(&Fields) || case.details.contains(&NamedFields);
+            let violation = Violation {
+                field: "curp",
+                rule: "is required",
+            };
             let failure = Failure {
                 retry_after: case
                     .details
                     .contains(&Retry)
                     .then_some(Duration::from_secs(7)),
-                violations: vec![Violation {
-                    field: "curp",
-                    rule: "is required",
-                }],
+                violations: fields.then_some(violation).into_iter().collect(),
                 ..Failure::before_sending(case.kind, Provider::Accuauth)
             };
             let status = status::of(&failure, &CallFacts::default());
@@ -176,7 +178,6 @@ mod tests {
             ] {
                 assert_eq!(carried, case.details.contains(&detail), "{}", case.what);
             }
-            let fields = case.details.contains(&Fields) || case.details.contains(&NamedFields);
             assert_eq!(details.bad_request().is_some(), fields, "{}", case.what);
         }
     }

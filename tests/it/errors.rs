@@ -188,7 +188,12 @@ pub fn values_of_request(request: &Value) -> Vec<String> {
         })
         .collect();
     let long_enough = |text: &String| text.len() >= 5 && !enum_names.contains(text);
-    leaves(request).into_iter().filter(long_enough).collect()
+    let mut request = request.clone();
+    // Masks name fields, which are no secret.
+    if let Some(fields) = request.as_object_mut() {
+        fields.retain(|name, _| !name.ends_with("_mask"));
+    }
+    leaves(&request).into_iter().filter(long_enough).collect()
 }
 
 /// The values of a provider's answer that could be about a person: sentences, numbers, dates.
@@ -196,10 +201,9 @@ pub fn values_of_answer(body: &[u8]) -> Vec<String> {
     let Ok(json) = serde_json::from_slice::<Value>(body) else {
         return Vec::new();
     };
-    let code = |text: &str| {
-        text.chars()
-            .all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-')
-    };
+    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let code = |text: &str| text.chars().all(plain) && digits(text) <= 4;
     let telling = |text: &String| text.len() >= 6 && !code(text);
     let texts = leaves(&json).into_iter().map(|text| text.trim().to_owned());
     texts.filter(telling).collect()

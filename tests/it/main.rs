@@ -22,6 +22,7 @@ mod logs;
 mod persons;
 mod probes;
 mod provider;
+mod requests;
 mod run;
 mod sandbox;
 mod scenarios;

@@ -170,7 +170,9 @@ fn check_line(
             let id = tonic_types::StatusExt::get_details_error_info(status)
                 .and_then(|info| info.metadata.get("verification_id").cloned());
             wanted.push(("verification_id", json!(id)));
-            wanted.push(("provider", json!(billing.map(|_| row.provider))));
+            if billing.is_some() {
+                wanted.push(("provider", json!(row.provider)));
+            }
         }
         (_, Ok(reply)) => {
             wanted.push(("code", json!("OK")));

@@ -27,3 +27,8 @@ pub fn says(status: u16, body: Value) -> Vec<Does> {
 pub fn sends(status: u16, body: &str) -> Vec<Does> {
     vec![Does::Answers(bytes(status, body))]
 }
+
+/// Base64 as proto JSON and the providers write it.
+pub fn base64(bytes: &[u8]) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
+}
