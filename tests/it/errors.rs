@@ -217,3 +217,17 @@ fn leaves(json: &Value) -> Vec<String> {
         _ => Vec::new(),
     }
 }
+
+#[test]
+fn a_value_that_was_told_is_found() {
+    let request = serde_json::json!({
+        "id": "1234567", "id_type": "KENYA_ID_TYPE_NATIONAL_ID", "read_mask": "record.name",
+        "person": {"email": "john.doe@example.com"},
+    });
+    let values = values_of_request(&request);
+    assert_eq!(values, ["1234567", "john.doe@example.com"]);
+    let status = Status::invalid_argument("john.doe@example.com is no address");
+    assert_eq!(leaks(&shown(&status), &values).len(), 1);
+    let body = br#"{"code": "NotFound", "message": "1234567 was not found\n"}"#;
+    assert_eq!(values_of_answer(body), ["1234567 was not found"]);
+}

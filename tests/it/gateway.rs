@@ -27,9 +27,11 @@ impl Gateway {
         Self::with(&["serve"], variables).await
     }
 
-    /// `serve --sandbox`.
-    pub async fn sandbox() -> Self {
-        Self::with(&["serve", "--sandbox"], [("IDGW_LOG__FILTER", "info")]).await
+    /// The same, with the sandbox for its providers.
+    pub async fn sandbox<K: AsRef<str>, V: AsRef<str>>(
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        Self::with(&["serve", "--sandbox"], variables).await
     }
 
     async fn with<K: AsRef<str>, V: AsRef<str>>(

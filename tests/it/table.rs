@@ -111,6 +111,11 @@ impl Row {
         self
     }
 
+    /// Whether the setting's only place must be taken by another call.
+    pub fn has_blocker(&self) -> bool {
+        matches!(self.setting, Setting::OnePlace | Setting::OneCall)
+    }
+
     /// Not for the document: a variant of another row.
     pub fn hidden(mut self) -> Self {
         self.shown = false;
@@ -192,11 +197,6 @@ impl Case {
 impl Fails {
     pub fn status(mut self, http_status: u16) -> Self {
         self.http_status = Some(http_status);
-        self
-    }
-
-    pub fn billing(mut self, billing: &'static str) -> Self {
-        self.billing = Some(billing);
         self
     }
 

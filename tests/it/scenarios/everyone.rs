@@ -45,14 +45,14 @@ fn samples() -> Vec<Sample> {
             calls::kenya(),
             json(200, youverify::found()),
             "unknown",
-            true,
+            false,
         ),
         sample(
             "accuauth",
             calls::curp(),
             json(200, accuauth::found()),
             "unknown",
-            true,
+            false,
         ),
         sample("verifik", calls::create(), person(), "unknown", false),
         sample(
@@ -221,7 +221,10 @@ fn errors_that_may_cost() -> Vec<Row> {
     let mut rows = Vec::new();
     for sample in &samples() {
         let reads = sample.unknown == "not_billed";
-        for (what, status) in [("500 that may cost", 500), ("503 that may cost", 503)] {
+        for (what, status) in [
+            ("500 with `ERRORS_ARE_FREE=false`", 500),
+            ("503 with `ERRORS_ARE_FREE=false`", 503),
+        ] {
             let mut row = row(sample, what, bytes(status, "down"));
             row.shown = sample.shown && status == 503;
             rows.push(row.fails(match reads {
