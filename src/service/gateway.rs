@@ -146,9 +146,8 @@ fn route<A>(
         base_url: settings.base_url,
         timeout: settings.timeout,
         connect_timeout: settings.connect_timeout,
-        max_in_flight: settings.max_in_flight,
         max_response_bytes: settings.max_response_bytes,
-        errors_are_free: settings.errors_are_free,
+        limits: settings.limits,
     })?;
     Ok(Route {
         adapter,

@@ -8,6 +8,8 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
+use tokio::time::Instant;
+
 use crate::domain::verification::{Billing, Outcome, Provider, VerificationId};
 
 /// What is known of one call.
@@ -18,8 +20,9 @@ pub struct CallFacts {
     outcome: OnceLock<Outcome>,
     billing: OnceLock<Billing>,
     reason: OnceLock<&'static str>,
+    deadline: OnceLock<Instant>,
     attempts: AtomicU32,
-    unanswered: AtomicBool,
+    unsettled: AtomicBool,
 }
 
 impl CallFacts {
@@ -33,15 +36,21 @@ impl CallFacts {
         let _known_already = self.verification_id.set(id);
     }
 
-    /// Notes that an attempt is about to be sent: until it is answered, it may have been charged.
-    pub fn attempt(&self) {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
-        self.unanswered.store(true, Ordering::Relaxed);
+    /// Notes when the caller stops waiting.
+    pub fn ends(&self, deadline: Instant) {
+        let _known_already = self.deadline.set(deadline);
     }
 
-    /// Notes that the attempt was answered, or surely never left.
+    /// Notes that an attempt is about to be sent: unless it is settled, it may have been charged.
+    pub fn attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        self.unsettled.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the attempt surely cost nothing. One that was answered and charged is not settled:
+    /// its answer may still be on its way to a caller whose time runs out just then.
     pub fn settled(&self) {
-        self.unanswered.store(false, Ordering::Relaxed);
+        self.unsettled.store(false, Ordering::Relaxed);
     }
 
     /// Notes what the provider found and what it costs.
@@ -83,13 +92,18 @@ impl CallFacts {
         self.reason.get().copied()
     }
 
+    /// When the caller stops waiting, if there is a caller.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline.get().copied()
+    }
+
     /// How many attempts were sent.
     pub fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
     }
 
-    /// Whether an attempt is out and unanswered: it may be charged.
-    pub fn is_unanswered(&self) -> bool {
-        self.unanswered.load(Ordering::Relaxed)
+    /// Whether an attempt was sent that may be charged.
+    pub fn may_be_charged(&self) -> bool {
+        self.unsettled.load(Ordering::Relaxed)
     }
 }
