@@ -41,6 +41,9 @@ use crate::{
     },
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What a caller that is turned away is asked to wait.
 const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
 /// Services that pass by.

@@ -15,11 +15,12 @@ use crate::{
     policy::{Policies, Policy, PolicyError},
     proto::identity::v1 as pb,
     provider::{
+        Listed,
         accuauth::{self, Accuauth},
         verifik::Verifik,
         youverify::{self, Youverify},
     },
-    telemetry::call_facts::CallFacts,
+    telemetry::{call_facts::CallFacts, labels::Drift, metrics, token},
     transport::{Answer, Request, Upstream, upstream},
 };
 
@@ -102,6 +103,9 @@ fn verifik(settings: &config::Verifik) -> Result<Option<Route<Verifik>>, BuildEr
     let Some(token) = &settings.token else {
         return Ok(None);
     };
+    if let Some(at) = token::expiry(token) {
+        metrics::token_expires(Provider::Verifik, at);
+    }
     let adapter = Verifik::new(token, settings.persons_path.clone())
         .map_err(|_| BuildError::Credential(Provider::Verifik))?;
     route(Provider::Verifik, adapter, settings.upstream()).map(Some)
@@ -171,7 +175,7 @@ pub fn configured<A>(provider: Provider, route: Option<&Route<A>>) -> Result<&Ro
 /// # Errors
 ///
 /// What went wrong; every failure carries the verification's id.
-pub async fn verify<A, R>(
+pub async fn verify<A, R: Listed>(
     facts: &CallFacts,
     policy: &Policy,
     (provider, route): (Provider, Option<&Route<A>>),
@@ -189,6 +193,16 @@ pub async fn verify<A, R>(
         Ok((verified, route.environment))
     };
     let (verified, environment) = asked.await.map_err(|failure: Failure| failure.of(id))?;
+    if verified.outcome == Outcome::Inconclusive {
+        metrics::drifted(provider, Drift::Code);
+    }
+    if verified
+        .record
+        .as_ref()
+        .is_some_and(|record| !record.is_listed())
+    {
+        metrics::drifted(provider, Drift::Value);
+    }
     facts.found(verified.outcome, verified.billing);
     facts.comes_from(Source::Provider);
     let verification = pb::Verification {

@@ -12,3 +12,4 @@ pub mod panics;
 mod propagation;
 pub mod setup;
 pub mod spans;
+pub mod token;

@@ -235,9 +235,10 @@ fn the_transport_gets_what_was_configured() {
                 environment = 'sandbox'\nerrors_are_free = false\nqueue = 4\n\
                 queue_timeout = '5ms'\nrate_per_second = 6\nrate_burst = 7\nmax_attempts = 8\n\
                 breaker_consecutive_failures = 9\nbreaker_failure_rate = 10\n\
-                breaker_minimum_calls = 11\nbreaker_window = '12s'\nbreaker_max_open = '13s'\n";
+                breaker_minimum_calls = 11\nbreaker_window = '12s'\nbreaker_max_open = '13s'\nprice = '0.35 USD'\n";
     let settings = from_file(text).expect("right");
     let expected = Upstream {
+        price: Some("0.35 USD".parse().unwrap()),
         base_url: "http://127.0.0.1:1/a".parse().expect("a URL"),
         timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(1),
