@@ -65,7 +65,7 @@ impl Stage {
             add("BASE_URL", &format!("http://{address}"));
             add("CONNECT_TIMEOUT", "5s");
             match setting {
-                Setting::Impatient => add("TIMEOUT", "400ms"),
+                Setting::Impatient => add("TIMEOUT", "600ms"),
                 Setting::ErrorsMayCost => add("ERRORS_ARE_FREE", "false"),
                 Setting::SmallAnswers => add("MAX_RESPONSE_BYTES", "700"),
                 Setting::OnePlace => add("MAX_IN_FLIGHT", "1"),

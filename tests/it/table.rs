@@ -11,7 +11,7 @@ use crate::{cases::Case, provider::Does};
 pub enum Setting {
     /// As it comes, with a credential for each provider.
     Usual,
-    /// The providers have 400 ms.
+    /// The providers have 600 ms.
     Impatient,
     /// `ERRORS_ARE_FREE=false` for every provider.
     ErrorsMayCost,

@@ -103,7 +103,7 @@ fn of(sample: &Sample) -> Vec<Row> {
     let unknown = *unknown;
     let answered = |case: &'static cases::Case| case.unanswered(unknown).status(200);
     let large = || bytes(200, format!("{{\"padding\":\"{}\"}}", "x".repeat(800)));
-    let own_deadline = Duration::from_millis(400);
+    let own_deadline = Duration::from_millis(600);
     vec![
         row("no answer within the timeout", Some(Does::Hangs))
             .setting(Setting::Impatient)
