@@ -32,6 +32,9 @@ use crate::{
     telemetry::call_facts::CallFacts,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What a caller that is turned away is asked to wait.
 const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
 /// Services that pass by.
@@ -123,6 +126,10 @@ where
         let waiting = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, waiting);
         let shared = Arc::clone(&self.shared);
+        // Not when the future is first polled: on a busy machine that is later by more than the margin,
+        // and tonic's own timer, which runs from now, would answer CANCELLED.
+        let budget = deadline::budget(request.headers(), shared.default_deadline);
+        let end = Instant::now() + budget;
         Box::pin(async move {
             let facts = Arc::new(CallFacts::default());
             let (rpc, policy) = match shared.policies.get_key_value(request.uri().path()) {
@@ -139,14 +146,13 @@ where
                 };
                 return Ok(line.end(refusal(&failure, &facts)));
             };
-            let budget = deadline::budget(request.headers(), shared.default_deadline);
-            if budget.is_zero() {
+            if end <= Instant::now() {
                 // A future is polled once before its time is looked at: no work for nobody.
                 return Ok(line.end(refusal(&overdue(&facts, policy), &facts)));
             }
-            facts.ends(Instant::now() + budget);
+            facts.ends(end);
             request.extensions_mut().insert(Arc::clone(&facts));
-            match tokio::time::timeout(budget, inner.call(request)).await {
+            match tokio::time::timeout_at(end, inner.call(request)).await {
                 Ok(answered) => answered.map(|response| line.end(response)),
                 Err(_elapsed) => Ok(line.end(refusal(&overdue(&facts, policy), &facts))),
             }
