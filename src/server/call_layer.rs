@@ -138,6 +138,10 @@ where
         let waiting = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, waiting);
         let shared = Arc::clone(&self.shared);
+        // Not when the future is first polled: on a busy machine that is later by more than the margin,
+        // and tonic's own timer, which runs from now, would answer CANCELLED.
+        let budget = deadline::budget(request.headers(), shared.default_deadline);
+        let end = Instant::now() + budget;
         let facts = Arc::new(CallFacts::default());
         // Whatever a caller wrote there that is not of the contract belongs into no log.
         let rpc = shared.rpcs.of(path);
@@ -154,16 +158,15 @@ where
                 metrics::refused(None, Limit::Process);
                 return Ok(told.end(refusal(&failure, &facts)));
             };
-            let budget = deadline::budget(request.headers(), shared.default_deadline);
-            if budget.is_zero() {
+            if end <= Instant::now() {
                 // A future is polled once before its time is looked at: no work for nobody.
                 let failure = cut_off(Kind::DeadlineExceeded, &facts, policy);
                 return Ok(told.end(refusal(&failure, &facts)));
             }
-            facts.ends(Instant::now() + budget);
+            facts.ends(end);
             request.extensions_mut().insert(Arc::clone(&facts));
             let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
-            match tokio::time::timeout(budget, answer).await {
+            match tokio::time::timeout_at(end, answer).await {
                 Ok(Ok(answered)) => answered.map(|response| told.end(response)),
                 Ok(Err(_panic)) => {
                     let failure = cut_off(Kind::Internal, &facts, policy);

@@ -22,7 +22,7 @@ pub async fn run(rows: Vec<Row>) {
     }
     let count = rows.len();
     for setting in settings {
-        let stage = Stage::set(setting).await;
+        let mut stage = Stage::set(setting).await;
         let mut calls = 0;
         for row in rows.iter().filter(|row| row.setting == setting) {
             let found = play(&stage, row).await;
@@ -36,15 +36,13 @@ pub async fn run(rows: Vec<Row>) {
                     .map(|problem| format!("{name}: {problem}")),
             );
             calls += 1 + usize::from(row.before.is_some() || row.has_blocker());
+            if row.holds_back() {
+                problems.extend(count_lines(&stage, &name, calls));
+                stage = Stage::set(setting).await;
+                calls = 0;
+            }
         }
-        let lines = stage.gateway.log.since(0);
-        let lines = lines
-            .iter()
-            .filter(|line| line["message"] == "call")
-            .count();
-        if lines != calls {
-            problems.push(format!("[{setting:?}] {lines} log lines of {calls} calls"));
-        }
+        problems.extend(count_lines(&stage, &format!("[{setting:?}]"), calls));
     }
     assert!(
         problems.is_empty(),
@@ -52,6 +50,14 @@ pub async fn run(rows: Vec<Row>) {
         problems.len(),
         problems.join("\n")
     );
+}
+
+/// One log line a call, neither more nor less.
+fn count_lines(stage: &Stage, until: &str, calls: usize) -> Option<String> {
+    let lines = stage.gateway.log.since(0);
+    let lines = lines.iter().filter(|line| line["message"] == "call");
+    let lines = lines.count();
+    (lines != calls).then(|| format!("{until}: {lines} log lines of {calls} calls"))
 }
 
 async fn play(stage: &Stage, row: &Row) -> Vec<String> {

@@ -12,6 +12,15 @@ pub const API_SECRET: &str = "accuauth-secret-for-tests";
 /// The credentials that must appear nowhere but in the provider's request.
 pub const SECRETS: [&str; 4] = [VERIFIK_TOKEN, YOUVERIFY_TOKEN, API_ID, API_SECRET];
 
+/// Each call is sent once and the circuit stays closed, so that a row stands for itself. What repeats
+/// and circuits do has tests of its own.
+pub const ONE_TRY: [(&str, &str); 4] = [
+    ("MAX_ATTEMPTS", "1"),
+    ("QUEUE", "0"),
+    ("BREAKER_CONSECUTIVE_FAILURES", "0"),
+    ("BREAKER_MINIMUM_CALLS", "1000000"),
+];
+
 /// A gateway and its provider.
 pub struct Stage {
     pub gateway: Gateway,
@@ -64,11 +73,19 @@ impl Stage {
             };
             add("BASE_URL", &format!("http://{address}"));
             add("CONNECT_TIMEOUT", "5s");
+            for (key, value) in ONE_TRY {
+                add(key, value);
+            }
             match setting {
-                Setting::Impatient => add("TIMEOUT", "400ms"),
+                Setting::Impatient => add("TIMEOUT", "600ms"),
                 Setting::ErrorsMayCost => add("ERRORS_ARE_FREE", "false"),
                 Setting::SmallAnswers => add("MAX_RESPONSE_BYTES", "700"),
                 Setting::OnePlace => add("MAX_IN_FLIGHT", "1"),
+                Setting::OnceASecond => {
+                    add("RATE_PER_SECOND", "1");
+                    add("RATE_BURST", "1");
+                }
+                Setting::Fragile => add("BREAKER_CONSECUTIVE_FAILURES", "1"),
                 Setting::Unusual => add("ENVIRONMENT", "sandbox"),
                 _ => {}
             }

@@ -11,7 +11,7 @@ use crate::{cases::Case, provider::Does};
 pub enum Setting {
     /// As it comes, with a credential for each provider.
     Usual,
-    /// The providers have 400 ms.
+    /// The providers have 600 ms.
     Impatient,
     /// `ERRORS_ARE_FREE=false` for every provider.
     ErrorsMayCost,
@@ -23,6 +23,10 @@ pub enum Setting {
     OnePlace,
     /// One call in flight in all, and it is taken.
     OneCall,
+    /// One request a second to each provider, and it was made.
+    OnceASecond,
+    /// One failure opens a provider's circuit.
+    Fragile,
     /// No credential for this provider.
     Without(&'static str),
     /// Everything that a provider's documents leave open, said in another way.
@@ -114,6 +118,13 @@ impl Row {
     /// Whether the setting's only place must be taken by another call.
     pub fn has_blocker(&self) -> bool {
         matches!(self.setting, Setting::OnePlace | Setting::OneCall)
+    }
+
+    /// Whether the gateway refuses the provider's next calls after this row.
+    pub fn holds_back(&self) -> bool {
+        let limited = |fails: &Fails| std::ptr::eq(fails.case, &crate::cases::RATE_LIMITED_THERE);
+        matches!(self.setting, Setting::OnceASecond | Setting::Fragile)
+            || matches!(&self.expect, Expect::Fails(fails) if limited(fails))
     }
 
     /// Not for the document: a variant of another row.

@@ -103,7 +103,7 @@ fn of(sample: &Sample) -> Vec<Row> {
     let unknown = *unknown;
     let answered = |case: &'static cases::Case| case.unanswered(unknown).status(200);
     let large = || bytes(200, format!("{{\"padding\":\"{}\"}}", "x".repeat(800)));
-    let own_deadline = Duration::from_millis(400);
+    let own_deadline = Duration::from_millis(600);
     vec![
         row("no answer within the timeout", Some(Does::Hangs))
             .setting(Setting::Impatient)
@@ -200,6 +200,14 @@ fn of(sample: &Sample) -> Vec<Row> {
         row("as many calls as allowed are in flight in all", None)
             .setting(Setting::OneCall)
             .fails(cases::OVERLOADED.bare().retry(1)),
+        row("a failure has opened the provider's circuit", None)
+            .setting(Setting::Fragile)
+            .after(call.clone(), vec![Does::Answers(bytes(503, "down"))])
+            .fails(cases::CIRCUIT_OPEN.unanswered("not_billed")),
+        row("the gateway's own rate limit is reached", None)
+            .setting(Setting::OnceASecond)
+            .after(call.clone(), vec![Does::Answers(answer.clone())])
+            .fails(cases::RATE_LIMITED.unanswered("not_billed")),
         row("no credential configured", None)
             .setting(Setting::Without(provider))
             .fails(cases::NOT_CONFIGURED.unanswered("not_billed")),
