@@ -217,15 +217,15 @@ impl Entry {
 
     /// Waits for the outcome of another's create; none if the id is free again.
     async fn outcome(&self) -> Option<Created> {
-        let longest = self.creates.lease + GRACE;
-        let since = Instant::now();
+        let mut heard = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
             match self.look().await {
                 Ok(Seen::Nothing) => return None,
                 Ok(Seen::Over(created)) => return Some(*created),
-                Ok(Seen::Running) | Err(NoAnswer) if since.elapsed() < longest => {}
-                Ok(Seen::Running) | Err(NoAnswer) => return Some(Err(unknown())),
+                Ok(Seen::Running) => heard = Instant::now(),
+                Err(NoAnswer) if heard.elapsed() < self.creates.lease => {}
+                Err(NoAnswer) => return Some(Err(unknown())),
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -247,8 +247,9 @@ impl Entry {
             return Ok(over(Err(Failure::request_id_reused())));
         }
         let age = Duration::from_millis(stored.lifetime_ms).saturating_sub(left);
+        let lease = Duration::from_millis(stored.lease_ms);
         Ok(match State::of(stored.state) {
-            Some(State::Running) if age < self.creates.lease + GRACE => Seen::Running,
+            Some(State::Running) if age < lease.saturating_add(GRACE) => Seen::Running,
             Some(State::Done) => {
                 let person = Person::decode(stored.person);
                 over(person.map_err(|_| unknown()))
@@ -258,11 +259,12 @@ impl Entry {
     }
 
     fn sealed(&self, state: State, person: Bytes) -> Option<Vec<u8>> {
-        let lifetime = self.creates.lifetime.as_millis();
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let stored = Stored {
             state: state as u32,
             fingerprint: self.fingerprint.to_vec().into(),
-            lifetime_ms: u64::try_from(lifetime).unwrap_or(u64::MAX),
+            lifetime_ms: millis(self.creates.lifetime),
+            lease_ms: millis(self.creates.lease),
             person,
         };
         self.creates.keys.seal(&self.name, &stored.encode_to_vec())
@@ -298,7 +300,10 @@ struct Stored {
     fingerprint: Bytes,
     #[prost(uint64, tag = "3")]
     lifetime_ms: u64,
-    #[prost(bytes = "bytes", tag = "4")]
+    /// The owner's: a replica may be configured otherwise.
+    #[prost(uint64, tag = "4")]
+    lease_ms: u64,
+    #[prost(bytes = "bytes", tag = "5")]
     person: Bytes,
 }
 
