@@ -56,10 +56,8 @@ words! {
     CacheResult {
         /// A kept answer that is young enough.
         Hit = "hit",
-        /// Nothing.
+        /// None, or none that is young enough for this caller.
         Miss = "miss",
-        /// A kept answer that is too old for this caller.
-        Stale = "stale",
     }
 }
 

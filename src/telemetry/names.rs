@@ -94,7 +94,7 @@ attributes! {
     ATTEMPTS = "idgw.attempts", "How many requests were sent to the provider for this call; on spans only.";
     LIMIT = "idgw.limit", "What turned the call away: `process` (calls in flight), `provider` (its places), `rate`, `held` (it said 429) or `circuit`.";
     STATE = "idgw.state", "The circuit's state: `closed`, `half_open` or `open`.";
-    CACHE_RESULT = "idgw.cache.result", "`hit`, `miss` (nothing kept) or `stale` (kept, but older than the caller accepts).";
+    CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: nothing kept that is young enough for the caller.";
     DRIFT = "idgw.drift", "What was not in the provider's document: `code` (a status or result code), `value` (another listed value) or `field` (a JSON field).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
     SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";

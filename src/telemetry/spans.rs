@@ -286,8 +286,7 @@ impl WaitSpan {
     }
 
     /// Links the wait to the span of the call that does the work.
-    pub fn link(&self, worker: &Context) {
-        let worker = worker.span().span_context().clone();
+    pub fn link(&self, worker: SpanContext) {
         if worker.is_valid() {
             self.0.span().add_link(worker, Vec::new());
         }

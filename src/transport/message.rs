@@ -115,6 +115,7 @@ impl<R> Priced for Verified<R> {
 }
 
 /// A provider's whole answer. Its `Debug` shows the status only.
+#[derive(Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,

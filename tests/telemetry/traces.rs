@@ -284,6 +284,80 @@ async fn an_open_circuit_is_a_server_span_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_coalesced_call_waits_in_a_span_that_names_the_call_that_asks() {
+    let stage = Stage::set(&[]).await;
+    let [Does::Answers(answer)] = &found()[..] else {
+        panic!("one answer");
+    };
+    let slowly = Does::Waits(Duration::from_secs(1), answer.clone());
+    stage.provider.next([slowly]);
+    let client = stage.gateway.client.clone();
+    let first = tokio::spawn(async move { client.call(CURP, &curp()).await });
+    assert!(stage.provider.until(|(requests, _)| requests == 1).await);
+    let second = stage.gateway.client.call(CURP, &curp()).await.unwrap();
+    assert_eq!(second["verification"]["source"], "SOURCE_COALESCED");
+    first.await.unwrap().unwrap();
+    let both = |spans: &[Span]| spans.iter().filter(|span| span.name == CURP).count() == 2;
+    let spans = stage.collector.until(both).await;
+    let called = |source: &str| {
+        let is =
+            |span: &&Span| attribute(&span.attributes, "idgw.source").as_deref() == Some(source);
+        spans.iter().find(is).unwrap()
+    };
+    let (starter, joiner) = (called("provider"), called("coalesced"));
+    has(starter, &[("idgw.attempts", "1")]);
+    has(
+        joiner,
+        &[("idgw.attempts", "0"), ("idgw.billing", "billed")],
+    );
+    let clients = clients(&spans);
+    assert_eq!(clients.len(), 1);
+    assert_eq!(clients[0].parent_span_id, starter.span_id);
+    let wait = spans
+        .iter()
+        .find(|span| span.name == "idgw.wait.coalesced")
+        .unwrap();
+    assert_eq!(wait.parent_span_id, joiner.span_id);
+    assert_eq!(wait.links[0].span_id, starter.span_id);
+    let (_, page) = stage.gateway.admin("/metrics").await;
+    for series in [
+        "idgw_verifications_total{idgw_outcome=\"found\",idgw_provider=\"accuauth\",idgw_source=\"coalesced\"} 1",
+        "idgw_results_total{idgw_billing=\"billed\",idgw_provider=\"accuauth\"} 1",
+    ] {
+        assert!(page.contains(series), "{series}\n{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_answer_is_a_look_into_the_cache_and_no_client_span() {
+    let stage = Stage::set(&[]).await;
+    stage.provider.next(found());
+    let mut request = curp();
+    request["max_age"] = json!("60s");
+    stage.gateway.client.call(CURP, &request).await.unwrap();
+    let before = next(&stage.collector, 0).await.len();
+    stage.gateway.client.call(CURP, &request).await.unwrap();
+    let spans = next(&stage.collector, before).await;
+    assert_eq!(clients(&spans).len(), 0, "{spans:#?}");
+    let server = server(&spans).unwrap();
+    has(server, &[("idgw.source", "cache"), ("idgw.attempts", "0")]);
+    let look = spans
+        .iter()
+        .find(|span| span.name == "idgw.wait.cache")
+        .unwrap();
+    assert_eq!(look.parent_span_id, server.span_id);
+    let (_, page) = stage.gateway.admin("/metrics").await;
+    for series in [
+        "idgw_cache_lookups_total{idgw_cache_result=\"hit\",idgw_provider=\"accuauth\"} 1",
+        "idgw_cache_lookups_total{idgw_cache_result=\"miss\",idgw_provider=\"accuauth\"} 1",
+        "idgw_cache_age_seconds_count{idgw_provider=\"accuauth\"} 1",
+        "idgw_results_total{idgw_billing=\"billed\",idgw_provider=\"accuauth\"} 1",
+    ] {
+        assert!(page.contains(series), "{series}\n{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_callers_own_mistake_is_no_error_of_the_span() {
     let stage = Stage::set(&[]).await;
     let status = stage

@@ -88,6 +88,8 @@ pub struct Data {
     last_modified_at: Option<prost_types::Timestamp>,
     #[serde(deserialize_with = "lenient::object")]
     requested_by: Option<User>,
+    #[expect(dead_code, reason = "listed, or it would count as drift; the caller has its own")]
+    metadata: Option<Value>,
 }
 
 #[derive(Default, Deserialize)]

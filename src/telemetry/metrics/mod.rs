@@ -336,6 +336,7 @@ impl Drop for UnderWay {
 }
 
 /// The context of the span that is current, for exemplars and log lines.
-pub(super) fn current_span() -> SpanContext {
+#[must_use]
+pub fn current_span() -> SpanContext {
     opentelemetry::Context::map_current(|cx| cx.span().span_context().clone())
 }
