@@ -88,7 +88,7 @@ pub struct Data {
     last_modified_at: Option<prost_types::Timestamp>,
     #[serde(deserialize_with = "lenient::object")]
     requested_by: Option<User>,
-    #[expect(dead_code, reason = "listed, or it would count as drift; the caller has its own")]
+    /// Not read: the caller has its own. It is listed, or it would count as drift.
     metadata: Option<Value>,
 }
 
