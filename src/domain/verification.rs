@@ -107,6 +107,7 @@ impl fmt::Display for VerificationId {
 }
 
 /// A provider's answer to a lookup, read.
+#[derive(Clone)]
 pub struct Verified<R> {
     /// What was found.
     pub outcome: Outcome,

@@ -4,7 +4,7 @@
 //! ids minted here fit in: there is no field that could hold personal data.
 
 use std::sync::{
-    OnceLock,
+    Arc, OnceLock,
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
@@ -20,6 +20,16 @@ pub struct CallFacts {
     reason: OnceLock<&'static str>,
     attempts: AtomicU32,
     unanswered: AtomicBool,
+    shared: OnceLock<(Part, Arc<CallFacts>)>,
+}
+
+/// The part that a call has in a provider call which it shares with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// It started the provider call: the attempts count as its own.
+    Starts,
+    /// It joined one that was in flight: it sends nothing.
+    Joins,
 }
 
 impl CallFacts {
@@ -42,6 +52,17 @@ impl CallFacts {
     /// Notes that the attempt was answered, or surely never left.
     pub fn settled(&self) {
         self.unanswered.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that the call waits for what another call has sent: it may be charged, though this one
+    /// sends nothing. [`settled`](Self::settled) ends it.
+    pub fn waits(&self) {
+        self.unanswered.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the call waits for a provider call with facts of its own.
+    pub fn shares(&self, part: Part, call: Arc<Self>) {
+        let _shared_already = self.shared.set((part, call));
     }
 
     /// Notes what the provider found and what it costs.
@@ -83,13 +104,38 @@ impl CallFacts {
         self.reason.get().copied()
     }
 
-    /// How many attempts were sent.
+    /// How many attempts were sent for this call. One that joined another's sent none.
     pub fn attempts(&self) -> u32 {
-        self.attempts.load(Ordering::Relaxed)
+        let own = self.attempts.load(Ordering::Relaxed);
+        match self.shared.get() {
+            Some((Part::Starts, call)) => own + call.attempts(),
+            _ => own,
+        }
     }
 
-    /// Whether an attempt is out and unanswered: it may be charged.
+    /// Whether an attempt that the call waits for is out and unanswered: it may be charged.
     pub fn is_unanswered(&self) -> bool {
+        let shared = self.shared.get();
         self.unanswered.load(Ordering::Relaxed)
+            || shared.is_some_and(|(_, call)| call.is_unanswered())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_attempt_counts_once_and_is_unanswered_for_all() {
+        let call = Arc::new(CallFacts::default());
+        let (first, second) = (CallFacts::default(), CallFacts::default());
+        first.shares(Part::Starts, Arc::clone(&call));
+        second.shares(Part::Joins, Arc::clone(&call));
+        assert!(!first.is_unanswered() && !second.is_unanswered());
+        call.attempt();
+        assert_eq!((first.attempts(), second.attempts()), (1, 0));
+        assert!(first.is_unanswered() && second.is_unanswered());
+        call.settled();
+        assert!(!first.is_unanswered() && !second.is_unanswered());
     }
 }

@@ -83,6 +83,7 @@ impl fmt::Debug for Request {
 }
 
 /// A provider's whole answer. Its `Debug` shows the status only.
+#[derive(Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
