@@ -6,6 +6,7 @@
 //! found at once are reported at once.
 
 mod base_url;
+mod cache;
 mod check;
 mod docs;
 mod files;
@@ -23,6 +24,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use cache::Cache;
 pub use docs::markdown;
 pub use load::load;
 pub use providers::{

@@ -233,3 +233,41 @@ fn the_transport_gets_what_was_configured() {
     let verifik = settings.providers.verifik.upstream();
     assert_eq!(verifik.base_url.as_str(), "https://api.verifik.co/");
 }
+
+#[test]
+fn a_cache_is_a_redis_with_a_key() {
+    const URL: &str = "IDGW_CACHE__URL";
+    const KEY: (&str, &str) = ("IDGW_CACHE__KEY", "canary-of-thirty-two-bytes-or-more");
+    for good in [
+        "redis://localhost",
+        "rediss://user:canary@cache.internal:6380/2",
+        "valkey://[::1]:6379",
+        "valkeys://cache",
+    ] {
+        let settings = from_env(&[(URL, good), KEY]).expect(good);
+        assert_eq!(settings.cache.url.expect("a URL").expose(), good);
+    }
+    for bad in [
+        "canary",
+        "localhost:6379",
+        "http://canary",
+        "unix:///canary",
+        "rediss://canary/#insecure",
+    ] {
+        let found = problems(from_env(&[(URL, bad), KEY]));
+        let problem = "cache.url (from IDGW_CACHE__URL): expected a URL such as redis://";
+        assert!(
+            found.len() == 1 && found[0].starts_with(problem),
+            "{found:?}"
+        );
+        assert!(!found[0].contains("canary"), "{found:?}");
+    }
+    assert_eq!(
+        problems(from_env(&[(URL, "redis://localhost")])),
+        ["cache.key: is missing: cache.url is set, and nothing leaves this process unencrypted"]
+    );
+    assert_eq!(
+        problems(from_env(&[("IDGW_CACHE__KEY", "canary")])),
+        ["cache.key (from IDGW_CACHE__KEY): must be at least 32 bytes, in base64 or as text"]
+    );
+}
