@@ -1,5 +1,7 @@
 //! `serve --sandbox`: every row of the sandbox's published table gives what the table says.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt as _, stream};
 use identity_gateway::sandbox::{Row, table};
 use serde_json::Value;
@@ -12,7 +14,18 @@ const AT_ONCE: usize = 16;
 /// The sandbox's slow answer takes 2 s, its endless one 60 s.
 const TIMEOUT: &str = "6s";
 
+/// What the row gives, once no other row's 429 holds it back any more.
 async fn gives(gateway: &Gateway, row: &Row) -> String {
+    loop {
+        let given = gives_now(gateway, row).await;
+        if given == row.gives || !given.ends_with(" PROVIDER_RATE_LIMITED") {
+            return given;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn gives_now(gateway: &Gateway, row: &Row) -> String {
     let request: Value = serde_json::from_str(row.request).unwrap();
     match gateway.client.call(row.method, &request).await {
         Ok(answer) => match answer["verification"]["outcome"].as_str() {
