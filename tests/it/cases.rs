@@ -115,12 +115,12 @@ cases! {
         "the caller's own deadline passed; work at the provider is cancelled";
     MALFORMED: Malformed, Internal "PROVIDER_RESPONSE_MALFORMED", [], Unknown, Everywhere,
         "the answer is not what the provider's document describes: not JSON, wrong shape, too large";
-    CIRCUIT_OPEN: CircuitOpen, Unavailable "PROVIDER_CIRCUIT_OPEN", [Retry], Free, Later,
+    CIRCUIT_OPEN: CircuitOpen, Unavailable "PROVIDER_CIRCUIT_OPEN", [Retry], Free, Everywhere,
         "the provider's circuit is open";
     OVERLOADED: Overloaded, ResourceExhausted "OVERLOADED", [Retry], Free, Everywhere,
         "too many calls are in flight, to the provider or in all";
-    RATE_LIMITED: RateLimited, ResourceExhausted "RATE_LIMITED", [Retry], None, Later,
-        "the gateway's own rate limit";
+    RATE_LIMITED: RateLimited, ResourceExhausted "RATE_LIMITED", [Retry], Free, Everywhere,
+        "the gateway's own rate limit for the provider";
     PERSON_NOT_FOUND: PersonNotFound, NotFound "PERSON_NOT_FOUND", [], Assumed, Somewhere,
         "there is no such person record";
     PERSON_EXISTS: PersonAlreadyExists, AlreadyExists "PERSON_ALREADY_EXISTS", [], Assumed, Somewhere,

@@ -54,14 +54,12 @@ pub async fn run(rows: Vec<Row>) {
     );
 }
 
-/// The rows of each setting. One that is answered by a 429 is the last of its gateway, which holds
-/// further calls to that provider back.
+/// The rows of each setting, in as many gateways as they need.
 fn acts<'a>(rows: &'a [Row], settings: &[Setting]) -> Vec<(Setting, Vec<&'a Row>)> {
-    let held = |row: &&Row| matches!(&row.expect, Expect::Fails(fails) if fails.case.reason == "PROVIDER_RATE_LIMITED");
     let mut acts = Vec::new();
     for setting in settings {
         let rows: Vec<_> = rows.iter().filter(|row| row.setting == *setting).collect();
-        let split = rows.split_inclusive(held);
+        let split = rows.split_inclusive(|row| row.has_aftermath());
         acts.extend(split.map(|rows| (*setting, rows.to_vec())));
     }
     acts

@@ -66,13 +66,15 @@ impl Stage {
             add("CONNECT_TIMEOUT", "5s");
             // A row is about one answer: it is not repeated, and the rows before it open no circuit.
             add("MAX_ATTEMPTS", "1");
-            add("BREAKER_CONSECUTIVE_FAILURES", "0");
+            let failures = if setting == Setting::Touchy { "1" } else { "0" };
+            add("BREAKER_CONSECUTIVE_FAILURES", failures);
             add("BREAKER_MINIMUM_CALLS", "1000000");
             match setting {
                 Setting::Impatient => add("TIMEOUT", "600ms"),
                 Setting::ErrorsMayCost => add("ERRORS_ARE_FREE", "false"),
                 Setting::SmallAnswers => add("MAX_RESPONSE_BYTES", "700"),
                 Setting::OnePlace => add("MAX_IN_FLIGHT", "1"),
+                Setting::OneASecond => add("RATE_PER_SECOND", "1"),
                 Setting::Unusual => add("ENVIRONMENT", "sandbox"),
                 _ => {}
             }

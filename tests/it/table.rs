@@ -23,6 +23,10 @@ pub enum Setting {
     OnePlace,
     /// One call in flight in all, and it is taken.
     OneCall,
+    /// One failed call opens a provider's circuit.
+    Touchy,
+    /// One request a second to each provider.
+    OneASecond,
     /// No credential for this provider.
     Without(&'static str),
     /// Everything that a provider's documents leave open, said in another way.
@@ -114,6 +118,13 @@ impl Row {
     /// Whether the setting's only place must be taken by another call.
     pub fn has_blocker(&self) -> bool {
         matches!(self.setting, Setting::OnePlace | Setting::OneCall)
+    }
+
+    /// Whether the rows after it would feel it: the provider is held back, or its circuit open.
+    pub fn has_aftermath(&self) -> bool {
+        let limited = |fails: &Fails| fails.case.reason == "PROVIDER_RATE_LIMITED";
+        matches!(&self.expect, Expect::Fails(fails) if limited(fails))
+            || matches!(self.setting, Setting::Touchy | Setting::OneASecond)
     }
 
     /// Not for the document: a variant of another row.

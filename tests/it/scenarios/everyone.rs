@@ -200,6 +200,14 @@ fn of(sample: &Sample) -> Vec<Row> {
         row("as many calls as allowed are in flight in all", None)
             .setting(Setting::OneCall)
             .fails(cases::OVERLOADED.bare().retry(1)),
+        row("the calls before failed and opened the circuit", None)
+            .setting(Setting::Touchy)
+            .after(sample.call.clone(), vec![Does::Answers(bytes(503, "down"))])
+            .fails(cases::CIRCUIT_OPEN.unanswered("not_billed").retry(0)),
+        row("over the configured rate of the provider", None)
+            .setting(Setting::OneASecond)
+            .after(sample.call.clone(), vec![Does::Answers(answer.clone())])
+            .fails(cases::RATE_LIMITED.unanswered("not_billed").retry(0)),
         row("no credential configured", None)
             .setting(Setting::Without(provider))
             .fails(cases::NOT_CONFIGURED.unanswered("not_billed")),
