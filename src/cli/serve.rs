@@ -107,6 +107,11 @@ async fn start_sandbox(settings: &mut Settings) -> Result<(), ServeError> {
     providers.youverify.token = secret(sandbox::YOUVERIFY_TOKEN);
     providers.youverify.environment = Environment::Sandbox;
     providers.youverify.id_types = config::IdTypes::default();
+    // Who tries one documented failure after the other shall see them all and no open circuit; the
+    // failure rate still opens it.
+    providers.verifik.breaker_consecutive_failures = 0;
+    providers.youverify.breaker_consecutive_failures = 0;
+    providers.accuauth.breaker_consecutive_failures = 0;
     providers.accuauth.base_url = url;
     providers.accuauth.api_id = secret(sandbox::ACCUAUTH_API_ID);
     providers.accuauth.api_secret = secret(sandbox::ACCUAUTH_API_SECRET);

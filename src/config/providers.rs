@@ -5,6 +5,7 @@
 //! PROVIDER_NOT_CONFIGURED and the others work.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use url::Url;
 use super::base_url::BaseUrl;
 use super::span::Span;
 use crate::domain::redaction::Secret;
+use crate::transport::{breaker, guard::Limits, rate::Rate, retry::Errors};
 
 /// What stands for a secret wherever settings are shown.
 pub(super) const REDACTED: &str = "[redacted]";
@@ -39,14 +41,12 @@ pub struct Upstream {
     pub timeout: Duration,
     /// How long connecting may take, TLS included.
     pub connect_timeout: Duration,
-    /// Most calls in flight.
-    pub max_in_flight: usize,
     /// Largest answer that is read, in bytes.
     pub max_response_bytes: usize,
     /// Whether the answers are about real people.
     pub environment: Environment,
-    /// Whether an explicit error answer is taken as not charged.
-    pub errors_are_free: bool,
+    /// What may be sent, and how often.
+    pub limits: Limits,
 }
 
 /// Whether a provider's answers are about real people.
@@ -116,6 +116,13 @@ impl Providers {
     }
 }
 
+/// The rate, unless it is 0.
+fn rate(per_second: u32, burst: u32) -> Option<Rate> {
+    let per_second = NonZeroU32::new(per_second)?;
+    let burst = NonZeroU32::new(burst).unwrap_or(per_second);
+    Some(Rate { per_second, burst })
+}
+
 /// Defines a provider's settings: its base URL, its own keys with their defaults, then the common ones.
 macro_rules! provider {
     (
@@ -137,12 +144,42 @@ macro_rules! provider {
             /// How long connecting to the provider may take, TLS included.
             #[schemars(extend("x-min" = "1ms", "x-max" = "1m"))]
             pub connect_timeout: Span,
-            /// Most requests in flight to the provider; one more is refused as OVERLOADED.
+            /// Most requests in flight to the provider; further ones queue.
             #[schemars(range(min = 1, max = 100_000))]
             pub max_in_flight: usize,
-            /// How often a call is sent at most, the first time included. This version never repeats a call.
-            #[schemars(range(min = 1, max = 1))]
+            /// Most requests that wait for a place in flight; one more is refused as OVERLOADED at once.
+            #[schemars(range(min = 0, max = 100_000))]
+            pub queue: usize,
+            /// How long a request waits for a place in flight before it is refused as OVERLOADED.
+            #[schemars(extend("x-min" = "1ms", "x-max" = "1m"))]
+            pub queue_timeout: Span,
+            /// How many requests a second the contract with the provider allows, in the long run; more are
+            /// refused as RATE_LIMITED. 0 is no limit.
+            #[schemars(range(min = 0, max = 1_000_000))]
+            pub rate_per_second: u32,
+            /// How many requests may go at once after a pause; 0 is as many as `rate_per_second`.
+            #[schemars(range(min = 0, max = 1_000_000))]
+            pub rate_burst: u32,
+            /// How often a call is sent at most, the first time included. A call that can be charged is
+            /// repeated only after a failure that surely was free.
+            #[schemars(range(min = 1, max = 10))]
             pub max_attempts: u32,
+            /// The circuit opens after this many failed calls in a row; 0 is never for that reason.
+            #[schemars(range(min = 0, max = 1_000_000))]
+            pub breaker_consecutive_failures: u32,
+            /// The circuit opens if this many percent of the calls within `breaker_window` failed.
+            #[schemars(range(min = 1, max = 100))]
+            pub breaker_failure_rate: u32,
+            /// How many calls there must be within `breaker_window` before their failure rate counts.
+            #[schemars(range(min = 1, max = 1_000_000))]
+            pub breaker_minimum_calls: u32,
+            /// How far back the failure rate looks.
+            #[schemars(extend("x-min" = "1s", "x-max" = "10m"))]
+            pub breaker_window: Span,
+            /// How long the circuit stays open at most before a call is let through to try; it begins with 1 s
+            /// and doubles. At most 25 s, so that a provider that is back is used again within 30 s.
+            #[schemars(extend("x-min" = "1s", "x-max" = "25s"))]
+            pub breaker_max_open: Span,
             /// Largest answer that is read, in bytes; a larger one is PROVIDER_RESPONSE_MALFORMED.
             #[schemars(range(min = 1, max = 1_073_741_824))]
             pub max_response_bytes: usize,
@@ -161,10 +198,26 @@ macro_rules! provider {
                     base_url: self.base_url.get().clone(),
                     timeout: self.timeout.get(),
                     connect_timeout: self.connect_timeout.get(),
-                    max_in_flight: self.max_in_flight,
                     max_response_bytes: self.max_response_bytes,
                     environment: self.environment,
-                    errors_are_free: self.errors_are_free,
+                    limits: Limits {
+                        max_in_flight: self.max_in_flight,
+                        queue: self.queue,
+                        queue_timeout: self.queue_timeout.get(),
+                        rate: rate(self.rate_per_second, self.rate_burst),
+                        max_attempts: self.max_attempts,
+                        breaker: breaker::Settings {
+                            consecutive_failures: self.breaker_consecutive_failures,
+                            failure_percent: self.breaker_failure_rate,
+                            minimum_calls: self.breaker_minimum_calls,
+                            window: self.breaker_window.get(),
+                            max_open: self.breaker_max_open.get(),
+                        },
+                        errors: match self.errors_are_free {
+                            true => Errors::AreFree,
+                            false => Errors::MayBeCharged,
+                        },
+                    },
                 }
             }
 
@@ -188,7 +241,16 @@ macro_rules! provider {
                     timeout: Span::seconds(20),
                     connect_timeout: Span::seconds(3),
                     max_in_flight: 256,
-                    max_attempts: 1,
+                    queue: 64,
+                    queue_timeout: Span::new(Duration::from_millis(250)),
+                    rate_per_second: 0,
+                    rate_burst: 0,
+                    max_attempts: 3,
+                    breaker_consecutive_failures: 5,
+                    breaker_failure_rate: 50,
+                    breaker_minimum_calls: 20,
+                    breaker_window: Span::seconds(10),
+                    breaker_max_open: Span::seconds(15),
                     max_response_bytes: 16 * 1024 * 1024,
                     environment: Environment::Live,
                     errors_are_free: true,

@@ -60,9 +60,14 @@ pub struct Server {
     /// The deadline of a call that names none (no `grpc-timeout`).
     #[schemars(extend("x-min" = "1ms", "x-max" = "1h"))]
     pub default_deadline: Span,
-    /// Most calls in flight in the whole process; one more is refused as OVERLOADED.
+    /// Most calls in flight in the whole process; one more is refused as OVERLOADED. While more than half of
+    /// them are, no caller holds more than its share.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: usize,
+    /// Memory of the process in bytes above which calls are refused as OVERLOADED. 0 is 80 % of the memory
+    /// limit of the process's control group, or no limit if that has none.
+    #[schemars(range(min = 0, max = 1_125_899_906_842_624_u64))]
+    pub max_memory: u64,
     /// Largest request message that is read, in bytes.
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub max_request_bytes: usize,
@@ -81,6 +86,7 @@ impl Default for Server {
             drain_timeout: Span::seconds(30),
             default_deadline: Span::seconds(30),
             max_in_flight: 4096,
+            max_memory: 0,
             max_request_bytes: 8 * MIB,
             max_response_bytes: 16 * MIB,
             reflection: true,

@@ -1,24 +1,26 @@
 //! What surrounds every call of the contract: its facts, its place, its deadline, its log line.
 //!
 //! Outermost the log line, so that it tells of every end a call can have, also the caller's giving
-//! up; then the place, so that a flood is turned away at once; then the deadline. Health and
-//! reflection pass by: they must answer in a flood too, and are not logged.
+//! up; then the place, so that a flood is turned away at once; then the deadline. Dropping the call,
+//! as tonic does when the caller gives up and the deadline does here, drops the work upstream. Health
+//! and reflection pass by: they must answer in a flood too, and are not logged.
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use http::{Request, Response};
-use tokio::sync::Semaphore;
-use tonic::{Code, Status, body::Body};
+use http::{Extensions, Request, Response};
+use tokio::time::Instant;
+use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::deadline;
+use super::{admission::Admission, deadline};
 use crate::{
     domain::{
         failure::{Failure, Kind},
@@ -30,17 +32,38 @@ use crate::{
     telemetry::call_facts::CallFacts,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What a caller that is turned away is asked to wait.
 const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
 /// Services that pass by.
 const UNTRACKED: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
+
+/// Whose share of the places a call takes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// The address that the connection came from. Once callers are identified, their identity stands
+    /// here instead: behind a proxy they all share one address.
+    Peer(IpAddr),
+    /// There is no address, as in a test.
+    Unknown,
+}
+
+impl Caller {
+    fn of(extensions: &Extensions) -> Self {
+        let peer = extensions.get::<TcpConnectInfo>();
+        let peer = peer.and_then(TcpConnectInfo::remote_addr);
+        peer.map_or(Self::Unknown, |address| Self::Peer(address.ip()))
+    }
+}
 
 /// What all calls share.
 #[derive(Debug)]
 struct Shared {
     /// By path, as in `/package.Service/Method`.
     policies: HashMap<String, Policy>,
-    places: Semaphore,
+    places: Arc<Admission<Caller>>,
     default_deadline: Duration,
 }
 
@@ -49,15 +72,15 @@ struct Shared {
 pub struct CallLayer(Arc<Shared>);
 
 impl CallLayer {
-    /// The layer, with room for a number of calls in flight over all connections.
+    /// The layer over the places of the process.
     #[must_use]
-    pub fn new(policies: &Policies, max_in_flight: usize, default_deadline: Duration) -> Self {
+    pub fn new(policies: &Policies, places: Admission<Caller>, default_deadline: Duration) -> Self {
         let by_path = policies.iter();
         Self(Arc::new(Shared {
             policies: by_path
                 .map(|(rpc, policy)| (format!("/{rpc}"), policy.clone()))
                 .collect(),
-            places: Semaphore::new(max_in_flight),
+            places: Arc::new(places),
             default_deadline,
         }))
     }
@@ -103,6 +126,10 @@ where
         let waiting = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, waiting);
         let shared = Arc::clone(&self.shared);
+        // Not when the future is first polled: on a busy machine that is later by more than the margin,
+        // and tonic's own timer, which runs from now, would answer CANCELLED.
+        let budget = deadline::budget(request.headers(), shared.default_deadline);
+        let end = Instant::now() + budget;
         Box::pin(async move {
             let facts = Arc::new(CallFacts::default());
             let (rpc, policy) = match shared.policies.get_key_value(request.uri().path()) {
@@ -111,16 +138,21 @@ where
                 None => ("unknown", None),
             };
             let mut line = CallLine::new(rpc, Arc::clone(&facts));
-            let Ok(_place) = shared.places.try_acquire() else {
+            let caller = Caller::of(request.extensions());
+            let Ok(_place) = shared.places.enter(caller) else {
                 let failure = Failure {
                     retry_after: Some(OVERLOAD_WAIT),
                     ..Failure::new(Kind::Overloaded)
                 };
                 return Ok(line.end(refusal(&failure, &facts)));
             };
-            let budget = deadline::budget(request.headers(), shared.default_deadline);
+            if end <= Instant::now() {
+                // A future is polled once before its time is looked at: no work for nobody.
+                return Ok(line.end(refusal(&overdue(&facts, policy), &facts)));
+            }
+            facts.ends(end);
             request.extensions_mut().insert(Arc::clone(&facts));
-            match tokio::time::timeout(budget, inner.call(request)).await {
+            match tokio::time::timeout_at(end, inner.call(request)).await {
                 Ok(answered) => answered.map(|response| line.end(response)),
                 Err(_elapsed) => Ok(line.end(refusal(&overdue(&facts, policy), &facts))),
             }
@@ -138,7 +170,7 @@ fn overdue(facts: &CallFacts, policy: Option<&Policy>) -> Failure {
     Failure {
         provider: facts.provider(),
         verification_id: facts.verification_id(),
-        billing: facts.provider().map(|_| match facts.is_unanswered() {
+        billing: facts.provider().map(|_| match facts.may_be_charged() {
             true if chargeable => Billing::Unknown,
             _ => Billing::NotBilled,
         }),

@@ -1,11 +1,17 @@
 //! `grpc.health.v1.Health`, whose watches end when the process leaves.
 //!
 //! tonic-health's own service keeps a watch open for as long as its client likes, which would hold
-//! the drain open for ever. Here a watch of a known service hears NOT_SERVING and ends. A watch of an
-//! unknown service hears SERVICE_UNKNOWN and stays open until then, as the protocol says.
+//! the drain open for ever. Here a watch hears NOT_SERVING and ends; a watch of an unknown service
+//! hears SERVICE_UNKNOWN and stays open until then, as the protocol says.
+//!
+//! `""` and the services of the contract follow the process's life and nothing else: restarting the
+//! gateway, or taking it out of service, would not mend a provider. Each configured provider has a
+//! service of its own (`provider/verifik` …) that is NOT_SERVING while its circuit refuses calls:
+//! until the open time is over, and while a probe is out.
 
-use std::pin::Pin;
+use std::{future, pin::Pin};
 
+use tokio::{sync::watch, time::Instant};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::{
@@ -14,33 +20,125 @@ use tonic_health::pb::{
 };
 
 use super::lifecycle::{Lifecycle, Phase};
+use crate::{domain::verification::Provider, transport::breaker::Circuit};
 
-/// The services that have a health of their own; `""` is the whole process.
+#[cfg(test)]
+mod tests;
+
+/// The services that follow the process's life; `""` is the whole process.
 pub const SERVICES: [&str; 3] = ["", "identity.v1.IdentityService", "person.v1.PersonService"];
+/// What stands before a provider's name.
+const PREFIX: &str = "provider/";
 
 /// The health service.
 #[derive(Debug)]
-pub struct HealthService(Lifecycle);
+pub struct HealthService {
+    lifecycle: Lifecycle,
+    circuits: Vec<(Provider, watch::Receiver<Circuit>)>,
+}
 
 impl HealthService {
-    /// Health that follows the process's life.
+    /// Health of the process and of the configured providers.
     #[must_use]
-    pub const fn new(lifecycle: Lifecycle) -> Self {
-        Self(lifecycle)
+    pub const fn new(
+        lifecycle: Lifecycle,
+        circuits: Vec<(Provider, watch::Receiver<Circuit>)>,
+    ) -> Self {
+        Self {
+            lifecycle,
+            circuits,
+        }
+    }
+
+    fn subject(&self, service: &str) -> Subject {
+        if SERVICES.contains(&service) {
+            return Subject::Process;
+        }
+        let provider = service.strip_prefix(PREFIX);
+        let named = |(name, _): &&(Provider, _)| Some(name.as_str()) == provider;
+        match self.circuits.iter().find(named) {
+            Some((_, circuit)) => Subject::Provider(circuit.clone()),
+            None => Subject::Unknown,
+        }
     }
 }
 
-fn status(service: &str, phase: Phase) -> ServingStatus {
-    match phase {
-        _ if !SERVICES.contains(&service) => ServingStatus::ServiceUnknown,
-        Phase::Serving => ServingStatus::Serving,
-        Phase::LameDuck | Phase::Draining => ServingStatus::NotServing,
+/// Whose health is asked for.
+enum Subject {
+    Process,
+    Provider(watch::Receiver<Circuit>),
+    Unknown,
+}
+
+impl Subject {
+    fn status(&mut self, phase: Phase) -> ServingStatus {
+        match (self, phase) {
+            (Self::Unknown, _) => ServingStatus::ServiceUnknown,
+            (_, Phase::LameDuck | Phase::Draining) => ServingStatus::NotServing,
+            (Self::Process, Phase::Serving) => ServingStatus::Serving,
+            (Self::Provider(circuit), Phase::Serving) => match *circuit.borrow_and_update() {
+                Circuit::Closed => ServingStatus::Serving,
+                Circuit::Open { until } if until <= Instant::now() => ServingStatus::Serving,
+                Circuit::Open { .. } | Circuit::HalfOpen => ServingStatus::NotServing,
+            },
+        }
+    }
+
+    /// Waits until the status may be another one.
+    async fn changed(&mut self) {
+        let Self::Provider(circuit) = self else {
+            return future::pending().await;
+        };
+        let open = *circuit.borrow();
+        let over = async {
+            match open {
+                Circuit::Open { until } if until > Instant::now() => {
+                    tokio::time::sleep_until(until).await;
+                }
+                _ => future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = circuit.changed() => if changed.is_err() {
+                // The provider's circuit is gone, and with it the process.
+                future::pending::<()>().await;
+            },
+            () = over => {}
+        }
     }
 }
 
 fn response(status: ServingStatus) -> HealthCheckResponse {
     HealthCheckResponse {
         status: status.into(),
+    }
+}
+
+/// What a watch has told so far.
+struct Watcher {
+    subject: Subject,
+    lifecycle: Lifecycle,
+    told: Option<ServingStatus>,
+}
+
+impl Watcher {
+    /// The next status that differs from the last; none once the process has said that it leaves.
+    async fn next(mut self) -> Option<(Result<HealthCheckResponse, Status>, Self)> {
+        loop {
+            let phase = self.lifecycle.phase();
+            let now = self.subject.status(phase);
+            if self.told != Some(now) {
+                self.told = Some(now);
+                return Some((Ok(response(now)), self));
+            }
+            if phase != Phase::Serving {
+                return None;
+            }
+            tokio::select! {
+                () = self.lifecycle.reached(Phase::LameDuck) => {}
+                () = self.subject.changed() => {}
+            }
+        }
     }
 }
 
@@ -52,7 +150,8 @@ impl Health for HealthService {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        match status(&request.get_ref().service, self.0.phase()) {
+        let mut subject = self.subject(&request.get_ref().service);
+        match subject.status(self.lifecycle.phase()) {
             ServingStatus::ServiceUnknown => Err(Status::not_found("unknown service")),
             known => Ok(Response::new(response(known))),
         }
@@ -61,17 +160,12 @@ impl Health for HealthService {
     type WatchStream = Watch;
 
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Watch>, Status> {
-        let service = request.into_inner().service;
-        let lifecycle = self.0.clone();
-        let now = status(&service, lifecycle.phase());
-        // First what is so now; then, once the process leaves, that it does; then the end.
-        let first = futures_util::stream::once(std::future::ready(now));
-        let last = futures_util::stream::once(async move {
-            lifecycle.reached(Phase::LameDuck).await;
-            status(&service, Phase::LameDuck)
-        });
-        let changes = futures_util::StreamExt::chain(first, last);
-        let answers = futures_util::StreamExt::map(changes, |status| Ok(response(status)));
+        let watcher = Watcher {
+            subject: self.subject(&request.get_ref().service),
+            lifecycle: self.lifecycle.clone(),
+            told: None,
+        };
+        let answers = futures_util::stream::unfold(watcher, Watcher::next);
         Ok(Response::new(Box::pin(answers)))
     }
 }

@@ -1,10 +1,12 @@
 //! The gRPC server and what stands around it: listeners, layers, health, admin port, leaving.
 
 mod admin;
+mod admission;
 mod call_layer;
 mod deadline;
 mod health;
 mod lifecycle;
+mod memory;
 mod start;
 
 pub use lifecycle::Lifecycle;

@@ -1,22 +1,26 @@
 //! Binds the ports, puts the services together, serves, and leaves in order.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::watch,
 };
 use tonic::transport::{Server, server::TcpIncoming};
 use tonic_health::pb::health_server::HealthServer;
 
 use super::{
     admin,
+    admission::Admission,
     call_layer::CallLayer,
     health::HealthService,
     lifecycle::{Lifecycle, Phase},
+    memory,
 };
 use crate::{
     config::Settings,
+    domain::verification::Provider,
     policy::{Policies, PolicyError},
     proto::{
         self, identity::v1::identity_service_server::IdentityServiceServer,
@@ -27,13 +31,15 @@ use crate::{
         identity::Identity,
         person::Persons,
     },
+    transport::breaker::Circuit,
 };
 
 /// A client that is gone without a word is found out after these two.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Calls in flight on one connection: a mesh sends all of a node's calls through a few.
-const STREAMS_PER_CONNECTION: u32 = 4096;
+/// The least number of streams that one connection may have: a mesh sends all of a node's calls
+/// through a few.
+const MIN_STREAMS: u32 = 4096;
 
 /// Why the server did not come up, or fell.
 #[derive(Debug, thiserror::Error)]
@@ -115,12 +121,17 @@ impl Serving {
     pub async fn run(self, settings: &Settings, ready: impl FnOnce()) -> Result<(), ServeError> {
         let lifecycle = Lifecycle::default();
         let policies = Policies::from_descriptors(proto::descriptors())?;
+        let memory_is_short = Arc::default();
+        if let Some(limit) = memory::limit(settings.server.max_memory) {
+            tokio::spawn(memory::watch(limit, Arc::clone(&memory_is_short)));
+        }
         let layer = CallLayer::new(
             &policies,
-            settings.server.max_in_flight,
+            Admission::new(settings.server.max_in_flight, memory_is_short),
             settings.server.default_deadline.get(),
         );
         let gateway = Gateway::new(settings, policies)?;
+        let health = HealthService::new(lifecycle.clone(), circuits(&gateway));
         let (requests, answers) = (
             settings.server.max_request_bytes,
             settings.server.max_response_bytes,
@@ -134,9 +145,9 @@ impl Serving {
         let mut router = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
+            .max_concurrent_streams(Some(streams(settings.server.max_in_flight)))
             .layer(layer)
-            .add_service(HealthServer::new(HealthService::new(lifecycle.clone())))
+            .add_service(HealthServer::new(health))
             .add_service(identity)
             .add_service(persons);
         if settings.server.reflection {
@@ -165,6 +176,28 @@ impl Serving {
         admin.abort();
         ended
     }
+}
+
+/// Streams of one connection. More than there are places: over the limit a client waits in silence
+/// for a stream, and so would health on the same connection; it shall hear OVERLOADED instead.
+fn streams(max_in_flight: usize) -> u32 {
+    let twice = max_in_flight.saturating_mul(2);
+    u32::try_from(twice).unwrap_or(u32::MAX).max(MIN_STREAMS)
+}
+
+/// The circuits of the configured providers.
+fn circuits(gateway: &Gateway) -> Vec<(Provider, watch::Receiver<Circuit>)> {
+    let verifik = gateway.verifik.as_ref().map(|route| &route.upstream);
+    let youverify = gateway.youverify.as_ref().map(|route| &route.upstream);
+    let accuauth = gateway.accuauth.as_ref().map(|route| &route.upstream);
+    [
+        (Provider::Verifik, verifik),
+        (Provider::Youverify, youverify),
+        (Provider::Accuauth, accuauth),
+    ]
+    .into_iter()
+    .filter_map(|(provider, upstream)| Some((provider, upstream?.circuit())))
+    .collect()
 }
 
 /// Goes through the phases; returns when the calls in flight have had their time.

@@ -134,12 +134,13 @@ impl Persons {
         let mut bad = Violations::default();
         let page_size = bad.check("page_size", page_size(request.page_size));
         let view = bad.check("view", view(request.view));
-        let query = page_size.zip(view).and_then(|(page_size, view)| {
-            bad.check(
-                "page_token",
-                page_query(&request.page_token, page_size, view),
-            )
-        });
+        let token = bad.check("page_token", page_token(&request.page_token));
+        let query = match (page_size, view, token) {
+            (Some(page_size), Some(view), Some(token)) => {
+                bad.check("page_token", page_query(token, page_size, view))
+            }
+            _ => None,
+        };
         let Some(query) = query else {
             return Err(Failure::invalid(bad.into_vec()));
         };
@@ -251,21 +252,27 @@ fn page_size(size: i32) -> Result<u32, &'static str> {
     }
 }
 
-fn page_query(token: &str, page_size: u32, view: View) -> Result<PageQuery, &'static str> {
-    let (page, first) = if token.is_empty() {
-        (1, None)
-    } else {
-        let token = PageToken::decode(token).ok_or("must be a next_page_token of this service")?;
-        if (token.page_size, token.view) != (page_size, view) {
-            return Err("must be used with the page_size and view of the call that gave it");
-        }
-        (token.page, Some(token.first))
-    };
+fn page_token(token: &str) -> Result<Option<PageToken>, &'static str> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let token = PageToken::decode(token).ok_or("must be a next_page_token of this service")?;
+    Ok(Some(token))
+}
+
+fn page_query(
+    token: Option<PageToken>,
+    page_size: u32,
+    view: View,
+) -> Result<PageQuery, &'static str> {
+    if token.is_some_and(|token| (token.page_size, token.view) != (page_size, view)) {
+        return Err("must be used with the page_size and view of the call that gave it");
+    }
     Ok(PageQuery {
-        page,
+        page: token.map_or(1, |token| token.page),
         page_size,
         view,
-        first,
+        first: token.map(|token| token.first),
     })
 }
 

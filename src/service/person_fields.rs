@@ -78,11 +78,11 @@ pub fn updated(
 ) -> Vec<FieldChange> {
     let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
     if paths.is_empty() {
-        let changes = populated(bad, person, &[], today);
-        if changes.is_empty() && bad.is_empty() {
+        let is_written = |field: PersonField| written(person, field).is_some();
+        if !PersonField::ALL.into_iter().any(is_written) {
             bad.add("person", "must hold a field to change");
         }
-        return changes;
+        return populated(bad, person, &[], today);
     }
     let Some(fields) = named(paths) else {
         bad.add(

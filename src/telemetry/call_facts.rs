@@ -4,9 +4,11 @@
 //! ids minted here fit in: there is no field that could hold personal data.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
+
+use tokio::time::Instant;
 
 use crate::domain::verification::{Billing, Outcome, Provider, VerificationId};
 
@@ -18,8 +20,9 @@ pub struct CallFacts {
     outcome: OnceLock<Outcome>,
     billing: OnceLock<Billing>,
     reason: OnceLock<&'static str>,
+    deadline: Mutex<Option<Instant>>,
     attempts: AtomicU32,
-    unanswered: AtomicBool,
+    unsettled: AtomicBool,
     shared: OnceLock<(Part, Arc<CallFacts>)>,
 }
 
@@ -43,25 +46,39 @@ impl CallFacts {
         let _known_already = self.verification_id.set(id);
     }
 
-    /// Notes that an attempt is about to be sent: until it is answered, it may have been charged.
-    pub fn attempt(&self) {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
-        self.unanswered.store(true, Ordering::Relaxed);
+    /// Notes when the caller stops waiting.
+    pub fn ends(&self, deadline: Instant) {
+        *self.locked_deadline() = Some(deadline);
     }
 
-    /// Notes that the attempt was answered, or surely never left.
+    /// Notes that an attempt is about to be sent: unless it is settled, it may have been charged.
+    pub fn attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        self.unsettled.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the attempt surely cost nothing. One that was answered and charged is not settled:
+    /// its answer may still be on its way to a caller whose time runs out just then.
     pub fn settled(&self) {
-        self.unanswered.store(false, Ordering::Relaxed);
+        self.unsettled.store(false, Ordering::Relaxed);
     }
 
     /// Notes that the call waits for what another call has sent: it may be charged, though this one
-    /// sends nothing. [`settled`](Self::settled) ends it.
+    /// sends nothing.
     pub fn waits(&self) {
-        self.unanswered.store(true, Ordering::Relaxed);
+        self.unsettled.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that the call waits for a provider call with facts of its own.
+    /// Notes that the call waits for a provider call with facts of its own. That one has time until the
+    /// last of those who wait stops.
     pub fn shares(&self, part: Part, call: Arc<Self>) {
+        let own = self.deadline();
+        let mut longest = call.locked_deadline();
+        *longest = match part {
+            Part::Starts => own,
+            Part::Joins => longest.zip(own).map(|(one, other)| one.max(other)),
+        };
+        drop(longest);
         let _shared_already = self.shared.set((part, call));
     }
 
@@ -104,6 +121,11 @@ impl CallFacts {
         self.reason.get().copied()
     }
 
+    /// When the caller stops waiting, or the last of several; none if that is not known.
+    pub fn deadline(&self) -> Option<Instant> {
+        *self.locked_deadline()
+    }
+
     /// How many attempts were sent for this call. One that joined another's sent none.
     pub fn attempts(&self) -> u32 {
         let own = self.attempts.load(Ordering::Relaxed);
@@ -113,11 +135,15 @@ impl CallFacts {
         }
     }
 
-    /// Whether an attempt that the call waits for is out and unanswered: it may be charged.
-    pub fn is_unanswered(&self) -> bool {
+    /// Whether an attempt was sent, by this call or by one that it waits for, that may be charged.
+    pub fn may_be_charged(&self) -> bool {
         let shared = self.shared.get();
-        self.unanswered.load(Ordering::Relaxed)
-            || shared.is_some_and(|(_, call)| call.is_unanswered())
+        self.unsettled.load(Ordering::Relaxed)
+            || shared.is_some_and(|(_, call)| call.may_be_charged())
+    }
+
+    fn locked_deadline(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,16 +152,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shared_attempt_counts_once_and_is_unanswered_for_all() {
+    fn a_shared_attempt_counts_once_and_may_be_charged_for_all() {
         let call = Arc::new(CallFacts::default());
         let (first, second) = (CallFacts::default(), CallFacts::default());
         first.shares(Part::Starts, Arc::clone(&call));
         second.shares(Part::Joins, Arc::clone(&call));
-        assert!(!first.is_unanswered() && !second.is_unanswered());
+        assert!(!first.may_be_charged() && !second.may_be_charged());
         call.attempt();
         assert_eq!((first.attempts(), second.attempts()), (1, 0));
-        assert!(first.is_unanswered() && second.is_unanswered());
+        assert!(first.may_be_charged() && second.may_be_charged());
         call.settled();
-        assert!(!first.is_unanswered() && !second.is_unanswered());
+        assert!(!first.may_be_charged() && !second.may_be_charged());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shared_call_has_time_until_the_last_who_waits_stops() {
+        let second = |count| Instant::now() + std::time::Duration::from_secs(count);
+        let join = |call: &Arc<CallFacts>, part, deadline: Option<Instant>| {
+            let facts = CallFacts::default();
+            if let Some(deadline) = deadline {
+                facts.ends(deadline);
+            }
+            facts.shares(part, Arc::clone(call));
+        };
+        let call = Arc::new(CallFacts::default());
+        join(&call, Part::Starts, Some(second(2)));
+        assert_eq!(call.deadline(), Some(second(2)));
+        join(&call, Part::Joins, Some(second(5)));
+        join(&call, Part::Joins, Some(second(1)));
+        assert_eq!(call.deadline(), Some(second(5)));
+        join(&call, Part::Joins, None);
+        assert_eq!(call.deadline(), None);
     }
 }

@@ -1,7 +1,15 @@
 //! The one way out: sends what the adapters build and brings back what the provider answers.
 
+pub mod breaker;
+mod budget;
+mod bulkhead;
+pub mod guard;
+mod hold;
 pub mod message;
+pub mod rate;
+pub mod retry;
 pub mod upstream;
+mod window;
 
 pub use message::{Answer, Request};
 pub use upstream::Upstream;

@@ -1,40 +1,40 @@
-//! One provider's HTTP connection pool, its limits, and the rule of what an attempt may have cost.
+//! One provider's HTTP connection pool: one attempt, from the first byte sent to the last byte read.
 //!
 //! An attempt fails in one of three phases, and the phase decides what the caller is told:
 //!
 //! | phase | failure | billing |
 //! |---|---|---|
-//! | no connection was made, or there was no place in flight | the request never left | not billed |
+//! | no connection was made | the request never left | not billed |
 //! | sent, no whole answer | it may have been charged | unknown |
 //! | answered | the adapter reads it | what the provider's document says |
 //!
-//! `errors_are_free = false` takes back the assumption that an error answer is not charged: what
-//! would have been UNAVAILABLE, which standard clients repeat, is then an unknown outcome.
+//! Whether there is an attempt, and a further one, is the guard's to say.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use url::Url;
 
-use super::{Answer, Request};
+use super::{
+    Answer, Request,
+    breaker::Circuit,
+    guard::{Guard, Limits},
+};
 use crate::{
     domain::{
         failure::{Failure, Kind},
-        verification::{Billing, Provider},
+        verification::Provider,
     },
     policy::Policy,
-    proto::gateway::v1::Charge,
     telemetry::call_facts::CallFacts,
 };
 
 /// Idle connections are closed after this long. Node closes its side after 5 s by default, and a
 /// request that meets a closing connection has an unknown outcome: better to dial anew.
 const POOL_IDLE: Duration = Duration::from_secs(4);
-/// How long a caller is asked to wait if the provider names no time.
-const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The longest `Retry-After` that is believed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -49,12 +49,10 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long a connection may take.
     pub connect_timeout: Duration,
-    /// How many attempts may be in flight.
-    pub max_in_flight: usize,
     /// How many bytes an answer may have.
     pub max_response_bytes: usize,
-    /// Whether an error answer is taken as not charged.
-    pub errors_are_free: bool,
+    /// What may be sent, and how often.
+    pub limits: Limits,
 }
 
 /// The way to one provider.
@@ -62,7 +60,7 @@ pub struct Settings {
 pub struct Upstream {
     client: reqwest::Client,
     base: String,
-    in_flight: Semaphore,
+    guard: Guard,
     settings: Settings,
 }
 
@@ -76,7 +74,7 @@ impl Upstream {
         let client = reqwest::Client::builder()
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(settings.max_in_flight)
+            .pool_max_idle_per_host(settings.limits.max_in_flight)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .user_agent(concat!("identity-gateway/", env!("CARGO_PKG_VERSION")))
@@ -85,16 +83,23 @@ impl Upstream {
         Ok(Self {
             client,
             base: settings.base_url.as_str().trim_end_matches('/').to_owned(),
-            in_flight: Semaphore::new(settings.max_in_flight),
+            guard: Guard::new(settings.provider, settings.limits.clone()),
             settings,
         })
     }
 
-    /// Sends a request under the RPC's policy and reads the answer.
+    /// The state of the provider's circuit, and every change of it.
+    #[must_use]
+    pub fn circuit(&self) -> watch::Receiver<Circuit> {
+        self.guard.circuit()
+    }
+
+    /// Sends a request under the RPC's policy, if need be and allowed more than once, and reads the
+    /// answer.
     ///
     /// # Errors
     ///
-    /// The failure of the attempt, or what `read` makes of the answer.
+    /// The failure of the last attempt, or what `read` makes of the answer.
     pub async fn call<T>(
         &self,
         facts: &CallFacts,
@@ -102,23 +107,22 @@ impl Upstream {
         request: &Request,
         read: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let provider = self.settings.provider;
-        let Ok(_place) = self.in_flight.try_acquire() else {
-            return Err(Failure {
-                retry_after: Some(DEFAULT_RETRY_AFTER),
-                ..Failure::before_sending(Kind::Overloaded, provider)
-            });
+        let attempt = || async {
+            let answer = self.attempt(request).await?;
+            read(&answer).map_err(|failure| Failure {
+                retry_after: answer.retry_after,
+                ..failure
+            })
         };
-        facts.attempt();
-        let attempt = tokio::time::timeout(self.settings.timeout, self.exchange(request));
-        let answered = match attempt.await {
-            Ok(answered) => answered,
-            Err(_elapsed) => Err(Failure::after_sending(Kind::TimedOut, provider)),
-        };
-        facts.settled();
-        answered
-            .and_then(|answer| read(&answer).map_err(|failure| with_wait(failure, &answer)))
-            .map_err(|failure| self.judge(policy, failure))
+        self.guard.call(facts, policy, attempt).await
+    }
+
+    async fn attempt(&self, request: &Request) -> Result<Answer, Failure> {
+        let exchange = tokio::time::timeout(self.settings.timeout, self.exchange(request));
+        exchange.await.unwrap_or_else(|_elapsed| {
+            let provider = self.settings.provider;
+            Err(Failure::after_sending(Kind::TimedOut, provider))
+        })
     }
 
     async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
@@ -186,31 +190,6 @@ impl Upstream {
         }
         Ok(first.unwrap_or_else(|| whole.freeze()))
     }
-
-    /// What a failed attempt cost, given what the RPC can cost at all.
-    fn judge(&self, policy: &Policy, mut failure: Failure) -> Failure {
-        if policy.charge == Charge::Never {
-            failure.billing = Some(Billing::NotBilled);
-            return failure;
-        }
-        let error_answer = failure.http_status.is_some_and(|status| status >= 400);
-        if error_answer && !self.settings.errors_are_free {
-            failure.billing = Some(Billing::Unknown);
-            if failure.is_safe_to_repeat() {
-                failure.kind = Kind::OutcomeUnknown;
-                failure.retry_after = None;
-            }
-        }
-        failure
-    }
-}
-
-/// Adds how long to wait to the failures that invite a repeat.
-fn with_wait(mut failure: Failure, answer: &Answer) -> Failure {
-    if failure.is_safe_to_repeat() || failure.kind == Kind::ProviderRateLimited {
-        failure.retry_after = Some(answer.retry_after.unwrap_or(DEFAULT_RETRY_AFTER));
-    }
-    failure
 }
 
 /// `Retry-After`: seconds, or an HTTP date.

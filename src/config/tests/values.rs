@@ -1,12 +1,14 @@
 //! The rules of values: defaults, ranges, what the schema and the documents say of them.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::super::schema::{self, Kind, leaves};
 use super::*;
+use crate::transport::{breaker, guard::Limits, rate::Rate, retry::Errors};
 
 #[test]
 fn the_defaults_are_those_of_the_contract() {
@@ -37,7 +39,7 @@ fn the_defaults_are_those_of_the_contract() {
         ("IDGW_PROVIDERS__ACCUAUTH__TIMEOUT", Some("20s")),
         ("IDGW_PROVIDERS__ACCUAUTH__CONNECT_TIMEOUT", Some("3s")),
         ("IDGW_PROVIDERS__ACCUAUTH__MAX_IN_FLIGHT", Some("256")),
-        ("IDGW_PROVIDERS__ACCUAUTH__MAX_ATTEMPTS", Some("1")),
+        ("IDGW_PROVIDERS__ACCUAUTH__MAX_ATTEMPTS", Some("3")),
         ("IDGW_PROVIDERS__ACCUAUTH__ENVIRONMENT", Some("live")),
         ("IDGW_PROVIDERS__ACCUAUTH__ERRORS_ARE_FREE", Some("true")),
         ("IDGW_PROVIDERS__ACCUAUTH__BODY_ENCODING", Some("json")),
@@ -108,7 +110,16 @@ fn a_value_out_of_range_is_refused() {
         ("server.max_response_bytes", "1073741825"),
         ("providers.verifik.timeout", "0s"),
         ("providers.verifik.connect_timeout", "0s"),
-        ("providers.verifik.max_attempts", "2"),
+        ("providers.verifik.max_attempts", "0"),
+        ("providers.verifik.max_attempts", "11"),
+        ("providers.verifik.queue_timeout", "0s"),
+        ("providers.verifik.breaker_failure_rate", "0"),
+        ("providers.verifik.breaker_failure_rate", "101"),
+        ("providers.verifik.breaker_minimum_calls", "0"),
+        ("providers.verifik.breaker_window", "0s"),
+        // Beyond it a provider that is back could wait longer than the contract allows.
+        ("providers.verifik.breaker_max_open", "26s"),
+        ("server.max_memory", "-1"),
         ("providers.youverify.max_in_flight", "0"),
         ("providers.accuauth.max_response_bytes", "0"),
         ("providers.youverify.id_types.passport", ""),
@@ -133,6 +144,9 @@ fn a_value_out_of_range_is_refused() {
         ("server.lame_duck", "0s"),
         ("sandbox.delay", "0s"),
         ("providers.verifik.max_attempts", "1"),
+        ("providers.verifik.max_attempts", "10"),
+        ("providers.verifik.queue", "0"),
+        ("providers.verifik.breaker_consecutive_failures", "0"),
         ("providers.verifik.persons_path", "/persons"),
         ("admin.listen", "127.0.0.1:0"),
     ] {
@@ -218,20 +232,47 @@ fn serve_wants_to_be_told_how_callers_are_known() {
 fn the_transport_gets_what_was_configured() {
     let text = "[providers.accuauth]\nbase_url = 'http://127.0.0.1:1/a/'\ntimeout = '5s'\n\
                 connect_timeout = '1s'\nmax_in_flight = 2\nmax_response_bytes = 3\n\
-                environment = 'sandbox'\nerrors_are_free = false\n";
+                environment = 'sandbox'\nerrors_are_free = false\nqueue = 4\n\
+                queue_timeout = '5ms'\nrate_per_second = 6\nrate_burst = 7\nmax_attempts = 8\n\
+                breaker_consecutive_failures = 9\nbreaker_failure_rate = 10\n\
+                breaker_minimum_calls = 11\nbreaker_window = '12s'\nbreaker_max_open = '13s'\n";
     let settings = from_file(text).expect("right");
     let expected = Upstream {
         base_url: "http://127.0.0.1:1/a".parse().expect("a URL"),
         timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(1),
-        max_in_flight: 2,
         max_response_bytes: 3,
         environment: Environment::Sandbox,
-        errors_are_free: false,
+        limits: Limits {
+            max_in_flight: 2,
+            queue: 4,
+            queue_timeout: Duration::from_millis(5),
+            rate: Some(Rate {
+                per_second: NonZeroU32::new(6).expect("six"),
+                burst: NonZeroU32::new(7).expect("seven"),
+            }),
+            max_attempts: 8,
+            breaker: breaker::Settings {
+                consecutive_failures: 9,
+                failure_percent: 10,
+                minimum_calls: 11,
+                window: Duration::from_secs(12),
+                max_open: Duration::from_secs(13),
+            },
+            errors: Errors::MayBeCharged,
+        },
     };
     assert_eq!(settings.providers.accuauth.upstream(), expected);
     let verifik = settings.providers.verifik.upstream();
     assert_eq!(verifik.base_url.as_str(), "https://api.verifik.co/");
+    assert_eq!(verifik.limits.rate, None);
+    let text = "[providers.verifik]\nrate_per_second = 6\n";
+    let rate = from_file(text).expect("right").providers.verifik.upstream();
+    let rate = rate.limits.rate.expect("a rate");
+    assert_eq!(
+        rate.per_second, rate.burst,
+        "no burst said is as many as the rate"
+    );
 }
 
 #[test]

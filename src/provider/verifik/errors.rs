@@ -44,13 +44,18 @@ impl Words {
 
 /// Trimmed, without a leading `NNN:`, lower case.
 fn plain(word: &str) -> String {
+    without_number(word).to_lowercase()
+}
+
+/// Trimmed, without a leading `NNN:`.
+fn without_number(word: &str) -> &str {
     let word = word.trim();
     let rest = word.trim_start_matches(|character: char| character.is_ascii_digit());
     let without_number = match rest.strip_prefix(':') {
         Some(after) if word.len() == rest.len() + 3 => after,
         _ => word,
     };
-    without_number.trim().to_lowercase()
+    without_number.trim()
 }
 
 /// Whether a 404 is Verifik's own "there is no such record", and not a missing route.
@@ -69,7 +74,8 @@ pub fn error(endpoint: Endpoint, answer: &Answer) -> Failure {
         .into_iter()
         .flatten()
         .next();
-    let mut failure = refused(PROVIDER, answer.status, kind, code.map(String::as_str));
+    let code = code.map(|code| without_number(code));
+    let mut failure = refused(PROVIDER, answer.status, kind, code);
     if kind == Kind::RejectedArgument {
         let message = body.message.as_deref();
         failure.violations = match endpoint {
@@ -107,11 +113,14 @@ fn conflict(words: &Words) -> Option<Kind> {
         Some(Kind::ProviderDown)
     } else if words.is_any(&DUPLICATE) {
         Some(Kind::PersonAlreadyExists)
+    } else if words.is_any(&CALLER) {
+        // Before the words that may stand in its message, as in `missing livenessDetection`.
+        Some(Kind::RejectedArgument)
     } else if words.holds_any(&LIVENESS) {
         Some(Kind::LivenessFailed)
     } else if words.holds_any(&["insufficient_credits", "credit"]) {
         Some(Kind::QuotaExhausted)
-    } else if words.is_any(&CALLER) || words.holds_any(&CALLER_PARTS) {
+    } else if words.holds_any(&CALLER_PARTS) {
         Some(Kind::RejectedArgument)
     } else {
         None

@@ -88,10 +88,10 @@ async fn who_gives_up_takes_nothing_from_the_others_also_if_it_started() {
     assert_eq!(part, Part::Joins);
     let stay = tokio::spawn(joiner);
     assert!(timeout(SECOND / 2, starter).await.is_err());
-    assert!(first.is_unanswered() && second.is_unanswered());
+    assert!(first.may_be_charged() && second.may_be_charged());
     assert_eq!(stay.await.unwrap(), Some(0));
     assert_eq!(bench.calls(), (1, 1));
-    assert!(!second.is_unanswered());
+    assert!(!second.may_be_charged());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,54 @@
+# Every recipe that people and CI use. `just` lists them; .ci/setup-tools brings `just` itself.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# The tools that setup-tools installed come first.
+export PATH := justfile_directory() / ".tools/venv/bin:" + env("PATH")
+export PYTHONDONTWRITEBYTECODE := "1"
+
+_list:
+    @just --list --unsorted
+
+# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC).
+setup-tools:
+    .ci/setup-tools
+
+# Format the Rust code and the proto files.
+fmt:
+    cargo fmt --all
+    buf format --write
+
+# Fail if the Rust code is not formatted.
+fmt-check:
+    cargo fmt --all -- --check
+
+# Lint all Rust code; a warning is an error.
+lint:
+    cargo clippy --all-targets --locked -- -D warnings
+
+# Lint the proto files, check their format, and that they break no caller of the commit before on main.
+proto:
+    @files=$(buf ls-files | wc -l); echo "buf: $files proto files"; test "$files" -gt 0
+    buf lint
+    buf format --diff --exit-code
+    .ci/buf-breaking
+
+# Run the unit and integration tests.
+test:
+    cargo test
+
+# Write the generated tables of README.md and docs/ anew.
+docs:
+    UPDATE_DOCS=1 cargo test --test "*" -- docs readme
+
+# Build the release binary.
+build:
+    cargo build --release --locked
+
+# Drive the release binary with real clients: grpcurl, Python gRPC, its own commands, the README.
+system *ARGS: build
+    pytest -c tests/system/pytest.ini tests/system {{ARGS}}
+
+# Everything that CI runs, in its order.
+ci:
+    bash .ci/run

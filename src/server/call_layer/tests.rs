@@ -1,0 +1,238 @@
+//! Deadlines, floods and fair shares around a service made by hand, in paused time.
+
+use std::{
+    future::pending,
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use futures_util::FutureExt as _;
+use tonic_types::StatusExt as _;
+use tower::service_fn;
+
+use super::*;
+use crate::proto;
+
+const LOOKUP: &str = "/identity.v1.IdentityService/CheckCurp";
+const READ: &str = "/person.v1.PersonService/GetPerson";
+const DEFAULT: Duration = Duration::from_secs(30);
+
+fn layer(places: usize) -> CallLayer {
+    let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
+    CallLayer::new(&policies, Admission::new(places, Arc::default()), DEFAULT)
+}
+
+fn request(path: &str, timeout: Option<&str>, peer: [u8; 4]) -> Request<Body> {
+    let mut request = Request::builder().uri(path);
+    if let Some(timeout) = timeout {
+        request = request.header("grpc-timeout", timeout);
+    }
+    request
+        .extension(TcpConnectInfo {
+            local_addr: None,
+            remote_addr: Some(SocketAddr::from((peer, 40_000))),
+        })
+        .body(Body::empty())
+        .unwrap()
+}
+
+/// Code, reason and billing.
+fn told(response: &Response<Body>) -> (Code, String, Option<String>) {
+    let status = Status::from_header_map(response.headers()).unwrap();
+    let info = status.get_details_error_info().unwrap();
+    (
+        status.code(),
+        info.reason,
+        info.metadata.get("billing").cloned(),
+    )
+}
+
+type Answer = Result<Response<Body>, std::convert::Infallible>;
+
+fn answer() -> Answer {
+    Ok(Response::new(Body::empty()))
+}
+
+/// Counts what is in flight behind the layer.
+#[derive(Clone, Default)]
+struct Work(Arc<AtomicU32>);
+
+impl Work {
+    fn begin(&self) -> impl Drop + use<> {
+        struct Ends(Arc<AtomicU32>);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ends(Arc::clone(&self.0))
+    }
+
+    fn running(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A service that never answers.
+fn hanging(
+    work: &Work,
+) -> impl Service<
+    Request<Body>,
+    Response = Response<Body>,
+    Error = std::convert::Infallible,
+    Future: Send,
+> + Clone
++ Send
++ use<> {
+    let work = work.clone();
+    service_fn(move |_| {
+        let working = work.begin();
+        async move {
+            let _working = working;
+            pending::<Answer>().await
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_callers_deadline_less_a_margin_ends_the_call_and_the_work() {
+    for (timeout, expected) in [
+        (Some("200m"), Duration::from_millis(180)),
+        (Some("10S"), Duration::from_millis(9950)),
+        (None, DEFAULT),
+    ] {
+        let work = Work::default();
+        let mut service = layer(1).layer(hanging(&work));
+        let begun = Instant::now();
+        let response = service
+            .call(request(LOOKUP, timeout, [1; 4]))
+            .await
+            .unwrap();
+        let took = begun.elapsed();
+        assert!(
+            took >= expected && took < expected + Duration::from_millis(2),
+            "{took:?}"
+        );
+        let (code, reason, _) = told(&response);
+        assert_eq!(
+            (code, reason.as_str()),
+            (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
+        );
+        assert_eq!(work.running(), 0, "the work goes on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_runs_from_the_arrival_however_late_the_call_is_polled() {
+    let mut service = layer(1).layer(hanging(&Work::default()));
+    let mut call = service.call(request(LOOKUP, Some("100m"), [1; 4]));
+    tokio::time::advance(Duration::from_millis(60)).await;
+    assert!((&mut call).now_or_never().is_none());
+    tokio::time::advance(Duration::from_millis(31)).await;
+    // At 91 of 100 ms. tonic's timer polls the call once more before it answers CANCELLED.
+    let response = call.now_or_never().expect("an answer").unwrap();
+    assert_eq!(told(&response).0, Code::DeadlineExceeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_comes_too_late_does_no_work() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let mut service = layer(1).layer(service_fn(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async { answer() }
+    }));
+    let response = service
+        .call(request(LOOKUP, Some("0S"), [1; 4]))
+        .await
+        .unwrap();
+    assert_eq!(told(&response).0, Code::DeadlineExceeded);
+    assert_eq!(calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_passed_deadline_may_have_cost_is_told() {
+    for (path, sent, settled, billing) in [
+        (LOOKUP, false, false, "not_billed"),
+        (LOOKUP, true, false, "unknown"),
+        (LOOKUP, true, true, "not_billed"),
+        (READ, true, false, "not_billed"),
+    ] {
+        let mut service = layer(1).layer(service_fn(move |request: Request<Body>| async move {
+            let facts = request.extensions().get::<Arc<CallFacts>>().unwrap();
+            assert!(facts.deadline().is_some());
+            facts.asks(Provider::Accuauth);
+            if sent {
+                facts.attempt();
+            }
+            if settled {
+                facts.settled();
+            }
+            pending::<Answer>().await
+        }));
+        let response = service
+            .call(request(path, Some("1S"), [1; 4]))
+            .await
+            .unwrap();
+        assert_eq!(
+            told(&response).2.as_deref(),
+            Some(billing),
+            "{path} {sent} {settled}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_is_turned_away_at_once_and_health_passes() {
+    let work = Work::default();
+    let mut service = layer(2).layer(hanging(&work));
+    let mut calls: Vec<_> = (0..2)
+        .map(|_| service.call(request(LOOKUP, None, [1; 4])))
+        .collect();
+    for call in &mut calls {
+        assert!(call.now_or_never().is_none());
+    }
+    let over = service.call(request(LOOKUP, None, [1; 4]));
+    let response = over.now_or_never().expect("at once").unwrap();
+    let (code, reason, _) = told(&response);
+    assert_eq!(
+        (code, reason.as_str()),
+        (Code::ResourceExhausted, "OVERLOADED")
+    );
+    let status = Status::from_header_map(response.headers()).unwrap();
+    assert!(
+        status
+            .get_details_retry_info()
+            .unwrap()
+            .retry_delay
+            .is_some()
+    );
+    for passes in [
+        "/grpc.health.v1.Health/Check",
+        "/grpc.reflection.v1.ServerReflection/X",
+    ] {
+        let mut call = service.call(request(passes, None, [1; 4]));
+        assert!((&mut call).now_or_never().is_none());
+        assert_eq!(work.running(), 3, "{passes}");
+    }
+    drop(calls);
+    assert_eq!(work.running(), 0, "who gives up leaves work behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_caller_cannot_starve_the_others() {
+    let mut service = layer(8).layer(hanging(&Work::default()));
+    let mut call = |peer| {
+        let mut call = service.call(request(LOOKUP, None, peer));
+        (&mut call).now_or_never().is_none().then_some(call)
+    };
+    let mut greedy: Vec<_> = std::iter::from_fn(|| call([1; 4])).collect();
+    assert_eq!(greedy.len(), 8);
+    assert!(call([2; 4]).is_none());
+    // Of what falls free the greedy one gets nothing before the other has its share.
+    greedy.truncate(5);
+    assert!(call([1; 4]).is_none());
+    let modest: Vec<_> = std::iter::from_fn(|| call([2; 4])).collect();
+    assert_eq!(modest.len(), 3);
+}

@@ -1,0 +1,168 @@
+//! Is memory short? Looked up four times a second, told by a flag.
+//!
+//! The kernel ends a process that is over the limit of its control group, with every call that it has.
+//! Refusing new calls before that costs only those. The limit is the configured one, or four fifths of
+//! the group's: the rest is for what grows while the calls in flight end.
+//!
+//! What is compared is the resident memory of the process, as /proc gives it: the group's own count
+//! holds the page cache too, which the kernel frees by itself.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+const INTERVAL: Duration = Duration::from_millis(250);
+/// A group without limit says `max`, or in the first version of control groups a number beyond all memory.
+const NO_LIMIT: u64 = 1 << 60;
+
+/// The limit in bytes that calls are refused above, if there is one.
+#[must_use]
+pub fn limit(configured: u64) -> Option<u64> {
+    match configured {
+        0 => group_limit(Path::new("/")).map(|limit| limit / 5 * 4),
+        stated => Some(stated),
+    }
+}
+
+/// The smallest limit of the process's control group and those above it.
+fn group_limit(root: &Path) -> Option<u64> {
+    let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let second = root.join("sys/fs/cgroup");
+    let first = root.join("sys/fs/cgroup/memory");
+    let mut files: Vec<PathBuf> = Vec::new();
+    for line in groups.lines() {
+        // `0::/path` in the second version, `4:memory:/path` in the first.
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next(), parts.next().unwrap_or_default());
+        let (mount, name) = match controllers {
+            Some("") => (&second, "memory.max"),
+            Some(names) if names.split(',').any(|name| name == "memory") => {
+                (&first, "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        // In a container the path may be the host's, and only the mount's own directory be there.
+        let path = Path::new(path.trim_start_matches('/'));
+        files.extend(path.ancestors().map(|group| mount.join(group).join(name)));
+    }
+    let limits = files.iter().filter_map(|file| {
+        let limit = fs::read_to_string(file).ok()?.trim().parse().ok()?;
+        (limit < NO_LIMIT).then_some(limit)
+    });
+    limits.min()
+}
+
+/// The resident memory in bytes, from the text of /proc/self/status.
+///
+/// Its sibling statm counts in pages, whose size cannot be asked for without unsafe code.
+fn resident(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// Keeps the flag up to date, for ever.
+pub async fn watch(limit: u64, is_short: Arc<AtomicBool>) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // The file is made by the kernel on the spot: reading it does not wait for a disk.
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let Some(resident) = resident(&status) else {
+            tracing::warn!("the resident memory cannot be read: calls are taken whatever it is");
+            return;
+        };
+        let short = resident > limit;
+        if is_short.swap(short, Ordering::Relaxed) != short {
+            tracing::warn!(resident, limit, short, "memory");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn the_smallest_limit_of_the_group_and_its_parents_counts() {
+        for (files, limit) in [
+            (&[][..], None),
+            (
+                &[
+                    ("proc/self/cgroup", "0::/\n"),
+                    ("sys/fs/cgroup/memory.max", "536870912\n"),
+                ],
+                Some(536_870_912),
+            ),
+            (
+                &[
+                    ("proc/self/cgroup", "0::/pod/container\n"),
+                    ("sys/fs/cgroup/pod/container/memory.max", "max\n"),
+                    ("sys/fs/cgroup/pod/memory.max", "1000\n"),
+                ],
+                Some(1000),
+            ),
+            (
+                &[
+                    ("proc/self/cgroup", "5:cpu:/x\n4:memory:/docker/abc\n"),
+                    ("sys/fs/cgroup/memory/memory.limit_in_bytes", "2000\n"),
+                ],
+                Some(2000),
+            ),
+            (
+                &[
+                    ("proc/self/cgroup", "4:memory:/\n"),
+                    (
+                        "sys/fs/cgroup/memory/memory.limit_in_bytes",
+                        "9223372036854771712\n",
+                    ),
+                ],
+                None,
+            ),
+        ] {
+            assert_eq!(group_limit(root(files).path()), limit, "{files:?}");
+        }
+        assert_eq!(super::limit(7), Some(7));
+    }
+
+    #[test]
+    fn the_resident_memory_is_read() {
+        assert_eq!(
+            resident("VmPeak: 9 kB\nVmRSS:\t    1234 kB\n"),
+            Some(1_263_616)
+        );
+        assert_eq!(resident("VmRSS: many kB"), None);
+        let own = fs::read_to_string("/proc/self/status").unwrap();
+        assert!(resident(&own).unwrap() > 100_000);
+    }
+
+    #[tokio::test]
+    async fn the_flag_is_up_while_the_process_is_over_the_limit() {
+        for (limit, short) in [(1, true), (u64::MAX, false)] {
+            let flag = Arc::new(AtomicBool::new(!short));
+            let watching = watch(limit, Arc::clone(&flag));
+            let once = tokio::time::timeout(Duration::from_millis(50), watching);
+            assert!(once.await.is_err());
+            assert_eq!(flag.load(Ordering::Relaxed), short);
+        }
+    }
+}

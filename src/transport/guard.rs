@@ -1,0 +1,220 @@
+//! What stands between a call and its provider: every attempt passes these checks, in this order.
+//!
+//! 1. **Hold**: has the provider asked for a pause by a 429? Its own word comes first.
+//! 2. **Circuit**: is it failing? Then no token and no place is spent on it.
+//! 3. **Rate**: does the contract with the provider allow another request?
+//! 4. **Bulkhead**: is there a place, or will there be one in a moment?
+//! 5. After a wait, 1 and 2 again; and is there time left?
+//! 6. The attempt; then its verdict for the circuit, and what it cost for the call's facts.
+//! 7. May it be repeated, and when ([`retry`](super::retry))? Then from 1.
+//!
+//! A refusal by 1 to 5 costs nothing and is not repeated here. If it meets a repeat, the caller hears
+//! of the failure before it, which says more.
+//!
+//! The circuit counts the first attempt of a call, and probes. A repeat asks the same question again:
+//! if it is the question that makes the provider fail, five different ones shall open the circuit and
+//! not two. That a repeat succeeded is counted.
+//!
+//! Nothing here knows HTTP: an attempt is a future. Dropping the call drops it.
+
+use std::time::Duration;
+
+use tokio::sync::{SemaphorePermit, watch};
+use tokio::time::Instant;
+
+use super::{
+    breaker::{self, Breaker, Circuit, Permit, Verdict},
+    bulkhead::Bulkhead,
+    hold::Hold,
+    rate::{Rate, RateLimit},
+    retry::{self, Errors, Retry},
+};
+use crate::{
+    domain::{
+        failure::{Failure, Kind},
+        verification::{Billing, Provider},
+    },
+    policy::Policy,
+    proto::gateway::v1::Charge,
+    telemetry::call_facts::CallFacts,
+};
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+
+/// How long a caller is asked to wait if nobody knows better.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The limits of one provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Attempts in flight.
+    pub max_in_flight: usize,
+    /// Attempts that may wait for a place.
+    pub queue: usize,
+    /// How long they may wait.
+    pub queue_timeout: Duration,
+    /// The rate, if there is a limit.
+    pub rate: Option<Rate>,
+    /// How often a call is sent at most.
+    pub max_attempts: u32,
+    /// When the circuit opens.
+    pub breaker: breaker::Settings,
+    /// What an error answer costs.
+    pub errors: Errors,
+}
+
+/// The checks of one provider.
+#[derive(Debug)]
+pub struct Guard {
+    provider: Provider,
+    hold: Hold,
+    breaker: Breaker,
+    rate: Option<RateLimit>,
+    bulkhead: Bulkhead,
+    retry: Retry,
+    errors: Errors,
+}
+
+impl Guard {
+    /// Everything open and empty.
+    #[must_use]
+    pub fn new(provider: Provider, limits: Limits) -> Self {
+        Self {
+            provider,
+            hold: Hold::default(),
+            breaker: Breaker::new(provider, limits.breaker),
+            rate: limits.rate.map(RateLimit::new),
+            bulkhead: Bulkhead::new(limits.max_in_flight, limits.queue, limits.queue_timeout),
+            retry: Retry::new(limits.max_attempts),
+            errors: limits.errors,
+        }
+    }
+
+    /// The state of the circuit, and every change of it.
+    #[must_use]
+    pub fn circuit(&self) -> watch::Receiver<Circuit> {
+        self.breaker.watch()
+    }
+
+    /// Makes attempts until one succeeds or may not be repeated.
+    ///
+    /// An attempt's failure has a `retry_after` only if the provider stated one.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the last attempt, or the refusal of the first.
+    pub async fn call<T, A>(
+        &self,
+        facts: &CallFacts,
+        policy: &Policy,
+        attempt: impl Fn() -> A,
+    ) -> Result<T, Failure>
+    where
+        A: Future<Output = Result<T, Failure>>,
+    {
+        self.retry.begin();
+        let mut sent = 0;
+        let mut earlier = None;
+        loop {
+            let (permit, place) = match self.admit(facts).await {
+                Ok(admitted) => admitted,
+                Err(refusal) => return Err(earlier.unwrap_or(refusal)),
+            };
+            sent += 1;
+            facts.attempt();
+            let failure = match attempt().await {
+                Ok(answer) => {
+                    permit.tell(Verdict::Success);
+                    if policy.charge == Charge::Never {
+                        facts.settled();
+                    }
+                    return Ok(answer);
+                }
+                Err(failure) => failure,
+            };
+            drop(place);
+            let verdict = Verdict::of(&failure);
+            if sent == 1 || permit.is_probe() || verdict == Verdict::Success {
+                permit.tell(verdict);
+            } else {
+                drop(permit);
+            }
+            let failure = retry::judge(policy, self.errors, failure);
+            if failure.billing == Some(Billing::NotBilled) {
+                facts.settled();
+            }
+            if failure.kind == Kind::ProviderRateLimited {
+                let pause = failure.retry_after.unwrap_or(DEFAULT_RETRY_AFTER);
+                self.hold.extend(pause);
+            }
+            // Once this failure, or another call's, has opened the circuit a wait would be for nothing.
+            let refused = self.breaker.refuses() || self.hold.rest().is_some();
+            let wait =
+                (!refused).then(|| self.retry.next(policy, &failure, sent, facts.deadline()));
+            let failure = with_wait(failure);
+            match wait.flatten() {
+                None => return Err(failure),
+                Some(wait) => tokio::time::sleep(wait).await,
+            }
+            earlier = Some(failure);
+        }
+    }
+
+    async fn admit(&self, facts: &CallFacts) -> Result<(Permit<'_>, SemaphorePermit<'_>), Failure> {
+        self.not_held()?;
+        let permit = self.closed()?;
+        if let Some(rate) = &self.rate {
+            let over = |wait| self.refusal(Kind::RateLimited, wait);
+            rate.take().map_err(over)?;
+        }
+        let full = |_| self.refusal(Kind::Overloaded, DEFAULT_RETRY_AFTER);
+        let place = self.bulkhead.enter().await.map_err(full)?;
+        self.not_held()?;
+        let permit = match permit.is_current() {
+            true => permit,
+            false => self.closed()?,
+        };
+        if facts
+            .deadline()
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
+            return Err(Failure::before_sending(
+                Kind::DeadlineExceeded,
+                self.provider,
+            ));
+        }
+        Ok((permit, place))
+    }
+
+    fn not_held(&self) -> Result<(), Failure> {
+        match self.hold.rest() {
+            None => Ok(()),
+            Some(rest) => Err(self.refusal(Kind::ProviderRateLimited, rest)),
+        }
+    }
+
+    fn closed(&self) -> Result<Permit<'_>, Failure> {
+        let open = |rest| self.refusal(Kind::CircuitOpen, rest);
+        self.breaker.admit().map_err(open)
+    }
+
+    fn refusal(&self, kind: Kind, wait: Duration) -> Failure {
+        Failure {
+            retry_after: Some(wait),
+            ..Failure::before_sending(kind, self.provider)
+        }
+    }
+}
+
+/// Adds how long to wait to the failures that invite a repeat.
+fn with_wait(mut failure: Failure) -> Failure {
+    let invites = failure.is_safe_to_repeat() || failure.kind == Kind::ProviderRateLimited;
+    failure.retry_after = match invites {
+        true => Some(failure.retry_after.unwrap_or(DEFAULT_RETRY_AFTER)),
+        false => None,
+    };
+    failure
+}

@@ -1,0 +1,252 @@
+//! Hours of mixed faults in seconds: a simulated provider under constant load, in paused time.
+//!
+//! The provider goes through spells: well, slow, failing now and then, down, refusing connections,
+//! hanging, limiting its rate. After the spells the invariants are counted, not looked at one by one.
+//! The seed is printed; `SIMULATION_SEED` runs one again.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
+
+use fastrand::Rng;
+
+use super::{
+    tests::{charged, limits},
+    *,
+};
+
+const PROVIDER: Provider = Provider::Accuauth;
+const HOURS: u64 = 3;
+const CALLS_PER_SECOND: u64 = 20;
+const TIMEOUT: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(30);
+/// The contract: calls are let through again at most so long after the provider is back.
+const BACK: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spell {
+    Well,
+    Slow,
+    Flaky,
+    Down,
+    Refusing,
+    Hanging,
+    Limiting,
+}
+
+const SPELLS: [Spell; 7] = [
+    Spell::Well,
+    Spell::Slow,
+    Spell::Flaky,
+    Spell::Down,
+    Spell::Refusing,
+    Spell::Hanging,
+    Spell::Limiting,
+];
+
+#[derive(Default)]
+struct Simulated {
+    in_flight: Cell<usize>,
+    most_in_flight: Cell<usize>,
+    attempts: Cell<u64>,
+    /// Requests that were charged, by call.
+    charged: RefCell<HashMap<u64, u32>>,
+    /// When it last said "429", and until when it wants to be left alone.
+    banned_until: Cell<Option<Instant>>,
+    asked_in_ban: Cell<u64>,
+    spell: Cell<Option<Spell>>,
+}
+
+/// Leaves the provider when the attempt ends or is dropped.
+struct InFlight(Rc<Simulated>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.set(self.0.in_flight.get() - 1);
+    }
+}
+
+impl Simulated {
+    async fn answer(self: Rc<Self>, call: u64, rng: &RefCell<Rng>) -> Result<(), Failure> {
+        let _in_flight = InFlight(Rc::clone(&self));
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.most_in_flight
+            .set(self.most_in_flight.get().max(self.in_flight.get()));
+        self.attempts.set(self.attempts.get() + 1);
+        if self
+            .banned_until
+            .get()
+            .is_some_and(|until| Instant::now() < until)
+        {
+            self.asked_in_ban.set(self.asked_in_ban.get() + 1);
+        }
+        let (latency, chance) = {
+            let mut rng = rng.borrow_mut();
+            (rng.u64(20..200), rng.u32(0..100))
+        };
+        let charge = || {
+            *self.charged.borrow_mut().entry(call).or_default() += 1;
+        };
+        let before = |kind| Err(Failure::before_sending(kind, PROVIDER));
+        let after = |kind| Err(Failure::after_sending(kind, PROVIDER));
+        let sleep = |ms| tokio::time::sleep(Duration::from_millis(ms));
+        match self.spell.get().unwrap_or(Spell::Well) {
+            Spell::Refusing => return before(Kind::NotConnected),
+            Spell::Hanging => {
+                charge();
+                tokio::time::sleep(TIMEOUT).await;
+                return after(Kind::TimedOut);
+            }
+            Spell::Down => {
+                sleep(latency).await;
+                return before(Kind::ProviderDown);
+            }
+            Spell::Limiting if chance < 20 => {
+                let pause = Duration::from_secs(2);
+                self.banned_until.set(Some(Instant::now() + pause));
+                return Err(Failure {
+                    retry_after: Some(pause),
+                    ..Failure::before_sending(Kind::ProviderRateLimited, PROVIDER)
+                });
+            }
+            Spell::Flaky if chance < 10 => {
+                sleep(latency).await;
+                charge();
+                return after(Kind::OutcomeUnknown);
+            }
+            Spell::Flaky if chance < 30 => {
+                sleep(latency).await;
+                return before(Kind::Pending);
+            }
+            Spell::Slow => sleep(latency * 30).await,
+            _ => sleep(latency).await,
+        }
+        charge();
+        Ok(())
+    }
+}
+
+/// How the calls of a spell ended.
+#[derive(Default, Debug)]
+struct Told {
+    ok: u64,
+    free: u64,
+    unknown: u64,
+}
+
+fn simulate(seed: u64) {
+    fastrand::seed(seed);
+    let rng = Rc::new(RefCell::new(Rng::with_seed(seed)));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async move {
+        let guard = Rc::new(Guard::new(PROVIDER, limits()));
+        let provider = Rc::new(Simulated::default());
+        let told = Rc::new(RefCell::new(Told::default()));
+        let well_since = Rc::new(Cell::new(None::<Instant>));
+        let begun = Instant::now();
+        let mut spell_ends = begun;
+        let calls = HOURS * 3600 * CALLS_PER_SECOND;
+        let mut running = Vec::new();
+        for call in 0..calls {
+            tokio::time::sleep_until(begun + Duration::from_millis(call * 1000 / CALLS_PER_SECOND))
+                .await;
+            if Instant::now() >= spell_ends {
+                let mut rng = rng.borrow_mut();
+                // Every second spell the provider is well, so that coming back is seen too.
+                let was_well = provider.spell.get() == Some(Spell::Well);
+                let spell = if was_well {
+                    SPELLS[rng.usize(0..SPELLS.len())]
+                } else {
+                    Spell::Well
+                };
+                provider.spell.set(Some(spell));
+                well_since.set((spell == Spell::Well).then(Instant::now));
+                spell_ends = Instant::now() + Duration::from_secs(rng.u64(30..180));
+            }
+            let (guard, provider) = (Rc::clone(&guard), Rc::clone(&provider));
+            let (rng, told, well_since) =
+                (Rc::clone(&rng), Rc::clone(&told), Rc::clone(&well_since));
+            running.push(tokio::task::spawn_local(async move {
+                let facts = CallFacts::default();
+                let policy = charged();
+                facts.ends(Instant::now() + DEADLINE);
+                let since = well_since.get();
+                let attempt = || Rc::clone(&provider).answer(call, &rng);
+                let ended =
+                    tokio::time::timeout(DEADLINE, guard.call(&facts, &policy, attempt)).await;
+                let mut told = told.borrow_mut();
+                let cost = provider
+                    .charged
+                    .borrow()
+                    .get(&call)
+                    .copied()
+                    .unwrap_or_default();
+                assert!(cost <= 1, "call {call} was charged {cost} times");
+                match ended {
+                    Ok(Ok(())) => {
+                        told.ok += 1;
+                        assert_eq!(cost, 1);
+                    }
+                    Ok(Err(failure)) if failure.billing == Some(Billing::NotBilled) => {
+                        told.free += 1;
+                        assert_eq!(
+                            cost, 0,
+                            "call {call} was charged and told {:?}",
+                            failure.kind
+                        );
+                        // Well again for long enough: no call is kept from it any more.
+                        let back = since.is_some_and(|since| since.elapsed() > BACK)
+                            && since == well_since.get();
+                        assert!(!back || failure.kind != Kind::CircuitOpen, "call {call}");
+                    }
+                    Ok(Err(_)) => told.unknown += 1,
+                    Err(_) => assert!(facts.may_be_charged() || cost == 0, "call {call}"),
+                }
+            }));
+            if running.len() > 10_000 {
+                for call in running.drain(..5_000) {
+                    call.await.unwrap();
+                }
+            }
+        }
+        for call in running {
+            call.await.unwrap();
+        }
+        let told = told.borrow();
+        let (attempts, limits) = (provider.attempts.get(), limits());
+        println!("seed {seed}: {calls} calls, {attempts} attempts, {told:?}");
+        assert!(
+            attempts <= calls + calls / 5 + 10,
+            "repeats over the budget"
+        );
+        assert!(provider.most_in_flight.get() <= limits.max_in_flight);
+        assert_eq!(provider.asked_in_ban.get(), 0, "asked in spite of a 429");
+        assert_eq!(provider.in_flight.get(), 0);
+        // Most of the time the provider is well: the gateway must not have made it worse.
+        assert!(
+            told.ok > calls / 2 && told.free > 0 && told.unknown > 0,
+            "{told:?}"
+        );
+    });
+}
+
+#[test]
+fn hours_of_mixed_faults_charge_no_call_twice_and_leave_no_circuit_open() {
+    let seed = std::env::var("SIMULATION_SEED");
+    match seed.ok().and_then(|seed| seed.parse().ok()) {
+        Some(seed) => simulate(seed),
+        None => {
+            for seed in [1, fastrand::u64(..)] {
+                println!("SIMULATION_SEED={seed}");
+                simulate(seed);
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The order of the checks and what each refusal says, in paused time, over attempts made by hand.
+
+use std::{
+    cell::{Cell, RefCell},
+    num::NonZeroU32,
+};
+
+use super::*;
+use crate::proto::gateway::v1::Repeat;
+
+const PROVIDER: Provider = Provider::Accuauth;
+
+pub(super) fn limits() -> Limits {
+    Limits {
+        max_in_flight: 256,
+        queue: 64,
+        queue_timeout: Duration::from_millis(250),
+        rate: None,
+        max_attempts: 3,
+        breaker: breaker::Settings {
+            consecutive_failures: 5,
+            failure_percent: 50,
+            minimum_calls: 20,
+            window: Duration::from_secs(10),
+            max_open: Duration::from_secs(15),
+        },
+        errors: Errors::AreFree,
+    }
+}
+
+pub(super) fn charged() -> Policy {
+    Policy {
+        charge: Charge::PerRequest,
+        repeat: Repeat::IfNotCharged,
+        requires_consent: false,
+        scope: "scope".to_owned(),
+    }
+}
+
+fn failure(kind: Kind) -> Failure {
+    match kind {
+        Kind::TimedOut | Kind::OutcomeUnknown => Failure::after_sending(kind, PROVIDER),
+        _ => Failure::before_sending(kind, PROVIDER),
+    }
+}
+
+fn asks_for(kind: Kind, wait: u64) -> Failure {
+    Failure {
+        retry_after: Some(Duration::from_secs(wait)),
+        ..failure(kind)
+    }
+}
+
+/// A call whose attempts end as listed, then well; its end, and how many attempts it took.
+async fn call(
+    guard: &Guard,
+    facts: &CallFacts,
+    script: impl IntoIterator<Item = Failure>,
+) -> (Result<(), Failure>, u32) {
+    let script = RefCell::new(script.into_iter());
+    let attempts = Cell::new(0);
+    let attempt = || {
+        attempts.set(attempts.get() + 1);
+        std::future::ready(script.borrow_mut().next().map_or(Ok(()), Err))
+    };
+    let end = guard.call(facts, &charged(), attempt).await;
+    assert_eq!(facts.attempts(), attempts.get());
+    (end, attempts.get())
+}
+
+async fn fresh(guard: &Guard, script: &[Failure]) -> (Result<(), Failure>, u32) {
+    call(guard, &CallFacts::default(), script.iter().cloned()).await
+}
+
+fn refused(end: (Result<(), Failure>, u32), kind: Kind) -> Duration {
+    let (end, attempts) = end;
+    let failure = end.unwrap_err();
+    assert_eq!((failure.kind, attempts), (kind, 0));
+    assert_eq!(failure.billing, Some(Billing::NotBilled));
+    assert_eq!(failure.provider, Some(PROVIDER));
+    failure.retry_after.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_free_failure_is_repeated_and_an_unknown_one_is_not() {
+    for (script, attempts, end) in [
+        (&[][..], 1, None),
+        (&[Kind::NotConnected, Kind::ProviderDown], 3, None),
+        (
+            &[Kind::Pending, Kind::DataError, Kind::SourceTimeout],
+            3,
+            Some(Kind::SourceTimeout),
+        ),
+        (
+            &[Kind::NotConnected, Kind::TimedOut],
+            2,
+            Some(Kind::TimedOut),
+        ),
+        (&[Kind::OutcomeUnknown], 1, Some(Kind::OutcomeUnknown)),
+        (&[Kind::QuotaExhausted], 1, Some(Kind::QuotaExhausted)),
+        (&[Kind::RepeatedRequest], 1, Some(Kind::RepeatedRequest)),
+    ] {
+        let guard = Guard::new(PROVIDER, limits());
+        let failures: Vec<_> = script.iter().copied().map(failure).collect();
+        let (got, sent) = fresh(&guard, &failures).await;
+        assert_eq!(got.err().map(|failure| failure.kind), end, "{script:?}");
+        assert_eq!(sent, attempts, "{script:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invitation_to_repeat_says_when() {
+    let guard = Guard::new(PROVIDER, limits());
+    let once = async |script: &[Failure]| fresh(&guard, script).await.0.unwrap_err().retry_after;
+    let down = [Kind::NotConnected; 3].map(failure);
+    assert_eq!(once(&down).await, Some(DEFAULT_RETRY_AFTER));
+    let patient = [asks_for(Kind::ProviderDown, 9)];
+    assert_eq!(once(&patient).await, Some(Duration::from_secs(9)));
+    let refused = [asks_for(Kind::RejectedArgument, 9)];
+    assert_eq!(once(&refused).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_429_calls_are_held_back_for_the_stated_time() {
+    for (answer, pause) in [
+        (asks_for(Kind::ProviderRateLimited, 30), 30),
+        (failure(Kind::ProviderRateLimited), 1),
+    ] {
+        let guard = Guard::new(PROVIDER, limits());
+        let begun = Instant::now();
+        let pause = Duration::from_secs(pause);
+        let (end, sent) = fresh(&guard, &[answer]).await;
+        let end = end.unwrap_err();
+        assert_eq!((end.kind, sent), (Kind::ProviderRateLimited, 1));
+        assert_eq!(end.retry_after, Some(pause));
+        assert_eq!(begun.elapsed(), Duration::ZERO, "passed on at once");
+        tokio::time::advance(pause - Duration::from_millis(100)).await;
+        let rest = refused(fresh(&guard, &[]).await, Kind::ProviderRateLimited);
+        assert_eq!(rest, Duration::from_millis(100));
+        tokio::time::advance(rest).await;
+        assert_eq!(fresh(&guard, &[]).await, (Ok(()), 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_calls_without_connection_open_the_circuit() {
+    let guard = Guard::new(PROVIDER, limits());
+    let down = [Kind::NotConnected; 3].map(failure);
+    for call in 1..5 {
+        let (end, sent) = fresh(&guard, &down).await;
+        assert_eq!(end.unwrap_err().kind, Kind::NotConnected);
+        assert_eq!(sent, 3, "call {call} has its repeats");
+    }
+    let begun = Instant::now();
+    let (end, sent) = fresh(&guard, &down).await;
+    // The fifth opens it: no wait for a repeat that would be refused.
+    assert_eq!((end.unwrap_err().kind, sent), (Kind::NotConnected, 1));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    let rest = refused(fresh(&guard, &[]).await, Kind::CircuitOpen);
+    tokio::time::advance(rest).await;
+    assert_eq!(fresh(&guard, &[]).await, (Ok(()), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeats_of_one_question_count_once() {
+    let guard = Guard::new(PROVIDER, limits());
+    for _ in 0..4 {
+        fresh(&guard, &[Kind::ProviderDown; 3].map(failure))
+            .await
+            .0
+            .unwrap_err();
+    }
+    assert_eq!(*guard.circuit().borrow(), Circuit::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_the_rate_is_refused_without_being_sent() {
+    let two = NonZeroU32::new(2).unwrap();
+    let guard = Guard::new(
+        PROVIDER,
+        Limits {
+            rate: Some(Rate {
+                per_second: two,
+                burst: two,
+            }),
+            ..limits()
+        },
+    );
+    for _ in 0..2 {
+        assert_eq!(fresh(&guard, &[]).await, (Ok(()), 1));
+    }
+    let wait = refused(fresh(&guard, &[]).await, Kind::RateLimited);
+    assert_eq!(wait, Duration::from_millis(500));
+    // A repeat is a request too: the caller hears of what was before it.
+    tokio::time::advance(Duration::from_millis(500)).await;
+    let (end, sent) = fresh(&guard, &[failure(Kind::Pending)]).await;
+    assert_eq!((end.unwrap_err().kind, sent), (Kind::Pending, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_the_places_and_the_queue_is_overloaded_at_once() {
+    let one = Limits {
+        max_in_flight: 1,
+        queue: 0,
+        ..limits()
+    };
+    let guard = Guard::new(PROVIDER, one);
+    let (facts, policy) = (CallFacts::default(), charged());
+    let hangs = guard.call(&facts, &policy, std::future::pending::<Result<(), _>>);
+    tokio::select! {
+        biased;
+        _ = hangs => panic!("it hangs"),
+        end = fresh(&guard, &[]) => {
+            assert_eq!(refused(end, Kind::Overloaded), DEFAULT_RETRY_AFTER);
+        }
+    }
+    // The caller of the hanging call has given up: its place is free.
+    assert_eq!(fresh(&guard, &[]).await, (Ok(()), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_for_a_place_is_checked_again() {
+    let one = Limits {
+        max_in_flight: 1,
+        ..limits()
+    };
+    let guard = Guard::new(PROVIDER, one);
+    let (facts, policy) = (CallFacts::default(), charged());
+    let slow = || async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Err::<(), _>(asks_for(Kind::ProviderRateLimited, 7))
+    };
+    let (first, second) = tokio::join!(guard.call(&facts, &policy, slow), fresh(&guard, &[]));
+    assert_eq!(first.unwrap_err().kind, Kind::ProviderRateLimited);
+    assert_eq!(
+        refused(second, Kind::ProviderRateLimited),
+        Duration::from_secs(7)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_after_the_deadline_nor_waited_for_beyond_it() {
+    let guard = Guard::new(PROVIDER, limits());
+    let late = CallFacts::default();
+    late.ends(Instant::now());
+    let (end, sent) = call(&guard, &late, []).await;
+    let end = end.unwrap_err();
+    assert_eq!((end.kind, sent), (Kind::DeadlineExceeded, 0));
+    assert_eq!(end.billing, Some(Billing::NotBilled));
+
+    let hurried = CallFacts::default();
+    hurried.ends(Instant::now() + Duration::from_secs(2));
+    let (end, sent) = call(&guard, &hurried, [asks_for(Kind::ProviderDown, 2)]).await;
+    assert_eq!((end.unwrap_err().kind, sent), (Kind::ProviderDown, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_deadline_costs_depends_on_what_was_out() {
+    let guard = Guard::new(PROVIDER, limits());
+    let policy = charged();
+    // Between two attempts nothing is out; while one is, it may be charged.
+    for (second_hangs, costly) in [(false, false), (true, true)] {
+        let facts = CallFacts::default();
+        let attempts = Cell::new(0);
+        let attempt = || async {
+            attempts.set(attempts.get() + 1);
+            match attempts.get() {
+                1 if second_hangs => Err(failure(Kind::NotConnected)),
+                1 => Err(asks_for(Kind::ProviderDown, 1)),
+                _ => std::future::pending::<Result<(), _>>().await,
+            }
+        };
+        let call = guard.call(&facts, &policy, attempt);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(500), call)
+                .await
+                .is_err()
+        );
+        assert_eq!(facts.may_be_charged(), costly);
+    }
+    // An answer that is charged stays so until the caller has it.
+    for script in [&[][..], &[failure(Kind::TimedOut)]] {
+        let facts = CallFacts::default();
+        let _end = call(&guard, &facts, script.iter().cloned()).await;
+        assert!(facts.may_be_charged());
+    }
+    let facts = CallFacts::default();
+    let _end = call(&guard, &facts, [failure(Kind::QuotaExhausted)]).await;
+    assert!(!facts.may_be_charged());
+}

@@ -1,0 +1,196 @@
+//! The gateway's error table, as the contract states it. Every failing row of the scenarios names
+//! one of these cases, and docs/errors.md begins with them.
+
+use identity_gateway::domain::failure::Kind;
+use tonic::Code;
+
+/// What an error carries beside its `ErrorInfo`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// `BadRequest` with every bad field.
+    Fields,
+    /// `BadRequest`, where the provider's message names a field.
+    NamedFields,
+    /// `PreconditionFailure`.
+    Precondition,
+    /// `QuotaFailure`, and no `RetryInfo`.
+    Quota,
+    /// `RetryInfo`.
+    Retry,
+}
+
+/// What is said of the cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// Nothing was sent to a provider, and the call is about none.
+    None,
+    /// The request was not sent, or the provider documents the result as free.
+    Free,
+    /// An error answer: free, unless `ERRORS_ARE_FREE=false`.
+    Assumed,
+    /// It may have been charged.
+    Unknown,
+    /// Unknown if a request was out, else free.
+    Depends,
+}
+
+/// Where a case is raised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Raised {
+    /// For every provider.
+    Everywhere,
+    /// By the answers of some provider.
+    Somewhere,
+    /// With a Redis, which these scenarios have not: `tests/redis` raises it.
+    WithRedis,
+    /// By a later version.
+    Later,
+}
+
+/// A line of the error table.
+#[derive(Debug)]
+pub struct Case {
+    pub what: &'static str,
+    pub code: Code,
+    pub reason: &'static str,
+    pub details: &'static [Detail],
+    pub cost: Cost,
+    pub raised: Raised,
+    /// What it is called inside.
+    pub kind: Kind,
+}
+
+macro_rules! cases {
+    ($($name:ident: $kind:ident, $code:ident $reason:literal, $details:expr, $cost:ident, $raised:ident, $what:literal;)*) => {
+        $(pub static $name: Case = Case {
+            what: $what,
+            code: Code::$code,
+            reason: $reason,
+            details: &$details,
+            cost: Cost::$cost,
+            raised: Raised::$raised,
+            kind: Kind::$kind,
+        };)*
+        /// The table, in the contract's order.
+        pub static ALL: &[&Case] = &[$(&$name),*];
+    };
+}
+
+use Detail::{Fields, NamedFields, Precondition, Quota, Retry};
+
+cases! {
+    INVALID_FIELD: InvalidField, InvalidArgument "INVALID_FIELD", [Fields], None, Everywhere,
+        "a field is missing, malformed or impossible; the provider is not called";
+    CONSENT: ConsentRequired, FailedPrecondition "CONSENT_REQUIRED", [Precondition], None, Somewhere,
+        "`subject_consent` is not true; the provider is not called";
+    NOT_CONFIGURED: NotConfigured, FailedPrecondition "PROVIDER_NOT_CONFIGURED", [], Free, Everywhere,
+        "no credential is configured for the provider; the other providers work";
+    REJECTED_ARGUMENT: RejectedArgument, InvalidArgument "PROVIDER_REJECTED_ARGUMENT", [NamedFields], Assumed, Everywhere,
+        "the provider refuses an argument";
+    CREDENTIALS: CredentialsRejected, FailedPrecondition "PROVIDER_CREDENTIALS_REJECTED", [], Assumed, Everywhere,
+        "the gateway's own credential is refused, expired or without permission";
+    MISCONFIGURED: Misconfigured, FailedPrecondition "PROVIDER_MISCONFIGURED", [], Assumed, Everywhere,
+        "the provider does not know the route";
+    QUOTA: QuotaExhausted, ResourceExhausted "PROVIDER_QUOTA_EXHAUSTED", [Quota], Assumed, Everywhere,
+        "the account at the provider is out of credit or quota";
+    RATE_LIMITED_THERE: ProviderRateLimited, ResourceExhausted "PROVIDER_RATE_LIMITED", [Retry], Assumed, Everywhere,
+        "the provider limits the rate";
+    REPEATED: RepeatedRequest, ResourceExhausted "PROVIDER_REPEATED_REQUEST", [], Assumed, Somewhere,
+        "the provider has seen the same parameters too often; never retried by the gateway";
+    PENDING: Pending, Unavailable "PROVIDER_PENDING", [Retry], Assumed, Somewhere,
+        "the provider is still working on it";
+    VERIFY_FAILED: VerifyFailed, FailedPrecondition "PROVIDER_VERIFY_FAILED", [], Assumed, Somewhere,
+        "the provider could not verify";
+    DOWN: ProviderDown, Unavailable "PROVIDER_UNAVAILABLE", [Retry], Assumed, Everywhere,
+        "the provider answers that it or its source is down";
+    NOT_CONNECTED: NotConnected, Unavailable "PROVIDER_UNAVAILABLE", [Retry], Free, Everywhere,
+        "no connection to the provider could be made";
+    DATA_ERROR: DataError, Unavailable "PROVIDER_DATA_ERROR", [Retry], Free, Somewhere,
+        "the provider's source has bad data, which it documents as free (AccuAuth result code 5)";
+    SOURCE_TIMEOUT: SourceTimeout, Unavailable "PROVIDER_TIMEOUT", [Retry], Assumed, Somewhere,
+        "the provider answers that its source timed out";
+    TIMED_OUT: TimedOut, DeadlineExceeded "PROVIDER_TIMEOUT", [], Unknown, Everywhere,
+        "sent, and the provider's timeout passed";
+    OUTCOME_UNKNOWN: OutcomeUnknown, Unknown "PROVIDER_OUTCOME_UNKNOWN", [], Unknown, Everywhere,
+        "sent, and the connection broke before the answer was whole; also 5xx with `ERRORS_ARE_FREE=false`";
+    DEADLINE: DeadlineExceeded, DeadlineExceeded "DEADLINE_EXCEEDED", [], Depends, Everywhere,
+        "the caller's own deadline passed; work at the provider is cancelled";
+    MALFORMED: Malformed, Internal "PROVIDER_RESPONSE_MALFORMED", [], Unknown, Everywhere,
+        "the answer is not what the provider's document describes: not JSON, wrong shape, too large";
+    CIRCUIT_OPEN: CircuitOpen, Unavailable "PROVIDER_CIRCUIT_OPEN", [Retry], Free, Everywhere,
+        "the provider's circuit is open";
+    OVERLOADED: Overloaded, ResourceExhausted "OVERLOADED", [Retry], Free, Everywhere,
+        "too many calls are in flight, to the provider or in all";
+    RATE_LIMITED: RateLimited, ResourceExhausted "RATE_LIMITED", [Retry], Free, Everywhere,
+        "the gateway's own rate limit for the provider (`rate_per_second`)";
+    PERSON_NOT_FOUND: PersonNotFound, NotFound "PERSON_NOT_FOUND", [], Assumed, Somewhere,
+        "there is no such person record";
+    PERSON_EXISTS: PersonAlreadyExists, AlreadyExists "PERSON_ALREADY_EXISTS", [], Assumed, Somewhere,
+        "there is such a person record already";
+    LIVENESS: LivenessFailed, FailedPrecondition "LIVENESS_FAILED", [], Assumed, Somewhere,
+        "the provider does not see a living person's face";
+    REQUEST_ID_REUSED: RequestIdReused, InvalidArgument "REQUEST_ID_REUSED", [Fields], None, Somewhere,
+        "`request_id` was used before with another content";
+    REQUEST_ID_UNAVAILABLE: RequestIdUnavailable, Unavailable "REQUEST_ID_UNAVAILABLE", [Retry], Free, WithRedis,
+        "the Redis of `cache.url` cannot be asked whether a `request_id` is a repeat; nothing is sent";
+    UNAUTHENTICATED: Unauthenticated, Unauthenticated "UNAUTHENTICATED", [], None, Later,
+        "the caller is not identified";
+    NOT_ALLOWED: MethodNotAllowed, PermissionDenied "METHOD_NOT_ALLOWED", [], None, Later,
+        "the caller may not call the method";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use identity_gateway::{
+        domain::{failure::Failure, verification::Provider, violation::Violation},
+        status,
+        telemetry::call_facts::CallFacts,
+    };
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_failure_becomes_the_status_of_the_contract() {
+        for case in ALL {
+            let fields = case.details.contains(&Fields) || case.details.contains(&NamedFields);
+            let violation = Violation {
+                field: "curp",
+                rule: "is required",
+            };
+            let failure = Failure {
+                retry_after: case
+                    .details
+                    .contains(&Retry)
+                    .then_some(Duration::from_secs(7)),
+                violations: fields.then_some(violation).into_iter().collect(),
+                ..Failure::before_sending(case.kind, Provider::Accuauth)
+            };
+            let status = status::of(&failure, &CallFacts::default());
+            let details = status.get_error_details();
+            let info = details.error_info().unwrap();
+            assert_eq!(status.code(), case.code, "{}", case.what);
+            assert_eq!(info.reason, case.reason, "{}", case.what);
+            assert_eq!(info.domain, "identity-gateway", "{}", case.what);
+            let retry = details.retry_info().and_then(|info| info.retry_delay);
+            assert_eq!(retry, failure.retry_after, "{}", case.what);
+            for (carried, detail) in [
+                (details.quota_failure().is_some(), Quota),
+                (details.precondition_failure().is_some(), Precondition),
+            ] {
+                assert_eq!(carried, case.details.contains(&detail), "{}", case.what);
+            }
+            assert_eq!(details.bad_request().is_some(), fields, "{}", case.what);
+        }
+    }
+
+    #[test]
+    fn the_table_has_every_kind_of_failure_but_the_gateways_own_defects() {
+        for kind in Kind::ALL {
+            let lines = ALL.iter().filter(|case| case.kind == kind).count();
+            assert_eq!(lines, usize::from(kind != Kind::Internal), "{kind:?}");
+        }
+    }
+}

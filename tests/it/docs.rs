@@ -1,0 +1,186 @@
+//! docs/errors.md is written from the scenario table and held equal to it.
+
+use std::{fmt::Write as _, path::Path};
+
+use serde_json::Value;
+
+use crate::{
+    cases::{self, Case, Cost, Detail, Raised},
+    run::upper_snake,
+    scenarios::{accuauth, everyone, own, verifik, verifik_persons, youverify},
+    table::{Answers, Expect, Row},
+};
+
+const HEAD: &str = "\
+# Errors
+
+<!-- Generated from tests/it/cases.rs and tests/it/scenarios/. To change it, change them and run
+`UPDATE_DOCS=1 cargo test --test it docs`. -->
+
+Every error is a gRPC status with exactly one `google.rpc.ErrorInfo` among its details: `domain` is
+`identity-gateway`, `reason` is one of the words below, `metadata` holds `provider`, `provider_code`,
+`http_status`, `verification_id` and `billing` where they exist. Details name fields, never values,
+and stay under 4 KiB.
+
+Two rules stand above the table:
+
+1. `UNAVAILABLE`, which standard clients repeat by themselves, is used only where a repeat cannot be
+   charged twice. Where a request was sent and its answer is not known, the code is
+   `DEADLINE_EXCEEDED`, `UNKNOWN` or `INTERNAL`, and `billing` is `unknown`.
+2. What is wrong between gateway and provider is never `UNAUTHENTICATED` or `PERMISSION_DENIED`.
+
+A verification that finds nobody is no error: `OK` with `OUTCOME_NOT_FOUND`.
+
+An explicit error answer (4xx, 5xx) is taken as not charged. AccuAuth documents that; for Verifik and
+YouVerify it is an assumption. `IDGW_PROVIDERS__<P>__ERRORS_ARE_FREE=false` takes it back: `billing` of
+such an answer is then `unknown`, and what would be `UNAVAILABLE` is `UNKNOWN` with
+`PROVIDER_OUTCOME_UNKNOWN`. Reads of person records (`GetPerson`, `ListPersons`) are never charged.
+";
+
+/// The text of the document.
+fn document() -> String {
+    let mut text = HEAD.to_owned();
+    text.push_str("\n## What happened, and what the caller gets\n\n");
+    text.push_str(
+        "| what happened | gRPC code | reason | details | billing |\n|---|---|---|---|---|\n",
+    );
+    for case in cases::ALL {
+        case_line(&mut text, case);
+    }
+    for (title, about, rows) in [
+        (
+            "The request itself",
+            "The provider is not called. A `BadRequest` names every bad field, not only the first.",
+            own::rows(),
+        ),
+        (
+            "On the way to any provider",
+            "Shown for a lookup; all providers alike.",
+            everyone::rows(),
+        ),
+        (
+            "Verifik: `VerifyPeForeignerId`",
+            "One HTTP status means several things: `code` and `message` decide, without the white space \
+             around, a leading `NNN:`, and their case.",
+            verifik::rows(),
+        ),
+        (
+            "Verifik: `PersonService`",
+            "A missing person is an error here: a record is a resource, unlike a verification.",
+            verifik_persons::rows(),
+        ),
+        (
+            "YouVerify: `ScrubKenyaId`",
+            "Only `data.status` decides the outcome. The document does not say what a result costs.",
+            youverify::rows(),
+        ),
+        (
+            "AccuAuth: `CheckCurp`",
+            "Result codes 0 to 3 are billed, 5 is not, and no error answer is.",
+            accuauth::rows(),
+        ),
+    ] {
+        let _ = write!(text, "\n## {title}\n\n{about}\n\n");
+        text.push_str("| answer | gRPC code | reason or outcome | billing |\n|---|---|---|---|\n");
+        for row in rows.iter().filter(|row| row.shown) {
+            row_line(&mut text, row);
+        }
+    }
+    text
+}
+
+fn case_line(text: &mut String, case: &Case) {
+    let what = match case.raised {
+        Raised::Later => format!("{} (not raised in this version)", case.what),
+        _ => case.what.to_owned(),
+    };
+    let details: Vec<_> = case
+        .details
+        .iter()
+        .map(|detail| match detail {
+            Detail::Fields => "`BadRequest`",
+            Detail::NamedFields => "`BadRequest`, where the provider's message names a field",
+            Detail::Precondition => "`PreconditionFailure`",
+            Detail::Quota => "`QuotaFailure`",
+            Detail::Retry => "`RetryInfo`",
+        })
+        .collect();
+    let billing = match case.cost {
+        Cost::None => "",
+        Cost::Free => "`not_billed`",
+        Cost::Assumed => "`not_billed`; `unknown` with `ERRORS_ARE_FREE=false`",
+        Cost::Unknown => "`unknown`",
+        Cost::Depends => "`unknown` if a request was out, else `not_billed`",
+    };
+    let code = upper_snake(&format!("{:?}", case.code));
+    let details = details.join(", ");
+    let _ = writeln!(
+        text,
+        "| {what} | {code} | `{}` | {details} | {billing} |",
+        case.reason
+    );
+}
+
+fn row_line(text: &mut String, row: &Row) {
+    let (code, reason, billing) = match &row.expect {
+        Expect::Fails(fails) => (
+            upper_snake(&format!("{:?}", fails.case.code)),
+            fails.case.reason.to_owned(),
+            fails.billing.unwrap_or_default().to_owned(),
+        ),
+        Expect::Answers(answers) => (
+            "OK".to_owned(),
+            found(answers, "/verification/outcome"),
+            found(answers, "/verification/billing")
+                .trim_start_matches("BILLING_")
+                .to_lowercase(),
+        ),
+    };
+    let quoted = |word: String| {
+        if word.is_empty() {
+            word
+        } else {
+            format!("`{word}`")
+        }
+    };
+    let _ = writeln!(
+        text,
+        "| {} | {code} | {} | {} |",
+        row.what,
+        quoted(reason),
+        quoted(billing)
+    );
+}
+
+fn found(answers: &Answers, pointer: &str) -> String {
+    let held = answers.0.iter().find(|(at, _)| *at == pointer);
+    held.and_then(|(_, value)| Value::as_str(value))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[test]
+fn the_error_document_is_what_the_table_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
+    let text = document();
+    for section in text.split("\n## ") {
+        let mut lines: Vec<_> = section
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .collect();
+        let all = lines.len();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!(lines.len(), all, "a line stands twice in {section}");
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        return;
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == text,
+        "docs/errors.md is out of date: run UPDATE_DOCS=1 cargo test"
+    );
+}

@@ -1,0 +1,287 @@
+//! What takes more than one call: request ids, pages, masks against a provider with a memory.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    provider::Does,
+    scenarios::{calls, verifik_persons::john},
+    stage::Stage,
+    table::{Call, Setting},
+    wire::{bytes, json as answer, says},
+};
+
+const LATER: Duration = Duration::from_millis(600);
+
+fn numbered(number: usize) -> Value {
+    let mut person = john();
+    person["id"] = json!(format!("person_{number}"));
+    person
+}
+
+async fn call(stage: &Stage, call: &Call) -> Value {
+    let answered = stage.gateway.client.call(call.method, &call.request).await;
+    answered.unwrap_or_else(|status| panic!("{} {}: {status:?}", call.method, call.request))
+}
+
+fn with_id(id: &str) -> Call {
+    calls::create().with("request_id", json!(id))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_request_id_gets_the_first_answer_and_creates_nothing() {
+    let stage = Stage::set(Setting::Usual).await;
+    let create = with_id("018f8c5e-7b1a-7c3d-9e2f-000000000001");
+    stage.provider.next(says(201, numbered(1)));
+    let first = call(&stage, &create).await;
+    assert_eq!(first["person"]["id"], "person_1");
+    assert_eq!(call(&stage, &create).await, first);
+    // The same id, written in upper case.
+    let upper = with_id("018F8C5E-7B1A-7C3D-9E2F-000000000001");
+    assert_eq!(call(&stage, &upper).await, first);
+    assert_eq!(stage.provider.received().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_while_the_first_is_running_waits_for_its_answer() {
+    let stage = Stage::set(Setting::Usual).await;
+    let create = with_id("018f8c5e-7b1a-7c3d-9e2f-000000000002");
+    stage
+        .provider
+        .next([Does::Waits(LATER, answer(201, numbered(2)))]);
+    let calls = [(); 5].map(|()| call(&stage, &create));
+    let answers = futures_util::future::join_all(calls).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer["person"]["id"] == "person_2")
+    );
+    assert_eq!(stage.provider.received().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_create_frees_its_request_id() {
+    let stage = Stage::set(Setting::Usual).await;
+    let create = with_id("018f8c5e-7b1a-7c3d-9e2f-000000000003");
+    let client = &stage.gateway.client;
+    for refusal in [
+        answer(
+            409,
+            json!({"code": "MissingParameter", "message": "missing email\n"}),
+        ),
+        answer(409, json!({"message": "409:duplicated_person\n"})),
+        answer(403, json!({"code": "insufficient_credits"})),
+        bytes(503, ""),
+    ] {
+        stage.provider.next([Does::Answers(refusal)]);
+        client
+            .call(create.method, &create.request)
+            .await
+            .unwrap_err();
+        assert_eq!(stage.provider.received().len(), 1);
+    }
+    // Also for another content: the refused one left nothing behind.
+    let mut other = create;
+    other.request["person"]["email"] = json!("another@example.com");
+    stage.provider.next(says(201, numbered(3)));
+    assert_eq!(call(&stage, &other).await["person"]["id"], "person_3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_runs_to_its_end_although_its_caller_gave_up() {
+    let stage = Stage::set(Setting::Usual).await;
+    let create = with_id("018f8c5e-7b1a-7c3d-9e2f-000000000004");
+    stage
+        .provider
+        .next([Does::Waits(LATER, answer(201, numbered(4)))]);
+    let client = &stage.gateway.client;
+    let soon = Some(Duration::from_millis(200));
+    let gave_up = client
+        .call_within(create.method, &create.request, soon)
+        .await;
+    assert_eq!(gave_up.unwrap_err().code(), tonic::Code::DeadlineExceeded);
+    assert_eq!(call(&stage, &create).await["person"]["id"], "person_4");
+    assert_eq!(stage.provider.received().len(), 1);
+}
+
+/// Follows the pages; `provider` answers a page and a limit.
+async fn all_pages(
+    stage: &Stage,
+    page_size: usize,
+    provider: impl Fn(usize, usize) -> Value,
+) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut token = String::new();
+    for page in 1..20 {
+        stage.provider.next(says(200, provider(page, page_size)));
+        let list = calls::list()
+            .with("page_size", json!(page_size))
+            .with("page_token", json!(token));
+        let answer = call(stage, &list).await;
+        let received = &stage.provider.received()[0];
+        assert_eq!(
+            received.target,
+            format!("/v2/persons?page={page}&limit={page_size}")
+        );
+        let persons = answer["persons"].as_array().cloned().unwrap_or_default();
+        assert!(persons.len() <= page_size, "{answer}");
+        ids.extend(
+            persons
+                .iter()
+                .map(|person| person["id"].as_str().unwrap().to_owned()),
+        );
+        match answer["next_page_token"].as_str() {
+            Some(next) => token = next.to_owned(),
+            None => return ids,
+        }
+    }
+    panic!("the pages do not end: {ids:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_whole_whether_the_provider_pages_or_not() {
+    let stage = Stage::set(Setting::Usual).await;
+    for count in [0, 1, 2, 3, 4, 6, 7] {
+        let all: Vec<Value> = (0..count).map(numbered).collect();
+        let ids: Vec<String> = (0..count)
+            .map(|number| format!("person_{number}"))
+            .collect();
+        let page_of = |page: usize, limit: usize| -> Vec<Value> {
+            all.iter()
+                .skip((page - 1) * limit)
+                .take(limit)
+                .cloned()
+                .collect()
+        };
+        let pages = |limit: usize| count.div_ceil(limit);
+        let bare = |page, limit| json!(page_of(page, limit));
+        let wrapped = |page, limit| {
+            json!({"data": page_of(page, limit),
+                "pagination": {"page": page, "limit": limit, "total": count, "pages": pages(limit)}})
+        };
+        let everything = |_, _| json!(all);
+        let everything_wrapped = |_, _| json!({"data": all});
+        assert_eq!(all_pages(&stage, 3, bare).await, ids, "pages, {count}");
+        assert_eq!(
+            all_pages(&stage, 3, wrapped).await,
+            ids,
+            "pages and says so, {count}"
+        );
+        assert_eq!(
+            all_pages(&stage, 3, everything).await,
+            ids,
+            "ignores paging, {count}"
+        );
+        assert_eq!(
+            all_pages(&stage, 3, everything_wrapped).await,
+            ids,
+            "ignores paging, wrapped, {count}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_token_is_bound_to_its_query_and_survives_a_restart() {
+    let stage = Stage::set(Setting::Usual).await;
+    let list = calls::list().with("page_size", json!(2));
+    let page = || says(200, json!([numbered(1), numbered(2)]));
+    stage.provider.next(page());
+    let token = call(&stage, &list).await["next_page_token"].clone();
+    let text = token.as_str().unwrap();
+    assert!(!text.contains("person") && !text.contains('='), "{text}");
+
+    let goes_on = list.with("page_token", token.clone());
+    for odd in [
+        goes_on.clone().with("page_size", json!(3)),
+        goes_on.clone().with("page_size", json!(0)),
+        goes_on.clone().with("view", json!("PERSON_VIEW_FULL")),
+        goes_on
+            .clone()
+            .with("page_token", json!(format!("{text}A"))),
+        goes_on
+            .clone()
+            .with("page_token", json!(text.to_lowercase())),
+    ] {
+        stage.provider.next([]);
+        let refused = stage
+            .gateway
+            .client
+            .call(odd.method, &odd.request)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            refused.code(),
+            tonic::Code::InvalidArgument,
+            "{}",
+            odd.request
+        );
+        assert!(stage.provider.received().is_empty());
+    }
+    // BASIC is what no view means.
+    let named = goes_on.clone().with("view", json!("PERSON_VIEW_BASIC"));
+    let restarted = Stage::set(Setting::Usual).await;
+    for (stage, call_) in [(&stage, &named), (&restarted, &goes_on)] {
+        stage.provider.next(says(200, json!([numbered(3)])));
+        let answer = call(stage, call_).await;
+        assert_eq!(answer["persons"][0]["id"], "person_3");
+        assert_eq!(answer["next_page_token"], Value::Null);
+        assert_eq!(
+            stage.provider.received()[0].target,
+            "/v2/persons?page=2&limit=2"
+        );
+    }
+}
+
+/// Two providers with a memory: one whose PUT merges, one whose PUT replaces.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_is_right_over_a_put_that_merges_and_over_one_that_replaces() {
+    let stage = Stage::set(Setting::Usual).await;
+    let update = calls::call(
+        calls::UPDATE,
+        json!({
+            "person": {"id": "person_123456789", "email": "john.new@example.com"},
+            "update_mask": "email,phoneNumber",
+        }),
+    );
+    let mut kept = Vec::new();
+    for merges in [true, false] {
+        stage.provider.next([
+            Does::Answers(answer(200, john())),
+            Does::Answers(answer(200, john())),
+        ]);
+        call(&stage, &update).await;
+        let written = stage.provider.received()[1].json();
+        let mut record = if merges { john() } else { json!({}) };
+        for (name, value) in written.as_object().unwrap() {
+            record[name] = value.clone();
+        }
+        stage.provider.next(says(200, record));
+        let full = calls::get().with("view", json!("PERSON_VIEW_FULL"));
+        kept.push(call(&stage, &full).await["person"].clone());
+    }
+    assert_eq!(kept[0], kept[1]);
+    assert_eq!(kept[0]["email"], "john.new@example.com");
+    assert_eq!(kept[0]["phone_number"], Value::Null);
+    assert_eq!(kept[0]["given_name"], "John");
+    assert_eq!(kept[0]["biometric_data"]["face_image"], "/9j/4AAQSkZJRg==");
+    assert_eq!(kept[0]["create_time"], "2024-01-15T10:30:00Z");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_images_go_up_and_come_down_whole() {
+    let stage = Stage::set(Setting::Usual).await;
+    // 6 MiB of bytes are 8 MiB of base64: within 8 MiB of request and 16 MiB of answer.
+    let image = crate::wire::base64(&vec![0xa5; 6 << 20]);
+    let mut create = calls::create();
+    create.request["person"]["biometric_data"] = json!({"face_image": image});
+    stage.provider.next(says(201, john()));
+    call(&stage, &create).await;
+    assert!(stage.provider.received()[0].json()["biometricData"]["faceImage"] == image);
+
+    let mut person = john();
+    person["biometricData"]["faceImage"] = json!(image);
+    stage.provider.next(says(200, person));
+    let full = calls::get().with("view", json!("PERSON_VIEW_FULL"));
+    assert!(call(&stage, &full).await["person"]["biometric_data"]["face_image"] == image);
+}

@@ -1,0 +1,91 @@
+//! The table: one file per provider, one for what all have in common, one for the gateway's own rows.
+
+pub mod accuauth;
+pub mod calls;
+pub mod everyone;
+pub mod own;
+pub mod verifik;
+pub mod verifik_persons;
+pub mod youverify;
+
+use crate::table::Row;
+
+/// Every row.
+pub fn all() -> Vec<Row> {
+    [
+        own::rows(),
+        verifik::rows(),
+        verifik_persons::rows(),
+        youverify::rows(),
+        accuauth::rows(),
+        everyone::rows(),
+    ]
+    .concat()
+}
+
+mod tests {
+    use super::*;
+    use crate::{
+        cases::{self, Raised},
+        run::run,
+        table::Expect,
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_gateways_own_refusals_reach_no_provider() {
+        run(own::rows()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_answer_of_verifik_about_a_foreigner_means_what_its_document_says() {
+        run(verifik::rows()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_answer_of_verifik_about_persons_means_what_its_document_says() {
+        run(verifik_persons::rows()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_answer_of_youverify_means_what_its_document_says() {
+        run(youverify::rows()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_answer_of_accuauth_means_what_its_document_says() {
+        run(accuauth::rows()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_break_on_the_way_says_what_it_may_have_cost() {
+        run(everyone::rows()).await;
+    }
+
+    #[test]
+    fn every_line_of_the_error_table_has_a_row_for_every_provider_that_can_raise_it() {
+        let rows = all();
+        for case in cases::ALL {
+            let raised_by = |provider: &str| {
+                rows.iter().any(|row| {
+                    matches!(&row.expect, Expect::Fails(fails) if std::ptr::eq(fails.case, *case))
+                        && (provider.is_empty() || row.provider == provider)
+                })
+            };
+            match case.raised {
+                Raised::WithRedis | Raised::Later => {
+                    assert!(!raised_by(""), "{} is raised", case.reason)
+                }
+                Raised::Somewhere => assert!(raised_by(""), "{} has no row", case.reason),
+                Raised::Everywhere => {
+                    for provider in ["verifik", "youverify", "accuauth"] {
+                        assert!(
+                            raised_by(provider),
+                            "{} has no row of {provider}",
+                            case.reason
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
