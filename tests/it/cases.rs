@@ -41,6 +41,8 @@ pub enum Raised {
     Everywhere,
     /// By the answers of some provider.
     Somewhere,
+    /// With a Redis, which these scenarios have not: `tests/redis` raises it.
+    WithRedis,
     /// By a later version.
     Later,
 }
@@ -129,6 +131,8 @@ cases! {
         "the provider does not see a living person's face";
     REQUEST_ID_REUSED: RequestIdReused, InvalidArgument "REQUEST_ID_REUSED", [Fields], None, Somewhere,
         "`request_id` was used before with another content";
+    REQUEST_ID_UNAVAILABLE: RequestIdUnavailable, Unavailable "REQUEST_ID_UNAVAILABLE", [Retry], Free, WithRedis,
+        "the Redis of `cache.url` cannot be asked whether a `request_id` is a repeat; nothing is sent";
     UNAUTHENTICATED: Unauthenticated, Unauthenticated "UNAUTHENTICATED", [], None, Later,
         "the caller is not identified";
     NOT_ALLOWED: MethodNotAllowed, PermissionDenied "METHOD_NOT_ALLOWED", [], None, Later,

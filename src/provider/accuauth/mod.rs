@@ -117,7 +117,11 @@ impl Accuauth {
         if let Some(status) = &envelope.status
             && !status.eq_ignore_ascii_case("OK")
         {
-            return Err(error(answer));
+            if known_error(status).is_some() {
+                return Err(error(answer));
+            }
+            // A status that the document does not list is no fault that could be named.
+            return Ok(inconclusive(envelope.status, envelope.request_id));
         }
         let code = envelope.result_code;
         let code = code.ok_or_else(|| malformed(PROVIDER, answer))?;
@@ -159,11 +163,9 @@ fn data_error(answer: &Answer, code: &str) -> Failure {
     }
 }
 
-/// Section 4: the status field decides, HTTP's status where it says nothing known.
-fn error(answer: &Answer) -> Failure {
-    let body = ErrorBody::read(&answer.body);
-    let word = body.status.as_deref();
-    let known = match word.unwrap_or_default() {
+/// What the document's words for errors mean (section 4).
+fn known_error(status: &str) -> Option<Kind> {
+    match status {
         "INVALID_ARGUMENT" => Some(Kind::RejectedArgument),
         "VERIFY_FAILED" => Some(Kind::VerifyFailed),
         "PENDING" => Some(Kind::Pending),
@@ -175,7 +177,25 @@ fn error(answer: &Answer) -> Failure {
         "INTERNAL_ERROR" | "SOURCE_SERVICE_UNAVAILABLE" => Some(Kind::ProviderDown),
         "SOURCE_SERVICE_TIMEOUT" => Some(Kind::SourceTimeout),
         _ => None,
-    };
+    }
+}
+
+fn inconclusive(status: Option<String>, reference: Option<String>) -> Verified<CurpRecord> {
+    Verified {
+        outcome: Outcome::Inconclusive,
+        reference,
+        code: status,
+        message: None,
+        billing: Billing::Unknown,
+        record: None,
+    }
+}
+
+/// Section 4: the status field decides, HTTP's status where it says nothing known.
+fn error(answer: &Answer) -> Failure {
+    let body = ErrorBody::read(&answer.body);
+    let word = body.status.as_deref();
+    let known = word.and_then(known_error);
     let kind = known.unwrap_or_else(|| kind_of_status(answer.status));
     let mut failure = refused(PROVIDER, answer.status, kind, word);
     if kind == Kind::RejectedArgument {

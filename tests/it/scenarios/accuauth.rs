@@ -319,6 +319,14 @@ fn codes() -> Vec<Row> {
             "4",
             json!("odd"),
         ),
+        code(
+            "200 with a status that is not documented",
+            json!({"status": "ON_HOLD", "result_code": "0", "request_id": "TID1"}),
+            "INCONCLUSIVE",
+            "UNKNOWN",
+            "ON_HOLD",
+            Value::Null,
+        ),
         data_error(
             "200 result_code 5",
             body(json!("5"), "Data error", json!({})),

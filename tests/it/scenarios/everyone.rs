@@ -200,14 +200,15 @@ fn of(sample: &Sample) -> Vec<Row> {
         row("as many calls as allowed are in flight in all", None)
             .setting(Setting::OneCall)
             .fails(cases::OVERLOADED.bare().retry(1)),
+        // Less than a whole second is left in these two.
         row("a failure has opened the provider's circuit", None)
             .setting(Setting::Fragile)
             .after(call.clone(), vec![Does::Answers(bytes(503, "down"))])
-            .fails(cases::CIRCUIT_OPEN.unanswered("not_billed")),
+            .fails(cases::CIRCUIT_OPEN.unanswered("not_billed").retry(0)),
         row("the gateway's own rate limit is reached", None)
             .setting(Setting::OnceASecond)
             .after(call.clone(), vec![Does::Answers(answer.clone())])
-            .fails(cases::RATE_LIMITED.unanswered("not_billed")),
+            .fails(cases::RATE_LIMITED.unanswered("not_billed").retry(0)),
         row("no credential configured", None)
             .setting(Setting::Without(provider))
             .fails(cases::NOT_CONFIGURED.unanswered("not_billed")),
