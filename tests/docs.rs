@@ -1,6 +1,8 @@
 //! The tables in README.md are what the program says. `UPDATE_DOCS=1 cargo test --test docs` writes
 //! them anew.
 
+#![allow(clippy::expect_used)]
+
 use std::{fmt::Write as _, fs, path::Path};
 
 use identity_gateway::{config, domain::failure::Kind, sandbox, status};

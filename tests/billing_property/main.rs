@@ -11,7 +11,12 @@
 //! Seeds are printed. `BILLING_SEED` runs one again: the scripts are the same, the interleaving is the
 //! scheduler's.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 mod provider;
 
