@@ -6,11 +6,13 @@
 //! found at once are reported at once.
 
 mod base_url;
+mod cache;
 mod check;
 mod docs;
 mod files;
 mod layers;
 mod load;
+mod price;
 mod providers;
 mod schema;
 mod settings;
@@ -23,8 +25,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use cache::Cache;
 pub use docs::markdown;
 pub use load::load;
+pub use price::{NotAPrice, Price};
 pub use providers::{
     Accuauth, BodyEncoding, Environment, IdTypes, ProviderState, Providers, Upstream, Verifik,
     Youverify,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 use super::base_url::BaseUrl;
+use super::price::Price;
 use super::span::Span;
 use crate::domain::redaction::Secret;
 use crate::transport::{breaker, guard::Limits, rate::Rate, retry::Errors};
@@ -22,7 +23,10 @@ use crate::transport::{breaker, guard::Limits, rate::Rate, retry::Errors};
 pub(super) const REDACTED: &str = "[redacted]";
 
 /// Writes a secret's presence, never its content.
-fn redacted<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn redacted<S: Serializer>(
+    secret: &Option<Secret>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match secret {
         Some(_) => serializer.serialize_some(REDACTED),
         None => serializer.serialize_none(),
@@ -30,7 +34,7 @@ fn redacted<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::
 }
 
 /// What the transport needs to know of a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
     /// Where it is reached. The path is `/` or a prefix that does not end in a slash.
     pub base_url: Url,
@@ -44,6 +48,8 @@ pub struct Upstream {
     pub environment: Environment,
     /// What may be sent, and how often.
     pub limits: Limits,
+    /// What a billed result costs.
+    pub price: Option<Price>,
 }
 
 /// Whether a provider's answers are about real people.
@@ -185,6 +191,9 @@ macro_rules! provider {
             /// Whether an explicit error answer (4xx, 5xx) is taken as not charged. Where false, a 5xx is
             /// reported as UNKNOWN with `billing = unknown`.
             pub errors_are_free: bool,
+            /// What one billed result costs; only the metric `idgw.cost` is made of it.
+            #[schemars(with = "Price")]
+            pub price: Option<Price>,
         }
 
         impl $name {
@@ -215,6 +224,7 @@ macro_rules! provider {
                             false => Errors::MayBeCharged,
                         },
                     },
+                    price: self.price.clone(),
                 }
             }
 
@@ -251,6 +261,7 @@ macro_rules! provider {
                     max_response_bytes: 16 * 1024 * 1024,
                     environment: Environment::Live,
                     errors_are_free: true,
+                    price: None,
                 }
             }
         }

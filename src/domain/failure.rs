@@ -65,6 +65,8 @@ pub enum Kind {
     LivenessFailed,
     /// The request id was used with another content.
     RequestIdReused,
+    /// The replicas' store of request ids cannot be asked: the request was not sent.
+    RequestIdUnavailable,
     /// The caller is not known.
     Unauthenticated,
     /// The caller may not call this RPC.
@@ -75,7 +77,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::InvalidField,
         Self::ConsentRequired,
         Self::NotConfigured,
@@ -102,6 +104,7 @@ impl Kind {
         Self::PersonAlreadyExists,
         Self::LivenessFailed,
         Self::RequestIdReused,
+        Self::RequestIdUnavailable,
         Self::Unauthenticated,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -154,6 +157,18 @@ impl Failure {
         }
     }
 
+    /// A `request_id` that was used before with another content.
+    #[must_use]
+    pub fn request_id_reused() -> Self {
+        Self {
+            violations: vec![Violation {
+                field: "request_id",
+                rule: "was used before with another content",
+            }],
+            ..Self::new(Kind::RequestIdReused)
+        }
+    }
+
     /// A failure at a provider before the request left: nothing can have been charged.
     #[must_use]
     pub const fn before_sending(kind: Kind, provider: Provider) -> Self {
@@ -201,6 +216,7 @@ impl Failure {
                 | Kind::DataError
                 | Kind::SourceTimeout
                 | Kind::CircuitOpen
+                | Kind::RequestIdUnavailable
         )
     }
 }

@@ -90,21 +90,21 @@ impl Persons {
             Creation::Plain => self.create.clone(),
             Creation::WithLiveness => self.create_with_liveness.clone(),
         };
-        let gateway = Arc::clone(&self.gateway);
+        let (gateway, own) = (Arc::clone(&self.gateway), Arc::clone(&facts));
         let run = async move {
             let route = configured(Provider::Verifik, gateway.verifik.as_ref())?;
             let request = route
                 .adapter
                 .create_request(create.creation, &create.fields);
             let read = |answer: &_| route.adapter.read_person(answer, View::Basic);
-            route.upstream.call(&facts, &policy, &request, read).await
+            route.upstream.call(&own, &policy, &request, read).await
         };
         match create.request_id {
             None => run.await,
             Some(id) => {
                 self.gateway
                     .request_ids
-                    .once(id, create.fingerprint, run)
+                    .once(id, create.fingerprint, &facts, run)
                     .await
             }
         }
