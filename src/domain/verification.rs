@@ -88,6 +88,29 @@ impl Billing {
     }
 }
 
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The provider was asked for this call.
+    Provider,
+    /// The answer to an identical call in flight.
+    Coalesced,
+    /// A kept answer.
+    Cache,
+}
+
+impl Source {
+    /// The word for logs, spans and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Coalesced => "coalesced",
+            Self::Cache => "cache",
+        }
+    }
+}
+
 /// The id of one verification: a UUIDv7, so that ids sort by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerificationId(Uuid);

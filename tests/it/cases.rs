@@ -41,6 +41,8 @@ pub enum Raised {
     Everywhere,
     /// By the answers of some provider.
     Somewhere,
+    /// Under settings that the scenarios do not have; other tests do.
+    Elsewhere,
     /// By a later version.
     Later,
 }
@@ -117,6 +119,8 @@ cases! {
         "the answer is not what the provider's document describes: not JSON, wrong shape, too large";
     CIRCUIT_OPEN: CircuitOpen, Unavailable "PROVIDER_CIRCUIT_OPEN", [Retry], Free, Everywhere,
         "the provider's circuit is open";
+    NOT_RECORDED: AuditUnavailable, Unavailable "AUDIT_UNAVAILABLE", [Retry], Free, Elsewhere,
+        "the call cannot be recorded, and `audit.required` is true; the provider is not called";
     OVERLOADED: Overloaded, ResourceExhausted "OVERLOADED", [Retry], Free, Everywhere,
         "too many calls are in flight, to the provider or in all";
     RATE_LIMITED: RateLimited, ResourceExhausted "RATE_LIMITED", [Retry], Free, Everywhere,
