@@ -22,7 +22,10 @@ use crate::transport::{breaker, guard::Limits, rate::Rate, retry::Errors};
 pub(super) const REDACTED: &str = "[redacted]";
 
 /// Writes a secret's presence, never its content.
-fn redacted<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn redacted<S: Serializer>(
+    secret: &Option<Secret>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match secret {
         Some(_) => serializer.serialize_some(REDACTED),
         None => serializer.serialize_none(),

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::audit::Audit;
 use super::providers::Providers;
 use super::span::Span;
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub curp: CurpRules,
     /// Person records.
     pub persons: Persons,
+    /// The audit: who asked about whom, without saying who that is.
+    pub audit: Audit,
     /// The log.
     pub log: Log,
     /// The provider sandbox: `identity-gateway sandbox` and `serve --sandbox`.
