@@ -131,7 +131,8 @@ where
         let budget = deadline::budget(request.headers(), shared.default_deadline);
         let end = Instant::now() + budget;
         Box::pin(async move {
-            let facts = Arc::new(CallFacts::default());
+            let facts = request.extensions().get::<Arc<CallFacts>>();
+            let facts = facts.map(Arc::clone).unwrap_or_default();
             let (rpc, policy) = match shared.policies.get_key_value(request.uri().path()) {
                 Some((path, policy)) => (path.trim_start_matches('/'), Some(policy)),
                 // Whatever the caller wrote there does not belong into a log.

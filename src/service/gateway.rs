@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::request_ids::RequestIds;
 use crate::{
+    audit::call as audit,
     config::{self, Settings},
     domain::{
         curp::CurpRule,
@@ -181,6 +182,7 @@ pub async fn verify<A, R>(
     facts.verifies(id);
     facts.asks(provider);
     let asked = async {
+        audit::intend(facts).await?;
         let route = configured(provider, route)?;
         let request = request(&route.adapter);
         let read = |answer: &Answer| read(&route.adapter, answer);

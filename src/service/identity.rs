@@ -11,6 +11,7 @@ use super::{
     reply,
 };
 use crate::{
+    audit::{call as audit, hash::Identifier, words::PURPOSE},
     domain::{
         consent::SubjectConsent,
         curp::Curp,
@@ -73,6 +74,7 @@ impl Identity {
         let birthdate = Birthdate::parse(&request.birthdate, date::today());
         let birthdate = bad.check("birthdate", birthdate);
         bad.check("max_age", check_max_age(request.max_age));
+        bad.check(PURPOSE, audit::purpose(facts));
         let mask = ReadMask::of::<VerifyPeForeignerIdResponse>(request.read_mask.as_ref());
         let mask = bad.check("read_mask", mask);
         let (Some(document_number), Some(birthdate), Some(mask), true) =
@@ -84,6 +86,7 @@ impl Identity {
             document_number,
             birthdate,
         };
+        audit::begin(facts, Identifier::Foreigner(&lookup.document_number), None);
         let (verification, record) = verify(
             facts,
             &self.foreigner,
@@ -115,6 +118,7 @@ impl Identity {
         let json = json.map(|json| json.ok_or("must not hold NaN or an infinity"));
         let json = bad.check("metadata", json.transpose());
         bad.check("max_age", check_max_age(request.max_age));
+        bad.check(PURPOSE, audit::purpose(facts));
         let mask = ReadMask::of::<ScrubKenyaIdResponse>(request.read_mask.as_ref());
         let mask = bad.check("read_mask", mask);
         let (Some(id), Some(json), Some(mask), true) = (id, json, mask, bad.is_empty()) else {
@@ -127,6 +131,7 @@ impl Identity {
             consent,
             metadata: json.map(Pii::new),
         };
+        audit::begin(facts, Identifier::Kenya(&lookup.id), Some(consent));
         let (verification, record) = verify(
             facts,
             &self.kenya,
@@ -151,6 +156,7 @@ impl Identity {
         let curp = Curp::parse(&request.curp, self.gateway.curp_rule, date::today());
         let curp = bad.check("curp", curp);
         bad.check("max_age", check_max_age(request.max_age));
+        bad.check(PURPOSE, audit::purpose(facts));
         let mask = ReadMask::of::<CheckCurpResponse>(request.read_mask.as_ref());
         let mask = bad.check("read_mask", mask);
         let (Some(curp), Some(mask), true) = (curp, mask, bad.is_empty()) else {
@@ -162,6 +168,7 @@ impl Identity {
             Document::Omit
         };
         let lookup = CurpLookup { curp, document };
+        audit::begin(facts, Identifier::Curp(&lookup.curp), None);
         let (verification, record) = verify(
             facts,
             &self.curp,

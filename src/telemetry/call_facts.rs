@@ -10,7 +10,10 @@ use std::sync::{
 
 use tokio::time::Instant;
 
-use crate::domain::verification::{Billing, Outcome, Provider, VerificationId};
+use crate::{
+    audit::call::Call,
+    domain::verification::{Billing, Outcome, Provider, Source, VerificationId},
+};
 
 /// What is known of one call.
 #[derive(Debug, Default)]
@@ -19,13 +22,29 @@ pub struct CallFacts {
     provider: OnceLock<Provider>,
     outcome: OnceLock<Outcome>,
     billing: OnceLock<Billing>,
+    source: OnceLock<Source>,
     reason: OnceLock<&'static str>,
     deadline: OnceLock<Instant>,
     attempts: AtomicU32,
     unsettled: AtomicBool,
+    audit: Option<Call>,
 }
 
 impl CallFacts {
+    /// The facts of a call that the audit records.
+    #[must_use]
+    pub fn audited(call: Call) -> Self {
+        Self {
+            audit: Some(call),
+            ..Self::default()
+        }
+    }
+
+    /// The audit's part.
+    pub const fn audit(&self) -> Option<&Call> {
+        self.audit.as_ref()
+    }
+
     /// Notes that the call is about a provider.
     pub fn asks(&self, provider: Provider) {
         let _known_already = self.provider.set(provider);
@@ -59,6 +78,11 @@ impl CallFacts {
         let _known_already = self.billing.set(billing);
     }
 
+    /// Notes where the answer comes from.
+    pub fn comes_from(&self, source: Source) {
+        let _known_already = self.source.set(source);
+    }
+
     /// Notes why the call failed.
     pub fn failed(&self, reason: &'static str, billing: Option<Billing>) {
         let _known_already = self.reason.set(reason);
@@ -85,6 +109,11 @@ impl CallFacts {
     /// What is known of the cost.
     pub fn billing(&self) -> Option<Billing> {
         self.billing.get().copied()
+    }
+
+    /// Where the answer came from.
+    pub fn source(&self) -> Option<Source> {
+        self.source.get().copied()
     }
 
     /// Why the call failed.
