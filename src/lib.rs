@@ -13,6 +13,7 @@ pub mod provider;
 pub mod sandbox;
 pub mod server;
 pub mod service;
+pub mod sharing;
 pub mod status;
 pub mod telemetry;
 pub mod transport;

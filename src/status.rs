@@ -161,6 +161,11 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
             "REQUEST_ID_REUSED",
             "request_id was used before with another content",
         ),
+        Kind::RequestIdUnavailable => (
+            Unavailable,
+            "REQUEST_ID_UNAVAILABLE",
+            "the store of request ids cannot be asked whether this is a repeat; nothing was sent",
+        ),
         Kind::Unauthenticated => (
             Unauthenticated,
             "UNAUTHENTICATED",

@@ -108,6 +108,8 @@ impl Call {
         let attempts = facts.attempts();
         let answered = if attempts > 0 {
             Some(Source::Provider)
+        } else if facts.joined() {
+            Some(Source::Coalesced)
         } else {
             // Nothing was sent and yet there is an answer: a repeat of a `request_id`.
             (code == Code::Ok).then_some(Source::Cache)

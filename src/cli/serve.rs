@@ -16,7 +16,7 @@ use crate::{
     domain::redaction::Secret,
     sandbox,
     server::{self, ServeError},
-    telemetry::logging::{self, Style},
+    telemetry::{logging::Style, setup::Telemetry},
 };
 
 /// Exit code of a configuration that is refused (`EX_USAGE`).
@@ -41,15 +41,17 @@ pub async fn run(sources: Sources, providers: Providers) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return refuse(REFUSED, &error),
     };
-    let style = match logging::start(&settings.log) {
-        Ok(style) => style,
+    let telemetry = match Telemetry::start(&settings.log) {
+        Ok(telemetry) => telemetry,
         Err(error) => return refuse(1, &error),
     };
-    match serve(&mut settings, providers, style).await {
-        Ok(()) => {
-            tracing::info!("gone");
-            ExitCode::SUCCESS
-        }
+    let served = serve(&mut settings, providers, telemetry.style).await;
+    if served.is_ok() {
+        tracing::info!("gone");
+    }
+    telemetry.end().await;
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(1, &error),
     }
 }

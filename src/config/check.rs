@@ -90,6 +90,7 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
             "is missing: api_secret is set, and one is nothing without the other".to_owned(),
         ));
     }
+    problems.extend(settings.cache.problems());
     if EnvFilter::builder().parse(&settings.log.filter).is_err() {
         problems.push((
             "log.filter",

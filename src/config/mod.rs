@@ -7,11 +7,13 @@
 
 mod audit;
 mod base_url;
+mod cache;
 mod check;
 mod docs;
 mod files;
 mod layers;
 mod load;
+mod price;
 mod providers;
 mod schema;
 mod settings;
@@ -25,8 +27,10 @@ use std::path::PathBuf;
 
 pub use audit::{Audit, AuditSink, Fsync};
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use cache::Cache;
 pub use docs::markdown;
 pub use load::load;
+pub use price::{NotAPrice, Price};
 pub use providers::{
     Accuauth, BodyEncoding, Environment, IdTypes, ProviderState, Providers, Upstream, Verifik,
     Youverify,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 use super::base_url::BaseUrl;
+use super::price::Price;
 use super::span::Span;
 use crate::domain::redaction::Secret;
 use crate::transport::{breaker, guard::Limits, rate::Rate, retry::Errors};
@@ -33,7 +34,7 @@ pub(super) fn redacted<S: Serializer>(
 }
 
 /// What the transport needs to know of a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
     /// Where it is reached. The path is `/` or a prefix that does not end in a slash.
     pub base_url: Url,
@@ -47,6 +48,8 @@ pub struct Upstream {
     pub environment: Environment,
     /// What may be sent, and how often.
     pub limits: Limits,
+    /// What a billed result costs.
+    pub price: Option<Price>,
 }
 
 /// Whether a provider's answers are about real people.
@@ -188,6 +191,9 @@ macro_rules! provider {
             /// Whether an explicit error answer (4xx, 5xx) is taken as not charged. Where false, a 5xx is
             /// reported as UNKNOWN with `billing = unknown`.
             pub errors_are_free: bool,
+            /// What one billed result costs; only the metric `idgw.cost` is made of it.
+            #[schemars(with = "Price")]
+            pub price: Option<Price>,
         }
 
         impl $name {
@@ -218,6 +224,7 @@ macro_rules! provider {
                             false => Errors::MayBeCharged,
                         },
                     },
+                    price: self.price.clone(),
                 }
             }
 
@@ -254,6 +261,7 @@ macro_rules! provider {
                     max_response_bytes: 16 * 1024 * 1024,
                     environment: Environment::Live,
                     errors_are_free: true,
+                    price: None,
                 }
             }
         }

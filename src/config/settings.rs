@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::audit::Audit;
+use super::cache::Cache;
 use super::providers::Providers;
 use super::span::Span;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub persons: Persons,
     /// The audit: who asked about whom, without saying who that is.
     pub audit: Audit,
+    /// Answers that are kept for callers who set `max_age`, and what the replicas share.
+    pub cache: Cache,
     /// The log.
     pub log: Log,
     /// The provider sandbox: `identity-gateway sandbox` and `serve --sandbox`.

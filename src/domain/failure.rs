@@ -67,6 +67,8 @@ pub enum Kind {
     LivenessFailed,
     /// The request id was used with another content.
     RequestIdReused,
+    /// The replicas' store of request ids cannot be asked: the request was not sent.
+    RequestIdUnavailable,
     /// The caller is not known.
     Unauthenticated,
     /// The caller may not call this RPC.
@@ -77,7 +79,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidField,
         Self::ConsentRequired,
         Self::NotConfigured,
@@ -105,6 +107,7 @@ impl Kind {
         Self::PersonAlreadyExists,
         Self::LivenessFailed,
         Self::RequestIdReused,
+        Self::RequestIdUnavailable,
         Self::Unauthenticated,
         Self::MethodNotAllowed,
         Self::Internal,
@@ -157,6 +160,18 @@ impl Failure {
         }
     }
 
+    /// A `request_id` that was used before with another content.
+    #[must_use]
+    pub fn request_id_reused() -> Self {
+        Self {
+            violations: vec![Violation {
+                field: "request_id",
+                rule: "was used before with another content",
+            }],
+            ..Self::new(Kind::RequestIdReused)
+        }
+    }
+
     /// A failure at a provider before the request left: nothing can have been charged.
     #[must_use]
     pub const fn before_sending(kind: Kind, provider: Provider) -> Self {
@@ -205,6 +220,7 @@ impl Failure {
                 | Kind::SourceTimeout
                 | Kind::CircuitOpen
                 | Kind::AuditUnavailable
+                | Kind::RequestIdUnavailable
         )
     }
 }

@@ -88,7 +88,7 @@ impl Billing {
     }
 }
 
-/// Where an answer came from.
+/// Where a verification's answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The provider was asked for this call.
@@ -130,6 +130,7 @@ impl fmt::Display for VerificationId {
 }
 
 /// A provider's answer to a lookup, read.
+#[derive(Clone)]
 pub struct Verified<R> {
     /// What was found.
     pub outcome: Outcome,

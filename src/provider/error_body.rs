@@ -9,6 +9,7 @@ use crate::{
         verification::{Billing, Provider},
         violation::Violation,
     },
+    telemetry::{labels::Drift, metrics},
     transport::Answer,
 };
 
@@ -54,6 +55,26 @@ impl ErrorBody {
 /// [`Kind::Malformed`] if it is not.
 pub fn parse<'a, T: Deserialize<'a>>(provider: Provider, answer: &'a Answer) -> Result<T, Failure> {
     serde_json::from_slice(&answer.body).map_err(|_| malformed(provider, answer))
+}
+
+/// The same, and reports if the answer has fields that nobody here reads: the provider's document lists
+/// every field that is read.
+///
+/// # Errors
+///
+/// [`Kind::Malformed`] if it is not.
+pub fn parse_watched<'a, T: Deserialize<'a>>(
+    provider: Provider,
+    answer: &'a Answer,
+) -> Result<T, Failure> {
+    let mut json = serde_json::Deserializer::from_slice(&answer.body);
+    let mut unknown = false;
+    let read = serde_ignored::deserialize(&mut json, |_| unknown = true);
+    let read = read.and_then(|read| json.end().map(|()| read));
+    if unknown {
+        metrics::drifted(provider, Drift::Field);
+    }
+    read.map_err(|_| malformed(provider, answer))
 }
 
 /// An answer that is not what the provider's document describes. It may have been charged.

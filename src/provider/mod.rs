@@ -10,3 +10,26 @@ pub mod error_body;
 mod lenient;
 pub mod verifik;
 pub mod youverify;
+
+use crate::proto::identity::v1::{
+    CurpRecord, CurpStatus, Gender, KenyaIdRecord, PeForeignerIdRecord,
+};
+
+/// A record that may hold a value which the provider's document does not list.
+pub trait Listed {
+    /// Whether all its enumerated values are listed.
+    fn is_listed(&self) -> bool {
+        true
+    }
+}
+
+impl Listed for PeForeignerIdRecord {}
+impl Listed for KenyaIdRecord {}
+
+impl Listed for CurpRecord {
+    fn is_listed(&self) -> bool {
+        let status = self.estatus_curp.is_none() || self.status() != CurpStatus::Unspecified;
+        let gender = self.sexo.is_none() || self.gender() != Gender::Unspecified;
+        status && gender
+    }
+}

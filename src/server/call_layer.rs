@@ -1,20 +1,24 @@
-//! What surrounds every call of the contract: its facts, its place, its deadline, its log line.
+//! What surrounds every call of the contract: its facts, its span, its figures, its log line, its place,
+//! its deadline.
 //!
-//! Outermost the log line, so that it tells of every end a call can have, also the caller's giving
-//! up; then the place, so that a flood is turned away at once; then the deadline. Dropping the call,
-//! as tonic does when the caller gives up and the deadline does here, drops the work upstream. Health
-//! and reflection pass by: they must answer in a flood too, and are not logged.
+//! Outermost what tells of the call, so that it tells of every end a call can have, also the caller's
+//! giving up and a defect; then the place, so that a flood is turned away at once; then the deadline.
+//! Dropping the call, as tonic does when the caller gives up and the deadline does here, drops the work
+//! upstream. Health and reflection pass by: they must answer in a flood too, and are not logged.
 
 use std::{
     collections::HashMap,
     net::IpAddr,
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use http::{Extensions, Request, Response};
+use futures_util::FutureExt as _;
+use http::{Extensions, HeaderMap, Request, Response};
+use opentelemetry::context::FutureExt as _;
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
 use tower_layer::Layer;
@@ -24,12 +28,17 @@ use super::{admission::Admission, deadline};
 use crate::{
     domain::{
         failure::{Failure, Kind},
-        verification::{Billing, Outcome, Provider},
+        verification::{Billing, Outcome, Provider, Source},
     },
     policy::{Policies, Policy},
     proto::gateway::v1::Charge,
     status,
-    telemetry::call_facts::CallFacts,
+    telemetry::{
+        call_facts::CallFacts,
+        labels::{Limit, Rpc, Rpcs},
+        metrics::{self, UnderWay},
+        spans::CallSpan,
+    },
 };
 
 #[cfg(test)]
@@ -63,6 +72,7 @@ impl Caller {
 struct Shared {
     /// By path, as in `/package.Service/Method`.
     policies: HashMap<String, Policy>,
+    rpcs: Rpcs,
     places: Arc<Admission<Caller>>,
     default_deadline: Duration,
 }
@@ -76,10 +86,12 @@ impl CallLayer {
     #[must_use]
     pub fn new(policies: &Policies, places: Admission<Caller>, default_deadline: Duration) -> Self {
         let by_path = policies.iter();
+        let rpcs = Rpcs::new(policies.iter().map(|(rpc, _)| rpc));
         Self(Arc::new(Shared {
             policies: by_path
                 .map(|(rpc, policy)| (format!("/{rpc}"), policy.clone()))
                 .collect(),
+            rpcs,
             places: Arc::new(places),
             default_deadline,
         }))
@@ -130,34 +142,44 @@ where
         // and tonic's own timer, which runs from now, would answer CANCELLED.
         let budget = deadline::budget(request.headers(), shared.default_deadline);
         let end = Instant::now() + budget;
-        Box::pin(async move {
-            let facts = request.extensions().get::<Arc<CallFacts>>();
-            let facts = facts.map(Arc::clone).unwrap_or_default();
-            let (rpc, policy) = match shared.policies.get_key_value(request.uri().path()) {
-                Some((path, policy)) => (path.trim_start_matches('/'), Some(policy)),
-                // Whatever the caller wrote there does not belong into a log.
-                None => ("unknown", None),
-            };
-            let mut line = CallLine::new(rpc, Arc::clone(&facts));
+        let facts = request.extensions().get::<Arc<CallFacts>>();
+        let facts = facts.map(Arc::clone).unwrap_or_default();
+        // Whatever a caller wrote there that is not of the contract belongs into no log.
+        let rpc = shared.rpcs.of(path);
+        let mut told = Told::new(rpc, Arc::clone(&facts), request.headers());
+        let context = told.span.context();
+        let call = async move {
+            let policy = shared.policies.get(request.uri().path());
             let caller = Caller::of(request.extensions());
             let Ok(_place) = shared.places.enter(caller) else {
                 let failure = Failure {
                     retry_after: Some(OVERLOAD_WAIT),
                     ..Failure::new(Kind::Overloaded)
                 };
-                return Ok(line.end(refusal(&failure, &facts)));
+                metrics::refused(None, Limit::Process);
+                return Ok(told.end(refusal(&failure, &facts)));
             };
             if end <= Instant::now() {
                 // A future is polled once before its time is looked at: no work for nobody.
-                return Ok(line.end(refusal(&overdue(&facts, policy), &facts)));
+                let failure = cut_off(Kind::DeadlineExceeded, &facts, policy);
+                return Ok(told.end(refusal(&failure, &facts)));
             }
             facts.ends(end);
             request.extensions_mut().insert(Arc::clone(&facts));
-            match tokio::time::timeout_at(end, inner.call(request)).await {
-                Ok(answered) => answered.map(|response| line.end(response)),
-                Err(_elapsed) => Ok(line.end(refusal(&overdue(&facts, policy), &facts))),
+            let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
+            match tokio::time::timeout_at(end, answer).await {
+                Ok(Ok(answered)) => answered.map(|response| told.end(response)),
+                Ok(Err(_panic)) => {
+                    let failure = cut_off(Kind::Internal, &facts, policy);
+                    Ok(told.end(refusal(&failure, &facts)))
+                }
+                Err(_elapsed) => {
+                    let failure = cut_off(Kind::DeadlineExceeded, &facts, policy);
+                    Ok(told.end(refusal(&failure, &facts)))
+                }
             }
-        })
+        };
+        Box::pin(call.with_context(context))
     }
 }
 
@@ -165,8 +187,9 @@ fn refusal(failure: &Failure, facts: &CallFacts) -> Response<Body> {
     status::of(failure, facts).into_http()
 }
 
-/// The caller's deadline passed: what it may have cost depends on what was out by then.
-fn overdue(facts: &CallFacts, policy: Option<&Policy>) -> Failure {
+/// The call was cut off, by the caller's deadline or by a defect: what it may have cost depends on
+/// what was out by then.
+fn cut_off(kind: Kind, facts: &CallFacts, policy: Option<&Policy>) -> Failure {
     let chargeable = policy.is_some_and(|policy| policy.charge == Charge::PerRequest);
     Failure {
         provider: facts.provider(),
@@ -175,26 +198,31 @@ fn overdue(facts: &CallFacts, policy: Option<&Policy>) -> Failure {
             true if chargeable => Billing::Unknown,
             _ => Billing::NotBilled,
         }),
-        ..Failure::new(Kind::DeadlineExceeded)
+        ..Failure::new(kind)
     }
 }
 
-/// The call's log line. It is written when the call ends, however it ends.
-struct CallLine<'a> {
-    rpc: &'a str,
+/// What is told of the call: its span, its figures, its log line. It is told when the call ends, however
+/// it ends.
+struct Told {
+    rpc: Rpc,
     facts: Arc<CallFacts>,
     started: Instant,
     code: Code,
+    span: CallSpan,
+    _counted: UnderWay,
 }
 
-impl<'a> CallLine<'a> {
-    fn new(rpc: &'a str, facts: Arc<CallFacts>) -> Self {
+impl Told {
+    fn new(rpc: Rpc, facts: Arc<CallFacts>, headers: &HeaderMap) -> Self {
         Self {
             rpc,
             facts,
             started: Instant::now(),
             // Until it is known better: a future that is dropped was given up by the caller.
             code: Code::Cancelled,
+            span: CallSpan::start(rpc, headers),
+            _counted: UnderWay::call(),
         }
     }
 
@@ -203,18 +231,36 @@ impl<'a> CallLine<'a> {
         self.code = Status::from_header_map(response.headers()).map_or(Code::Ok, |s| s.code());
         response
     }
+
+    fn count(&self, took: Duration) {
+        let facts = &self.facts;
+        metrics::called(self.rpc, self.code, took, &self.span.span_context());
+        if let Some(reason) = facts.reason() {
+            metrics::failed(self.rpc, reason, facts.provider());
+        }
+        let verified = facts.provider().zip(facts.outcome()).zip(facts.source());
+        if let Some(((provider, outcome), source)) = verified {
+            metrics::verified(provider, outcome, source);
+        }
+    }
 }
 
-impl Drop for CallLine<'_> {
+impl Drop for Told {
     fn drop(&mut self) {
-        let (rpc, facts) = (self.rpc, &self.facts);
+        // A call that is given up is dropped outside of its context.
+        let _entered = self.span.context().attach();
+        let took = self.started.elapsed();
+        self.span.tell(self.code, &self.facts);
+        self.count(took);
+        let (rpc, facts) = (self.rpc.as_str(), &self.facts);
         let code = status::code_name(self.code);
-        let duration_ms = self.started.elapsed().as_secs_f64() * 1e3;
+        let duration_ms = took.as_secs_f64() * 1e3;
         let reason = facts.reason();
         let verification_id = facts.verification_id().map(tracing::field::display);
         let provider = facts.provider().map(Provider::as_str);
         let outcome = facts.outcome().map(Outcome::as_str);
         let billing = facts.billing().map(Billing::as_str);
+        let source = facts.source().map(Source::as_str);
         let attempts = facts.attempts();
         macro_rules! line {
             ($level:ident) => {
@@ -227,6 +273,7 @@ impl Drop for CallLine<'_> {
                     provider,
                     outcome,
                     billing,
+                    source,
                     attempts,
                     "call"
                 )

@@ -2,26 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use url::Url;
 
 use super::request_ids::RequestIds;
 use crate::{
-    audit::call as audit,
     config::{self, Settings},
     domain::{
         curp::CurpRule,
         failure::{Failure, Kind},
-        verification::{Billing, Outcome, Provider, VerificationId, Verified},
+        verification::Provider,
     },
     policy::{Policies, Policy, PolicyError},
-    proto::identity::v1 as pb,
     provider::{
         accuauth::{self, Accuauth},
         verifik::Verifik,
         youverify::{self, Youverify},
     },
-    telemetry::call_facts::CallFacts,
-    transport::{Answer, Request, Upstream, upstream},
+    sharing::{Answers, Creates, Keys, Lifetimes, Remote, keys::KeyError, remote::NotAServer},
+    telemetry::{metrics, token},
+    transport::{Upstream, upstream},
 };
 
 /// An adapter with the way to its provider.
@@ -31,6 +30,8 @@ pub struct Route<A> {
     pub adapter: A,
     /// The way there.
     pub upstream: Upstream,
+    /// Where it leads.
+    pub base_url: Url,
     /// Whether the registry behind it is about real people.
     pub environment: config::Environment,
 }
@@ -47,6 +48,12 @@ pub enum BuildError {
     /// A credential holds bytes that no HTTP header can.
     #[error("the credential of {0} holds characters that an HTTP header cannot carry")]
     Credential(Provider),
+    /// The cache cannot be used as configured.
+    #[error(transparent)]
+    Cache(#[from] NotAServer),
+    /// There is no key for the cache.
+    #[error("cache.key: {0}")]
+    CacheKey(#[from] KeyError),
 }
 
 /// What the handlers share.
@@ -60,19 +67,23 @@ pub struct Gateway {
     pub accuauth: Option<Route<Accuauth>>,
     /// How much of a CURP is tested.
     pub curp_rule: CurpRule,
-    /// The creates of this process.
+    /// The answers that are kept for `max_age`.
+    pub(super) answers: Answers,
+    /// The creates of this process, and of all replicas.
     pub(super) request_ids: RequestIds,
     policies: Policies,
 }
 
 impl Gateway {
-    /// Makes the routes to the configured providers; nothing is dialled yet.
+    /// Makes the routes to the configured providers; none of them is dialled yet. Redis is, if it is
+    /// configured, in a task of the current runtime.
     ///
     /// # Errors
     ///
-    /// If the policy table has a gap, or a credential or the HTTP client is unusable.
+    /// If the policy table has a gap, or a credential, a key or the HTTP client is unusable.
     pub fn new(settings: &Settings, policies: Policies) -> Result<Arc<Self>, BuildError> {
         let providers = &settings.providers;
+        let (answers, creates) = shared(settings)?;
         Ok(Arc::new(Self {
             verifik: verifik(&providers.verifik)?,
             youverify: youverify(&providers.youverify)?,
@@ -81,9 +92,11 @@ impl Gateway {
                 config::CurpCheck::Strict => CurpRule::Strict,
                 config::CurpCheck::Shape => CurpRule::Shape,
             },
+            answers,
             request_ids: RequestIds::new(
                 settings.persons.request_id_capacity,
                 settings.persons.request_id_ttl.get(),
+                creates,
             ),
             policies,
         }))
@@ -99,10 +112,48 @@ impl Gateway {
     }
 }
 
+/// What is shared between calls, and between replicas if there is a Redis.
+fn shared(settings: &Settings) -> Result<(Answers, Option<Creates>), BuildError> {
+    let cache = &settings.cache;
+    let keys = Arc::new(match &cache.key {
+        Some(key) => Keys::derived(key.expose())?,
+        None => Keys::random()?,
+    });
+    let remote = cache.url.as_ref();
+    let remote = remote.map(|url| Remote::new(url, cache.timeout.get()));
+    let remote = remote.transpose()?;
+    let lifetimes = Lifetimes {
+        found: cache.found_ttl.get(),
+        not_found: cache.not_found_ttl.get(),
+        invalid: cache.invalid_ttl.get(),
+    };
+    let answers = Answers::new(
+        Arc::clone(&keys),
+        remote.clone(),
+        lifetimes,
+        cache.max_bytes,
+    );
+    let verifik = &settings.providers.verifik;
+    let creates = remote.map(|remote| {
+        let scope = format!("{}{}", verifik.base_url, verifik.persons_path);
+        let lifetime = settings.persons.request_id_ttl.get();
+        Creates::new(remote, keys, scope, lifetime, lease(verifik.timeout.get()))
+    });
+    Ok((answers, creates))
+}
+
+/// How long a create may take: two attempts of which the first was free, and the pause between them.
+fn lease(timeout: Duration) -> Duration {
+    timeout * 2 + Duration::from_secs(5)
+}
+
 fn verifik(settings: &config::Verifik) -> Result<Option<Route<Verifik>>, BuildError> {
     let Some(token) = &settings.token else {
         return Ok(None);
     };
+    if let Some(at) = token::expiry(token) {
+        metrics::token_expires(Provider::Verifik, at);
+    }
     let adapter = Verifik::new(token, settings.persons_path.clone())
         .map_err(|_| BuildError::Credential(Provider::Verifik))?;
     route(Provider::Verifik, adapter, settings.upstream()).map(Some)
@@ -142,6 +193,7 @@ fn route<A>(
     adapter: A,
     settings: config::Upstream,
 ) -> Result<Route<A>, BuildError> {
+    let base_url = settings.base_url.clone();
     let upstream = Upstream::new(upstream::Settings {
         provider,
         base_url: settings.base_url,
@@ -149,10 +201,12 @@ fn route<A>(
         connect_timeout: settings.connect_timeout,
         max_response_bytes: settings.max_response_bytes,
         limits: settings.limits,
+        price: settings.price,
     })?;
     Ok(Route {
         adapter,
         upstream,
+        base_url,
         environment: settings.environment,
     })
 }
@@ -164,83 +218,4 @@ fn route<A>(
 /// [`Kind::NotConfigured`].
 pub fn configured<A>(provider: Provider, route: Option<&Route<A>>) -> Result<&Route<A>, Failure> {
     route.ok_or_else(|| Failure::before_sending(Kind::NotConfigured, provider))
-}
-
-/// Asks the provider for a verification whose request passed its checks.
-///
-/// # Errors
-///
-/// What went wrong; every failure carries the verification's id.
-pub async fn verify<A, R>(
-    facts: &CallFacts,
-    policy: &Policy,
-    (provider, route): (Provider, Option<&Route<A>>),
-    request: impl FnOnce(&A) -> Request,
-    read: impl Fn(&A, &Answer) -> Result<Verified<R>, Failure>,
-) -> Result<(pb::Verification, Option<R>), Failure> {
-    let id = VerificationId::mint();
-    facts.verifies(id);
-    facts.asks(provider);
-    let asked = async {
-        audit::intend(facts).await?;
-        let route = configured(provider, route)?;
-        let request = request(&route.adapter);
-        let read = |answer: &Answer| read(&route.adapter, answer);
-        let verified = route.upstream.call(facts, policy, &request, read).await?;
-        Ok((verified, route.environment))
-    };
-    let (verified, environment) = asked.await.map_err(|failure: Failure| failure.of(id))?;
-    facts.found(verified.outcome, verified.billing);
-    let verification = pb::Verification {
-        id: id.to_string(),
-        outcome: outcome(verified.outcome).into(),
-        provider: provider.as_str().to_owned(),
-        provider_reference: verified.reference,
-        provider_code: verified.code,
-        provider_message: verified.message,
-        checked_at: Some(now()),
-        source: pb::Source::Provider.into(),
-        billing: billing(verified.billing).into(),
-        environment: match environment {
-            config::Environment::Live => pb::Environment::Live,
-            config::Environment::Sandbox => pb::Environment::Sandbox,
-        }
-        .into(),
-    };
-    Ok((verification, verified.record))
-}
-
-/// Tests `max_age`: the rule that it breaks, if any.
-///
-/// # Errors
-///
-/// The rule.
-pub fn check_max_age(max_age: Option<prost_types::Duration>) -> Result<(), &'static str> {
-    let age = max_age.unwrap_or_default();
-    Duration::try_from(age).map_or(Err("must be a duration that is not negative"), |_| Ok(()))
-}
-
-fn now() -> prost_types::Timestamp {
-    let now = Timestamp::now();
-    prost_types::Timestamp {
-        seconds: now.as_second(),
-        nanos: now.subsec_nanosecond(),
-    }
-}
-
-const fn outcome(outcome: Outcome) -> pb::Outcome {
-    match outcome {
-        Outcome::Found => pb::Outcome::Found,
-        Outcome::NotFound => pb::Outcome::NotFound,
-        Outcome::InvalidIdentifier => pb::Outcome::InvalidIdentifier,
-        Outcome::Inconclusive => pb::Outcome::Inconclusive,
-    }
-}
-
-const fn billing(billing: Billing) -> pb::Billing {
-    match billing {
-        Billing::Billed => pb::Billing::Billed,
-        Billing::NotBilled => pb::Billing::NotBilled,
-        Billing::Unknown => pb::Billing::Unknown,
-    }
 }

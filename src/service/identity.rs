@@ -6,9 +6,10 @@ use tonic::{Request, Response, Status};
 
 use super::{
     facts_of,
-    gateway::{Gateway, check_max_age, verify},
+    gateway::Gateway,
     mask::ReadMask,
     reply,
+    verify::{Rpc, max_age, verify},
 };
 use crate::{
     audit::{call as audit, hash::Identifier, words::PURPOSE},
@@ -21,10 +22,9 @@ use crate::{
         kenya_id::{KenyaId, KenyaIdKind},
         lookup::{CurpLookup, Document, ForeignerLookup, KenyaLookup},
         redaction::Pii,
-        verification::Provider,
         violation::Violations,
     },
-    policy::{Policy, PolicyError},
+    policy::PolicyError,
     proto::{
         identity::v1::{
             CheckCurpRequest, CheckCurpResponse, KenyaIdType, ScrubKenyaIdRequest,
@@ -43,9 +43,9 @@ const DOCUMENT: [u32; 2] = [2, 20];
 #[derive(Debug)]
 pub struct Identity {
     gateway: Arc<Gateway>,
-    foreigner: Policy,
-    kenya: Policy,
-    curp: Policy,
+    foreigner: Rpc<ForeignerLookup>,
+    kenya: Rpc<KenyaLookup>,
+    curp: Rpc<CurpLookup>,
 }
 
 impl Identity {
@@ -55,10 +55,11 @@ impl Identity {
     ///
     /// If an RPC has no policy.
     pub fn new(gateway: Arc<Gateway>) -> Result<Self, PolicyError> {
+        let policy = |rpc| gateway.policy(&format!("identity.v1.IdentityService/{rpc}"));
         Ok(Self {
-            foreigner: gateway.policy("identity.v1.IdentityService/VerifyPeForeignerId")?,
-            kenya: gateway.policy("identity.v1.IdentityService/ScrubKenyaId")?,
-            curp: gateway.policy("identity.v1.IdentityService/CheckCurp")?,
+            foreigner: Rpc::new(policy("VerifyPeForeignerId")?),
+            kenya: Rpc::new(policy("ScrubKenyaId")?),
+            curp: Rpc::new(policy("CheckCurp")?),
             gateway,
         })
     }
@@ -73,12 +74,12 @@ impl Identity {
         let number = bad.check("document_number", number);
         let birthdate = Birthdate::parse(&request.birthdate, date::today());
         let birthdate = bad.check("birthdate", birthdate);
-        bad.check("max_age", check_max_age(request.max_age));
+        let max_age = bad.check("max_age", max_age(request.max_age));
         bad.check(PURPOSE, audit::purpose(facts));
         let mask = ReadMask::of::<VerifyPeForeignerIdResponse>(request.read_mask.as_ref());
         let mask = bad.check("read_mask", mask);
-        let (Some(document_number), Some(birthdate), Some(mask), true) =
-            (number, birthdate, mask, bad.is_empty())
+        let (Some(document_number), Some(birthdate), Some(max_age), Some(mask), true) =
+            (number, birthdate, max_age, mask, bad.is_empty())
         else {
             return Err(Failure::invalid(bad.into_vec()));
         };
@@ -87,14 +88,8 @@ impl Identity {
             birthdate,
         };
         audit::begin(facts, Identifier::Foreigner(&lookup.document_number), None);
-        let (verification, record) = verify(
-            facts,
-            &self.foreigner,
-            (Provider::Verifik, self.gateway.verifik.as_ref()),
-            |verifik| verifik.foreigner_request(&lookup),
-            |verifik, answer| verifik.read_foreigner(answer),
-        )
-        .await?;
+        let (verification, record) =
+            verify(&self.gateway, facts, &self.foreigner, lookup, max_age).await?;
         Ok(mask.apply(VerifyPeForeignerIdResponse {
             verification: Some(verification),
             record,
@@ -117,11 +112,13 @@ impl Identity {
         let json = request.metadata.as_ref().map(well_known::json_object);
         let json = json.map(|json| json.ok_or("must not hold NaN or an infinity"));
         let json = bad.check("metadata", json.transpose());
-        bad.check("max_age", check_max_age(request.max_age));
+        let max_age = bad.check("max_age", max_age(request.max_age));
         bad.check(PURPOSE, audit::purpose(facts));
         let mask = ReadMask::of::<ScrubKenyaIdResponse>(request.read_mask.as_ref());
         let mask = bad.check("read_mask", mask);
-        let (Some(id), Some(json), Some(mask), true) = (id, json, mask, bad.is_empty()) else {
+        let (Some(id), Some(json), Some(max_age), Some(mask), true) =
+            (id, json, max_age, mask, bad.is_empty())
+        else {
             return Err(Failure::invalid(bad.into_vec()));
         };
         let consent = SubjectConsent::given(request.subject_consent)
@@ -132,14 +129,8 @@ impl Identity {
             metadata: json.map(Pii::new),
         };
         audit::begin(facts, Identifier::Kenya(&lookup.id), Some(consent));
-        let (verification, record) = verify(
-            facts,
-            &self.kenya,
-            (Provider::Youverify, self.gateway.youverify.as_ref()),
-            |youverify| youverify.request(&lookup),
-            |youverify, answer| youverify.read(answer),
-        )
-        .await?;
+        let (verification, record) =
+            verify(&self.gateway, facts, &self.kenya, lookup, max_age).await?;
         Ok(mask.apply(ScrubKenyaIdResponse {
             verification: Some(verification),
             record,
@@ -155,11 +146,12 @@ impl Identity {
         let mut bad = Violations::default();
         let curp = Curp::parse(&request.curp, self.gateway.curp_rule, date::today());
         let curp = bad.check("curp", curp);
-        bad.check("max_age", check_max_age(request.max_age));
+        let max_age = bad.check("max_age", max_age(request.max_age));
         bad.check(PURPOSE, audit::purpose(facts));
         let mask = ReadMask::of::<CheckCurpResponse>(request.read_mask.as_ref());
         let mask = bad.check("read_mask", mask);
-        let (Some(curp), Some(mask), true) = (curp, mask, bad.is_empty()) else {
+        let (Some(curp), Some(max_age), Some(mask), true) = (curp, max_age, mask, bad.is_empty())
+        else {
             return Err(Failure::invalid(bad.into_vec()));
         };
         let document = if request.include_document && mask.wants(&DOCUMENT) {
@@ -169,14 +161,8 @@ impl Identity {
         };
         let lookup = CurpLookup { curp, document };
         audit::begin(facts, Identifier::Curp(&lookup.curp), None);
-        let (verification, record) = verify(
-            facts,
-            &self.curp,
-            (Provider::Accuauth, self.gateway.accuauth.as_ref()),
-            |accuauth| accuauth.request(&lookup),
-            |accuauth, answer| accuauth.read(&lookup, answer),
-        )
-        .await?;
+        let (verification, record) =
+            verify(&self.gateway, facts, &self.curp, lookup, max_age).await?;
         Ok(mask.apply(CheckCurpResponse {
             verification: Some(verification),
             record,

@@ -2,10 +2,12 @@
 
 pub mod gateway;
 pub mod identity;
+mod lookups;
 mod mask;
 pub mod person;
 mod person_fields;
 mod request_ids;
+mod verify;
 
 use std::sync::Arc;
 

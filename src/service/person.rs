@@ -94,17 +94,16 @@ impl Persons {
             Creation::Plain => self.create.clone(),
             Creation::WithLiveness => self.create_with_liveness.clone(),
         };
-        let gateway = Arc::clone(&self.gateway);
-        let own = Arc::clone(&facts);
+        let (gateway, own) = (Arc::clone(&self.gateway), Arc::clone(&facts));
         let run = async move {
             let route = configured(Provider::Verifik, gateway.verifik.as_ref())?;
             let request = route
                 .adapter
                 .create_request(create.creation, &create.fields);
             let read = |answer: &_| route.adapter.read_person(answer, View::Basic);
-            let created = route.upstream.call(&facts, &policy, &request, read).await;
+            let created = route.upstream.call(&own, &policy, &request, read).await;
             // Here, because the caller may have left by now.
-            audit::created(&facts, &created);
+            audit::created(&own, &created);
             created
         };
         let created = match create.request_id {
@@ -112,11 +111,11 @@ impl Persons {
             Some(id) => {
                 self.gateway
                     .request_ids
-                    .once(id, create.fingerprint, run)
+                    .once(id, create.fingerprint, &facts, run)
                     .await
             }
         };
-        audit::created(&own, &created);
+        audit::created(&facts, &created);
         created
     }
 

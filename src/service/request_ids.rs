@@ -4,6 +4,10 @@
 //! no half-known write, the task runs to its end and its answer waits for the repeat. A repeat waits
 //! for the same task, or gets its kept answer. A create that surely was refused frees the id; one
 //! whose outcome is not known keeps it, because a second try might create twice.
+//!
+//! Where the replicas share a Redis, the task asks there first (`sharing::creates`): it may end with
+//! the outcome of another replica's create. Then the other replicas are the judges of what is a reuse
+//! too, and another content under the same id has an entry of its own here.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,17 +17,13 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{
-    domain::{
-        failure::{Failure, Kind},
-        violation::Violation,
-    },
-    proto::person::v1::Person,
+    domain::failure::{Failure, Kind},
+    sharing::{Creates, creates::Created},
+    telemetry::call_facts::CallFacts,
 };
 
-type Created = Result<Person, Failure>;
-
 /// Says what a create asks for, to find another content under the same id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
@@ -34,6 +34,9 @@ impl Fingerprint {
     }
 }
 
+/// The id; where Redis is the judge of reuse, with its content.
+type Key = (Uuid, Option<Fingerprint>);
+
 #[derive(Debug, Clone)]
 struct Entry {
     fingerprint: Fingerprint,
@@ -42,18 +45,21 @@ struct Entry {
 
 /// The creates of this process, by `request_id`.
 #[derive(Debug, Clone)]
-pub struct RequestIds(Cache<Uuid, Entry>);
+pub struct RequestIds {
+    here: Cache<Key, Entry>,
+    everywhere: Option<Creates>,
+}
 
 impl RequestIds {
     /// Keeps at most `capacity` answers, each for `ttl`; the oldest goes first.
-    pub fn new(capacity: u64, ttl: Duration) -> Self {
-        let cache = Cache::builder()
+    pub fn new(capacity: u64, ttl: Duration, everywhere: Option<Creates>) -> Self {
+        let here = Cache::builder()
             .max_capacity(capacity)
             .time_to_live(ttl)
             // The default policy may refuse to admit a newcomer: its repeat would create again.
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self(cache)
+        Self { here, everywhere }
     }
 
     /// Runs the create, or waits for the one that runs or ran under this id.
@@ -61,18 +67,23 @@ impl RequestIds {
         &self,
         id: Uuid,
         fingerprint: Fingerprint,
+        facts: &Arc<CallFacts>,
         create: impl Future<Output = Created> + Send + 'static,
     ) -> Created {
+        let key = (id, self.everywhere.as_ref().map(|_| fingerprint));
         let start = async {
             let (sender, answer) = watch::channel(None);
-            let ids = self.0.clone();
+            let (ids, facts) = (self.clone(), Arc::clone(facts));
             tokio::spawn(async move {
-                let created = create.await;
+                let created = match &ids.everywhere {
+                    Some(creates) => creates.once(id, fingerprint.0, &facts, create).await,
+                    None => create.await,
+                };
                 if let Err(failure) = &created
                     && !failure.leaves_outcome_unknown()
                 {
                     // Before the answer goes out: who hears of the refusal may use the id again.
-                    ids.invalidate(&id).await;
+                    ids.here.invalidate(&key).await;
                 }
                 sender.send_replace(Some(Arc::new(created)));
             });
@@ -81,20 +92,23 @@ impl RequestIds {
                 answer,
             }
         };
-        let entry = self.0.entry(id).or_insert_with(start).await;
+        let entry = self.here.entry(key).or_insert_with(start).await;
+        let is_repeat = !entry.is_fresh();
         let Entry {
             fingerprint: first,
             mut answer,
         } = entry.into_value();
         if first != fingerprint {
-            let mut failure = Failure::new(Kind::RequestIdReused);
-            failure.violations.push(Violation {
-                field: "request_id",
-                rule: "was used before with another content",
-            });
-            return Err(failure);
+            return Err(Failure::request_id_reused());
+        }
+        if is_repeat {
+            // What the first has sent may be charged, and this caller is told of it as well.
+            facts.waits();
         }
         let answer = answer.wait_for(Option::is_some).await;
+        if is_repeat {
+            facts.settled();
+        }
         match answer.ok().and_then(|answer| answer.clone()) {
             Some(created) => Result::clone(&created),
             // The task died: what became of the create is not known.
@@ -108,7 +122,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::domain::verification::Provider;
+    use crate::{domain::verification::Provider, proto::person::v1::Person};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -122,7 +136,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_repeat_gets_the_first_answer_also_while_the_first_runs() {
-        let ids = RequestIds::new(10, HOUR);
+        let ids = RequestIds::new(10, HOUR, None);
         let ran = Arc::new(AtomicU32::new(0));
         let create = || {
             let ran = Arc::clone(&ran);
@@ -132,33 +146,52 @@ mod tests {
             }
         };
         let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
-        let both = tokio::join!(ids.once(id, print, create()), ids.once(id, print, create()));
+        let facts = Arc::default();
+        let both = tokio::join!(
+            ids.once(id, print, &facts, create()),
+            ids.once(id, print, &facts, create()),
+        );
         assert_eq!(both.0.unwrap().id, "person_0");
         assert_eq!(both.1.unwrap().id, "person_0");
-        assert_eq!(ids.once(id, print, create()).await.unwrap().id, "person_0");
-        let other = ids.once(id, Fingerprint::of("m", b"b"), create()).await;
+        assert_eq!(
+            ids.once(id, print, &facts, create()).await.unwrap().id,
+            "person_0"
+        );
+        let other = ids
+            .once(id, Fingerprint::of("m", b"b"), &facts, create())
+            .await;
         assert_eq!(other.unwrap_err().kind, Kind::RequestIdReused);
         assert_eq!(ran.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_that_gives_up_leaves_the_create_running() {
-        let ids = RequestIds::new(10, HOUR);
+        let ids = RequestIds::new(10, HOUR, None);
         let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
         let slow = async {
             tokio::time::sleep(Duration::from_secs(5)).await;
             person(7)
         };
-        let gave_up = tokio::time::timeout(Duration::from_secs(1), ids.once(id, print, slow));
+        let facts = Arc::new(CallFacts::default());
+        let once = ids.once(id, print, &facts, slow);
+        let gave_up = tokio::time::timeout(Duration::from_secs(1), once);
         assert!(gave_up.await.is_err());
-        let repeat = ids.once(id, print, async { person(8) }).await;
-        assert_eq!(repeat.unwrap().id, "person_7");
+        let repeat = ids.once(id, print, &facts, async { person(8) });
+        let mut repeat = std::pin::pin!(repeat);
+        let gave_up = tokio::time::timeout(Duration::from_secs(1), repeat.as_mut());
+        assert!(gave_up.await.is_err());
+        assert!(
+            facts.may_be_charged(),
+            "the repeat waits for what may be charged"
+        );
+        assert_eq!(repeat.await.unwrap().id, "person_7");
+        assert!(!facts.may_be_charged());
     }
 
     #[tokio::test]
     async fn a_refused_create_frees_the_id_and_an_unknown_one_keeps_it() {
-        let ids = RequestIds::new(10, HOUR);
-        let print = Fingerprint::of("m", b"a");
+        let ids = RequestIds::new(10, HOUR, None);
+        let (print, facts) = (Fingerprint::of("m", b"a"), Arc::default());
         for (failure, second) in [
             (
                 Failure::before_sending(Kind::NotConnected, Provider::Verifik),
@@ -174,10 +207,10 @@ mod tests {
         ] {
             let id = Uuid::now_v7();
             let first = ids
-                .once(id, print, std::future::ready(Err(failure.clone())))
+                .once(id, print, &facts, std::future::ready(Err(failure.clone())))
                 .await;
             assert_eq!(first, Err(failure));
-            let repeat = ids.once(id, print, async { person(2) }).await;
+            let repeat = ids.once(id, print, &facts, async { person(2) }).await;
             assert_eq!(repeat, second);
         }
     }

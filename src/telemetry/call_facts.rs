@@ -4,10 +4,11 @@
 //! ids minted here fit in: there is no field that could hold personal data.
 
 use std::sync::{
-    OnceLock,
+    Arc, OnceLock,
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
+use opentelemetry::trace::SpanContext;
 use tokio::time::Instant;
 
 use crate::{
@@ -27,7 +28,18 @@ pub struct CallFacts {
     deadline: OnceLock<Instant>,
     attempts: AtomicU32,
     unsettled: AtomicBool,
+    shared: OnceLock<(Part, Arc<CallFacts>)>,
+    span: OnceLock<SpanContext>,
     audit: Option<Call>,
+}
+
+/// The part that a call has in a provider call which it shares with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// It started the provider call: the attempts count as its own.
+    Starts,
+    /// It joined one that was in flight: it sends nothing.
+    Joins,
 }
 
 impl CallFacts {
@@ -70,6 +82,22 @@ impl CallFacts {
     /// its answer may still be on its way to a caller whose time runs out just then.
     pub fn settled(&self) {
         self.unsettled.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that the call waits for what another call has sent: it may be charged, though this one
+    /// sends nothing. [`settled`](Self::settled) ends it.
+    pub fn waits(&self) {
+        self.unsettled.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the call waits for a provider call with facts of its own.
+    pub fn shares(&self, part: Part, call: Arc<Self>) {
+        let _shared_already = self.shared.set((part, call));
+    }
+
+    /// Notes the span under which the provider is asked for all who share the call.
+    pub fn runs_under(&self, span: SpanContext) {
+        let _known_already = self.span.set(span);
     }
 
     /// Notes what the provider found and what it costs.
@@ -126,13 +154,51 @@ impl CallFacts {
         self.deadline.get().copied()
     }
 
-    /// How many attempts were sent.
-    pub fn attempts(&self) -> u32 {
-        self.attempts.load(Ordering::Relaxed)
+    /// The span under which the provider is asked, of the call that this one joined.
+    pub fn span_of_starter(&self) -> Option<SpanContext> {
+        match self.shared.get()? {
+            (Part::Joins, call) => call.span.get().cloned(),
+            (Part::Starts, _) => None,
+        }
     }
 
-    /// Whether an attempt was sent that may be charged.
+    /// Whether the call joined one that was in flight.
+    pub fn joined(&self) -> bool {
+        matches!(self.shared.get(), Some((Part::Joins, _)))
+    }
+
+    /// How many attempts were sent for this call. One that joined another's sent none.
+    pub fn attempts(&self) -> u32 {
+        let own = self.attempts.load(Ordering::Relaxed);
+        match self.shared.get() {
+            Some((Part::Starts, call)) => own + call.attempts(),
+            _ => own,
+        }
+    }
+
+    /// Whether an attempt that the call waits for was sent and may be charged.
     pub fn may_be_charged(&self) -> bool {
+        let shared = self.shared.get();
         self.unsettled.load(Ordering::Relaxed)
+            || shared.is_some_and(|(_, call)| call.may_be_charged())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_attempt_counts_once_and_is_unanswered_for_all() {
+        let call = Arc::new(CallFacts::default());
+        let (first, second) = (CallFacts::default(), CallFacts::default());
+        first.shares(Part::Starts, Arc::clone(&call));
+        second.shares(Part::Joins, Arc::clone(&call));
+        assert!(!first.may_be_charged() && !second.may_be_charged());
+        call.attempt();
+        assert_eq!((first.attempts(), second.attempts()), (1, 0));
+        assert!(first.may_be_charged() && second.may_be_charged());
+        call.settled();
+        assert!(!first.may_be_charged() && !second.may_be_charged());
     }
 }

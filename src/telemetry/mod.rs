@@ -1,4 +1,15 @@
-//! What operators see of a call: one log line, without personal data.
+//! What operators see of calls, without seeing persons: traces, metrics, and a log line for each.
 
+pub mod admin;
 pub mod call_facts;
+mod export;
+pub mod labels;
+mod log_line;
 pub mod logging;
+pub mod metrics;
+pub mod names;
+pub mod panics;
+mod propagation;
+pub mod setup;
+pub mod spans;
+pub mod token;

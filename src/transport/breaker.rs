@@ -35,9 +35,12 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use super::window::Window;
-use crate::domain::{
-    failure::{Failure, Kind},
-    verification::Provider,
+use crate::{
+    domain::{
+        failure::{Failure, Kind},
+        verification::Provider,
+    },
+    telemetry::{labels, metrics},
 };
 
 #[cfg(test)]
@@ -137,6 +140,7 @@ impl Breaker {
     /// A closed circuit.
     #[must_use]
     pub fn new(provider: Provider, settings: Settings) -> Self {
+        metrics::breaker(provider, labels::State::Closed);
         let phase = Phase::Closed {
             in_a_row: 0,
             window: Window::new(settings.window),
@@ -219,6 +223,12 @@ impl Breaker {
             Phase::Open { until, .. } => Circuit::Open { until },
             Phase::HalfOpen { .. } => Circuit::HalfOpen,
         };
+        let shown = match circuit {
+            Circuit::Closed => labels::State::Closed,
+            Circuit::Open { .. } => labels::State::Open,
+            Circuit::HalfOpen => labels::State::HalfOpen,
+        };
+        metrics::breaker_changed(self.provider, shown);
         state.generation += 1;
         state.phase = phase;
         self.shown.send_replace(circuit);

@@ -33,6 +33,11 @@ impl Budget {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
+    /// How many repeats are in it.
+    pub fn left(&self) -> f64 {
+        f64::from(self.0.load(Ordering::Relaxed)) / f64::from(REPEAT)
+    }
+
     /// Takes a repeat out, if there is one.
     pub fn take(&self) -> bool {
         let less = |saved: u32| saved.checked_sub(REPEAT);

@@ -30,6 +30,11 @@ impl Bulkhead {
         }
     }
 
+    /// Takes a place, if one is free.
+    pub fn try_enter(&self) -> Option<SemaphorePermit<'_>> {
+        self.places.try_acquire().ok()
+    }
+
     /// Takes a place, if need be after a short wait.
     ///
     /// # Errors
@@ -37,7 +42,7 @@ impl Bulkhead {
     /// [`Full`], at once if the queue is full too.
     pub async fn enter(&self) -> Result<SemaphorePermit<'_>, Full> {
         // A freed place goes to the first in the queue, never to a newcomer: there is no barging.
-        if let Ok(place) = self.places.try_acquire() {
+        if let Some(place) = self.try_enter() {
             return Ok(place);
         }
         let _waiting = self.queue.try_acquire().map_err(|_| Full)?;

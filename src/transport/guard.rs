@@ -36,7 +36,12 @@ use crate::{
     },
     policy::Policy,
     proto::gateway::v1::Charge,
-    telemetry::call_facts::CallFacts,
+    telemetry::{
+        call_facts::CallFacts,
+        labels::Limit,
+        metrics::{self, UnderWay},
+        spans::{Wait, WaitSpan},
+    },
 };
 
 #[cfg(test)]
@@ -116,6 +121,7 @@ impl Guard {
         A: Future<Output = Result<T, Failure>>,
     {
         self.retry.begin();
+        metrics::retry_budget(self.provider, self.retry.budget_left());
         let mut sent = 0;
         let mut earlier = None;
         loop {
@@ -123,6 +129,10 @@ impl Guard {
                 Ok(admitted) => admitted,
                 Err(refusal) => return Err(earlier.unwrap_or(refusal)),
             };
+            if let Some(Failure { kind, .. }) = &earlier {
+                metrics::retried(self.provider, *kind);
+                metrics::retry_budget(self.provider, self.retry.budget_left());
+            }
             sent += 1;
             facts.attempt();
             let failure = match attempt().await {
@@ -157,7 +167,10 @@ impl Guard {
             let failure = with_wait(failure);
             match wait.flatten() {
                 None => return Err(failure),
-                Some(wait) => tokio::time::sleep(wait).await,
+                Some(wait) => {
+                    let _told = WaitSpan::start(Wait::Backoff, self.provider);
+                    tokio::time::sleep(wait).await;
+                }
             }
             earlier = Some(failure);
         }
@@ -171,7 +184,14 @@ impl Guard {
             rate.take().map_err(over)?;
         }
         let full = |_| self.refusal(Kind::Overloaded, DEFAULT_RETRY_AFTER);
-        let place = self.bulkhead.enter().await.map_err(full)?;
+        let place = match self.bulkhead.try_enter() {
+            Some(place) => place,
+            None => {
+                let _told = WaitSpan::start(Wait::Queue, self.provider);
+                let _counted = UnderWay::queued(self.provider);
+                self.bulkhead.enter().await.map_err(full)?
+            }
+        };
         self.not_held()?;
         let permit = match permit.is_current() {
             true => permit,
@@ -202,6 +222,13 @@ impl Guard {
     }
 
     fn refusal(&self, kind: Kind, wait: Duration) -> Failure {
+        let limit = match kind {
+            Kind::CircuitOpen => Limit::Circuit,
+            Kind::RateLimited => Limit::Rate,
+            Kind::ProviderRateLimited => Limit::Held,
+            _ => Limit::Provider,
+        };
+        metrics::refused(Some(self.provider), limit);
         Failure {
             retry_after: Some(wait),
             ..Failure::before_sending(kind, self.provider)

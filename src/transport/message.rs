@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 
+use crate::domain::verification::{Billing, Verified};
+
 /// A request to a provider. Its `Debug` shows the method only: path, query and body hold personal
 /// data, the headers a credential.
 #[derive(Clone)]
@@ -14,6 +16,8 @@ pub struct Request {
     pub method: Method,
     /// The path below the provider's base URL, percent-encoded, from `/`.
     pub path: String,
+    /// The path as telemetry may show it: with a word in braces for each [`segment`](Self::segment).
+    pub template: String,
     /// The query, percent-encoded, without `?`; empty if there is none.
     pub query: String,
     /// The headers.
@@ -23,16 +27,28 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request without query, headers and body.
+    /// A request without query, headers and body. The path is shown in telemetry: what is about a
+    /// person goes into a [`segment`](Self::segment), the query or the body.
     #[must_use]
     pub fn new(method: Method, path: impl Into<String>) -> Self {
+        let path = path.into();
         Self {
             method,
-            path: path.into(),
+            template: path.clone(),
+            path,
             query: String::new(),
             headers: HeaderMap::new(),
             body: None,
         }
+    }
+
+    /// Adds a segment to the path that telemetry must not show, only its name. It must need no encoding.
+    #[must_use]
+    pub fn segment(mut self, name: &str, value: &str) -> Self {
+        self.path.push('/');
+        self.path.push_str(value);
+        self.template.push_str(&format!("/{{{name}}}"));
+        self
     }
 
     /// Adds a pair to the query, percent-encoded.
@@ -82,7 +98,24 @@ impl fmt::Debug for Request {
     }
 }
 
+/// What an adapter reads from an answer, which may say what it costs.
+pub trait Priced {
+    /// What the provider's document says of the price: nothing, unless this is overridden.
+    fn billing(&self) -> Billing {
+        Billing::Unknown
+    }
+}
+
+impl Priced for () {}
+
+impl<R> Priced for Verified<R> {
+    fn billing(&self) -> Billing {
+        self.billing
+    }
+}
+
 /// A provider's whole answer. Its `Debug` shows the status only.
+#[derive(Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
@@ -112,6 +145,13 @@ mod tests {
             request.query,
             "documentNumber=005015372&dateOfBirth=16%2F08%2F1993&odd=a%26b%3Dc+%C3%A9"
         );
+    }
+
+    #[test]
+    fn the_template_of_a_path_shows_no_id() {
+        let request = Request::new(Method::GET, "/v2/persons").segment("id", "canary");
+        assert_eq!(request.path, "/v2/persons/canary");
+        assert_eq!(request.template, "/v2/persons/{id}");
     }
 
     #[test]

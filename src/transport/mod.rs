@@ -11,5 +11,5 @@ pub mod retry;
 pub mod upstream;
 mod window;
 
-pub use message::{Answer, Request};
+pub use message::{Answer, Priced, Request};
 pub use upstream::Upstream;

@@ -105,6 +105,12 @@ impl Retry {
         self.budget.put();
     }
 
+    /// How many repeats may still be sent.
+    #[must_use]
+    pub fn budget_left(&self) -> f64 {
+        self.budget.left()
+    }
+
     /// How long to wait before the call is sent again, if it is: `sent` attempts were made.
     pub fn next(
         &self,

@@ -10,7 +10,10 @@
 //!
 //! Whether there is an attempt, and a further one, is the guard's to say.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -19,17 +22,23 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::{
-    Answer, Request,
+    Answer, Priced, Request,
     breaker::Circuit,
     guard::{Guard, Limits},
+    retry,
 };
 use crate::{
+    config::Price,
     domain::{
         failure::{Failure, Kind},
         verification::Provider,
     },
     policy::Policy,
-    telemetry::call_facts::CallFacts,
+    telemetry::{
+        call_facts::CallFacts,
+        metrics::{PendingCharge, UnderWay},
+        spans::{AttemptSpan, Target},
+    },
 };
 
 /// Idle connections are closed after this long. Node closes its side after 5 s by default, and a
@@ -53,13 +62,15 @@ pub struct Settings {
     pub max_response_bytes: usize,
     /// What may be sent, and how often.
     pub limits: Limits,
+    /// What a billed result costs.
+    pub price: Option<Price>,
 }
 
 /// The way to one provider.
 #[derive(Debug)]
 pub struct Upstream {
     client: reqwest::Client,
-    base: String,
+    target: Target,
     guard: Guard,
     settings: Settings,
 }
@@ -82,7 +93,7 @@ impl Upstream {
             .build()?;
         Ok(Self {
             client,
-            base: settings.base_url.as_str().trim_end_matches('/').to_owned(),
+            target: Target::new(settings.provider, &settings.base_url),
             guard: Guard::new(settings.provider, settings.limits.clone()),
             settings,
         })
@@ -100,42 +111,69 @@ impl Upstream {
     /// # Errors
     ///
     /// The failure of the last attempt, or what `read` makes of the answer.
-    pub async fn call<T>(
+    pub async fn call<T: Priced>(
         &self,
         facts: &CallFacts,
         policy: &Policy,
         request: &Request,
         read: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let Settings {
+            provider,
+            limits,
+            price,
+            ..
+        } = &self.settings;
+        let sent = AtomicU32::new(0);
         let attempt = || async {
-            let answer = self.attempt(request).await?;
-            read(&answer).map_err(|failure| Failure {
-                retry_after: answer.retry_after,
-                ..failure
-            })
+            // What is given up while it is out is counted too, as unknown.
+            let mut charge = PendingCharge::new(*provider, policy.charge, price.as_ref());
+            let resend = sent.fetch_add(1, Ordering::Relaxed);
+            let read = self.attempt(request, resend).await.and_then(|answer| {
+                read(&answer).map_err(|failure| Failure {
+                    retry_after: answer.retry_after,
+                    ..failure
+                })
+            });
+            charge.is(match &read {
+                Ok(answer) => Some(answer.billing()),
+                Err(failure) => retry::judge(policy, limits.errors, failure.clone()).billing,
+            });
+            read
         };
         self.guard.call(facts, policy, attempt).await
     }
 
-    async fn attempt(&self, request: &Request) -> Result<Answer, Failure> {
-        let exchange = tokio::time::timeout(self.settings.timeout, self.exchange(request));
-        exchange.await.unwrap_or_else(|_elapsed| {
+    /// One attempt, within its time; its span ends with it, or when it is given up.
+    async fn attempt(&self, request: &Request, resend: u32) -> Result<Answer, Failure> {
+        let _counted = UnderWay::in_flight(self.settings.provider);
+        let span = AttemptSpan::start(&self.target, &request.method, &request.template, resend);
+        let exchange = self.exchange(request, &span);
+        let answered = tokio::time::timeout(self.settings.timeout, exchange).await;
+        let answered = answered.unwrap_or_else(|_elapsed| {
             let provider = self.settings.provider;
             Err(Failure::after_sending(Kind::TimedOut, provider))
-        })
+        });
+        match &answered {
+            Ok(answer) => span.answered(answer.status),
+            Err(failure) => span.failed(failure.kind, failure.http_status),
+        }
+        answered
     }
 
-    async fn exchange(&self, request: &Request) -> Result<Answer, Failure> {
+    async fn exchange(&self, request: &Request, span: &AttemptSpan) -> Result<Answer, Failure> {
         let provider = self.settings.provider;
-        let mut url = format!("{}{}", self.base, request.path);
+        let mut url = format!("{}{}", self.target.base, request.path);
         if !request.query.is_empty() {
             url.push('?');
             url.push_str(&request.query);
         }
+        let mut headers = request.headers.clone();
+        span.inject(&mut headers);
         let mut builder = self
             .client
             .request(request.method.clone(), url)
-            .headers(request.headers.clone());
+            .headers(headers);
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }

@@ -3,7 +3,9 @@
 use std::{fs, time::Duration};
 
 use identity_gateway::proto::{
-    identity::v1::{KenyaIdType, ScrubKenyaIdRequest, VerifyPeForeignerIdRequest},
+    identity::v1::{
+        CheckCurpRequest, KenyaIdType, ScrubKenyaIdRequest, VerifyPeForeignerIdRequest,
+    },
     person::v1::{
         CreatePersonRequest, CreatePersonWithLivenessRequest, DeletePersonRequest,
         GetPersonRequest, Person, UpdatePersonRequest,
@@ -305,6 +307,58 @@ async fn a_call_that_is_given_up_is_recorded() {
             "CheckCurp mx_curp accuauth DEADLINE_EXCEEDED DEADLINE_EXCEEDED - unknown provider 1",
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_and_kept_answers_have_a_record_for_each_caller() {
+    let place = Place::new().await;
+    let program = place.start(&[("IDGW_AUDIT__REQUIRED", "true")]).await;
+    let (mut first, mut second, mut third) =
+        (program.identity(), program.identity(), program.identity());
+    let gives_up = tokio::time::timeout(Duration::from_secs(1), third.check_curp(curp(SLOW)));
+    let (a, b, c) = tokio::join!(
+        first.check_curp(curp(SLOW)),
+        second.check_curp(curp(SLOW)),
+        gives_up
+    );
+    assert!(a.is_ok() && b.is_ok() && c.is_err());
+    let kept = CheckCurpRequest {
+        max_age: Some(prost_types::Duration {
+            seconds: 60,
+            nanos: 0,
+        }),
+        ..curp(FOUND)
+    };
+    first.check_curp(kept.clone()).await.unwrap();
+    second.check_curp(kept).await.unwrap();
+    assert_eq!(place.received("accuauth").await, 2);
+    let records = place.wait_for("result", 5).await;
+    assert_eq!(of_event(&records, "intent").len(), 5);
+    let results = of_event(&records, "result");
+    let of = |source: &str| {
+        results
+            .iter()
+            .filter(|record| record["source"] == source)
+            .count()
+    };
+    // Whoever came first may be the one who gave up.
+    assert_eq!(
+        (of("provider"), of("coalesced"), of("cache")),
+        (2, 2, 1),
+        "{results:#?}"
+    );
+    let ids: std::collections::HashSet<_> = results
+        .iter()
+        .map(|record| record["verification_id"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 5);
+    let given_up = results
+        .iter()
+        .filter(|record| record["code"] == "CANCELLED")
+        .count();
+    assert_eq!(given_up, 1);
+    program.terminate();
+    place.is_whole();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -133,6 +133,8 @@ cases! {
         "the provider does not see a living person's face";
     REQUEST_ID_REUSED: RequestIdReused, InvalidArgument "REQUEST_ID_REUSED", [Fields], None, Somewhere,
         "`request_id` was used before with another content";
+    REQUEST_ID_STORE: RequestIdUnavailable, Unavailable "REQUEST_ID_UNAVAILABLE", [Retry], Free, Elsewhere,
+        "the replicas' store of request ids cannot be asked; the provider is not called";
     UNAUTHENTICATED: Unauthenticated, Unauthenticated "UNAUTHENTICATED", [], None, Later,
         "the caller is not identified";
     NOT_ALLOWED: MethodNotAllowed, PermissionDenied "METHOD_NOT_ALLOWED", [], None, Later,

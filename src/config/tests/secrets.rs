@@ -128,13 +128,15 @@ fn no_secret_is_ever_shown() {
             ("IDGW_PROVIDERS__YOUVERIFY__TOKEN", "canary"),
             ("IDGW_PROVIDERS__ACCUAUTH__API_ID", "canary"),
             ("IDGW_PROVIDERS__ACCUAUTH__API_SECRET", "canary"),
+            ("IDGW_CACHE__URL", "redis://u:canary@localhost/0"),
+            ("IDGW_CACHE__KEY", "canary-canary-canary-canary-canary"),
         ]),
         ..Sources::default()
     };
     let debug = format!("{sources:?}");
     let settings = load(sources).expect("right");
     let toml = settings.redacted_toml();
-    assert_eq!(toml.matches(" = \"[redacted]\"\n").count(), 4);
+    assert_eq!(toml.matches(" = \"[redacted]\"\n").count(), 6);
     for shown in [debug, toml, format!("{settings:?} {settings:#?}")] {
         assert!(!shown.contains("canary"), "{shown}");
     }
@@ -150,6 +152,8 @@ fn no_secret_is_ever_shown() {
             "providers.accuauth.api_id",
             "providers.accuauth.api_secret",
             "audit.key",
+            "cache.url",
+            "cache.key",
         ]
     );
 }

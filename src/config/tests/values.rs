@@ -235,9 +235,10 @@ fn the_transport_gets_what_was_configured() {
                 environment = 'sandbox'\nerrors_are_free = false\nqueue = 4\n\
                 queue_timeout = '5ms'\nrate_per_second = 6\nrate_burst = 7\nmax_attempts = 8\n\
                 breaker_consecutive_failures = 9\nbreaker_failure_rate = 10\n\
-                breaker_minimum_calls = 11\nbreaker_window = '12s'\nbreaker_max_open = '13s'\n";
+                breaker_minimum_calls = 11\nbreaker_window = '12s'\nbreaker_max_open = '13s'\nprice = '0.35 USD'\n";
     let settings = from_file(text).expect("right");
     let expected = Upstream {
+        price: Some("0.35 USD".parse().unwrap()),
         base_url: "http://127.0.0.1:1/a".parse().expect("a URL"),
         timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(1),
@@ -272,5 +273,43 @@ fn the_transport_gets_what_was_configured() {
     assert_eq!(
         rate.per_second, rate.burst,
         "no burst said is as many as the rate"
+    );
+}
+
+#[test]
+fn a_cache_is_a_redis_with_a_key() {
+    const URL: &str = "IDGW_CACHE__URL";
+    const KEY: (&str, &str) = ("IDGW_CACHE__KEY", "canary-of-thirty-two-bytes-or-more");
+    for good in [
+        "redis://localhost",
+        "rediss://user:canary@cache.internal:6380/2",
+        "valkey://[::1]:6379",
+        "valkeys://cache",
+    ] {
+        let settings = from_env(&[(URL, good), KEY]).expect(good);
+        assert_eq!(settings.cache.url.expect("a URL").expose(), good);
+    }
+    for bad in [
+        "canary",
+        "localhost:6379",
+        "http://canary",
+        "unix:///canary",
+        "rediss://canary/#insecure",
+    ] {
+        let found = problems(from_env(&[(URL, bad), KEY]));
+        let problem = "cache.url (from IDGW_CACHE__URL): expected a URL such as redis://";
+        assert!(
+            found.len() == 1 && found[0].starts_with(problem),
+            "{found:?}"
+        );
+        assert!(!found[0].contains("canary"), "{found:?}");
+    }
+    assert_eq!(
+        problems(from_env(&[(URL, "redis://localhost")])),
+        ["cache.key: is missing: cache.url is set, and nothing leaves this process unencrypted"]
+    );
+    assert_eq!(
+        problems(from_env(&[("IDGW_CACHE__KEY", "canary")])),
+        ["cache.key (from IDGW_CACHE__KEY): must be at least 32 bytes, in base64 or as text"]
     );
 }

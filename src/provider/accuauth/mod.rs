@@ -113,7 +113,7 @@ impl Accuauth {
         if answer.status != 200 {
             return Err(error(answer));
         }
-        let envelope: Envelope<'_> = error_body::parse(PROVIDER, answer)?;
+        let envelope: Envelope<'_> = error_body::parse_watched(PROVIDER, answer)?;
         if let Some(status) = &envelope.status
             && !status.eq_ignore_ascii_case("OK")
         {

@@ -20,7 +20,7 @@ use crate::{
         error_body::{malformed, parse},
         lenient,
     },
-    transport::{Answer, Request},
+    transport::{Answer, Priced, Request},
 };
 
 /// How a person is created.
@@ -73,6 +73,10 @@ struct Pagination {
     pages: Option<i32>,
 }
 
+impl Priced for Person {}
+impl Priced for StoredPerson {}
+impl Priced for Page {}
+
 impl Verifik {
     fn persons(&self, method: Method, below: &str) -> Request {
         Request::new(method, format!("{}{below}", self.persons_path))
@@ -82,7 +86,7 @@ impl Verifik {
 
     fn person(&self, method: Method, id: &PersonId) -> Request {
         // The id is of characters that need no encoding.
-        self.persons(method, &format!("/{}", id.reveal()))
+        self.persons(method, "").segment("id", id.reveal())
     }
 
     /// What to send to create a person.

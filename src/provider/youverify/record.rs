@@ -88,6 +88,8 @@ pub struct Data {
     last_modified_at: Option<prost_types::Timestamp>,
     #[serde(deserialize_with = "lenient::object")]
     requested_by: Option<User>,
+    /// Not read: the caller has its own. It is listed, or it would count as drift.
+    metadata: Option<Value>,
 }
 
 #[derive(Default, Deserialize)]

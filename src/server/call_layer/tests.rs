@@ -236,3 +236,32 @@ async fn one_caller_cannot_starve_the_others() {
     let modest: Vec<_> = std::iter::from_fn(|| call([2; 4])).collect();
     assert_eq!(modest.len(), 3);
 }
+
+#[tokio::test]
+async fn a_defect_is_internal_and_what_was_out_may_have_been_charged() {
+    for (path, sent, billing) in [
+        (LOOKUP, true, "unknown"),
+        (LOOKUP, false, "not_billed"),
+        (READ, true, "not_billed"),
+    ] {
+        let defect = service_fn(move |request: Request<Body>| async move {
+            let facts = request.extensions().get::<Arc<CallFacts>>().unwrap();
+            facts.asks(Provider::Accuauth);
+            if sent {
+                facts.attempt();
+            }
+            if path.starts_with('/') {
+                panic!("a name, perhaps");
+            }
+            answer()
+        });
+        let mut service = layer(1).layer(defect);
+        for _ in 0..2 {
+            let call = service.call(request(path, None, [1; 4]));
+            let response = call.await.expect("an answer");
+            let (code, reason, told) = told(&response);
+            assert_eq!((code, reason.as_str()), (Code::Internal, "INTERNAL"));
+            assert_eq!(told.as_deref(), Some(billing), "{path} {sent}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The rules of sharing a call in flight, in paused time.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use tokio::time::{sleep, timeout};
+
+use super::*;
+use crate::sharing::keys::Keys;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A kind of lookup whose provider takes a second, and counts.
+#[derive(Default)]
+struct Bench {
+    flights: Flights<u32>,
+    calls: Arc<AtomicU32>,
+    done: Arc<AtomicU32>,
+    kept: Arc<Mutex<Vec<(u32, Keep)>>>,
+}
+
+fn name(keys: &Keys, text: &str) -> Name {
+    keys.name([text.as_bytes()])
+}
+
+impl Bench {
+    fn board(&self, name: Name, keep: Keep, facts: &CallFacts) -> (Flight<u32>, Part) {
+        let (calls, done) = (Arc::clone(&self.calls), Arc::clone(&self.done));
+        let work = move |shared: Arc<CallFacts>| async move {
+            let number = calls.fetch_add(1, Ordering::SeqCst);
+            shared.attempt();
+            sleep(SECOND).await;
+            shared.settled();
+            done.fetch_add(1, Ordering::SeqCst);
+            number
+        };
+        let kept = Arc::clone(&self.kept);
+        let conclude = move |answer: &u32, keep| kept.lock().unwrap().push((*answer, keep));
+        let none = || None::<()>;
+        match self.flights.board(name, keep, facts, none, work, conclude) {
+            Boarded::Flight(flight, part) => (flight, part),
+            Boarded::Kept(()) => unreachable!("nothing is kept here"),
+        }
+    }
+
+    fn calls(&self) -> (u32, u32) {
+        let count = |count: &AtomicU32| count.load(Ordering::SeqCst);
+        (count(&self.calls), count(&self.done))
+    }
+
+    fn is_empty(&self) -> bool {
+        locked(&self.flights.0).is_empty()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_identical_lookups_are_one_call_and_others_are_others() {
+    let (bench, keys) = (Bench::default(), Keys::random().unwrap());
+    let facts: Vec<_> = (0..100).map(|_| CallFacts::default()).collect();
+    let boarded: Vec<_> = facts
+        .iter()
+        .map(|facts| bench.board(name(&keys, "a"), Keep::Nothing, facts))
+        .collect();
+    let other = CallFacts::default();
+    let (other, part) = bench.board(name(&keys, "b"), Keep::Nothing, &other);
+    assert_eq!(part, Part::Starts);
+    let starters = boarded.iter().filter(|(_, part)| *part == Part::Starts);
+    assert_eq!(starters.count(), 1);
+    let flights = boarded.into_iter().map(|(flight, _)| flight);
+    let answers = futures_util::future::join_all(flights).await;
+    assert!(answers.iter().all(|answer| *answer == Some(0)));
+    assert_eq!(other.await, Some(1));
+    assert_eq!(bench.calls(), (2, 2));
+    let attempts: u32 = facts.iter().map(CallFacts::attempts).sum();
+    assert_eq!(attempts, 1);
+    assert!(bench.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_takes_nothing_from_the_others_also_if_it_started() {
+    let (bench, keys) = (Bench::default(), Keys::random().unwrap());
+    let a = name(&keys, "a");
+    let (first, second) = (CallFacts::default(), CallFacts::default());
+    let (starter, _) = bench.board(a, Keep::Nothing, &first);
+    let (joiner, part) = bench.board(a, Keep::Nothing, &second);
+    assert_eq!(part, Part::Joins);
+    let stay = tokio::spawn(joiner);
+    assert!(timeout(SECOND / 2, starter).await.is_err());
+    assert!(first.may_be_charged() && second.may_be_charged());
+    assert_eq!(stay.await.unwrap(), Some(0));
+    assert_eq!(bench.calls(), (1, 1));
+    assert!(!second.may_be_charged());
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_last_waiter_the_work_is_dropped_and_the_next_starts_anew() {
+    let (bench, keys) = (Bench::default(), Keys::random().unwrap());
+    let a = name(&keys, "a");
+    let facts = CallFacts::default();
+    let (starter, _) = bench.board(a, Keep::Nothing, &facts);
+    let (joiner, _) = bench.board(a, Keep::Nothing, &CallFacts::default());
+    assert!(timeout(SECOND / 2, starter).await.is_err());
+    assert!(timeout(SECOND / 4, joiner).await.is_err());
+    assert!(bench.is_empty());
+    let (again, part) = bench.board(a, Keep::Nothing, &CallFacts::default());
+    assert_eq!(part, Part::Starts);
+    assert_eq!(again.await, Some(1));
+    assert_eq!(bench.calls(), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_greatest_wish_of_all_waiters_is_kept_before_anybody_is_answered() {
+    let keys = Keys::random().unwrap();
+    for (wishes, kept) in [
+        (vec![Keep::Nothing, Keep::Nothing], vec![]),
+        (vec![Keep::Nothing, Keep::Answer], vec![(0, Keep::Answer)]),
+        (
+            vec![Keep::Answer, Keep::WithDocument, Keep::Nothing],
+            vec![(0, Keep::WithDocument)],
+        ),
+    ] {
+        let bench = Bench::default();
+        let facts = CallFacts::default();
+        let flights = wishes.iter().map(|keep| {
+            let (flight, _) = bench.board(name(&keys, "a"), *keep, &facts);
+            flight
+        });
+        let flights: Vec<_> = flights.collect();
+        futures_util::future::join_all(flights).await;
+        assert_eq!(*bench.kept.lock().unwrap(), kept, "{wishes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_ends_the_waiting_of_all() {
+    let (flights, keys) = (Flights::<u32>::default(), Keys::random().unwrap());
+    let board = || {
+        let boarded = flights.board(
+            name(&keys, "a"),
+            Keep::Answer,
+            &CallFacts::default(),
+            || None::<()>,
+            |_| async {
+                sleep(SECOND).await;
+                panic!("of the test")
+            },
+            |_, _| {},
+        );
+        match boarded {
+            Boarded::Flight(flight, _) => flight,
+            Boarded::Kept(()) => unreachable!("nothing is kept here"),
+        }
+    };
+    let (first, second) = (board(), board());
+    let both = async { tokio::join!(first, tokio::spawn(second)) };
+    let (first, second) = timeout(10 * SECOND, both).await.unwrap();
+    assert_eq!((first, second.unwrap()), (None, None));
+    assert!(locked(&flights.0).is_empty());
+}
+
+#[tokio::test]
+async fn what_was_kept_a_moment_ago_is_found_instead_of_a_new_flight() {
+    let (flights, keys) = (Flights::<u32>::default(), Keys::random().unwrap());
+    let boarded = flights.board(
+        name(&keys, "a"),
+        Keep::Answer,
+        &CallFacts::default(),
+        || Some("kept"),
+        |_| async { unreachable!("no flight is started") },
+        |_, _| {},
+    );
+    assert!(matches!(boarded, Boarded::Kept("kept")));
+    assert!(locked(&flights.0).is_empty());
+}
+
+/// Many threads come and go; whoever stays is answered, and nothing is left behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn under_threads_that_come_and_go_everybody_who_stays_is_answered() {
+    let bench = Arc::new(Bench::default());
+    let keys = Arc::new(Keys::random().unwrap());
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..400_u64 {
+        let (bench, keys) = (Arc::clone(&bench), Arc::clone(&keys));
+        tasks.spawn(async move {
+            sleep(Duration::from_micros(number * 37 % 5000)).await;
+            let facts = CallFacts::default();
+            let a = name(&keys, &format!("{}", number % 3));
+            let (flight, _) = bench.board(a, Keep::Nothing, &facts);
+            if number % 2 == 0 {
+                let patience = Duration::from_micros(number * 53 % 900);
+                let _gave_up = timeout(patience, flight).await;
+                true
+            } else {
+                flight.await.is_some()
+            }
+        });
+    }
+    let all = timeout(30 * SECOND, async {
+        while let Some(answered) = tasks.join_next().await {
+            assert!(answered.unwrap());
+        }
+    });
+    all.await.unwrap();
+    assert!(bench.is_empty());
+}

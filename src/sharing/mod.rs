@@ -1,0 +1,29 @@
+//! What calls share: a provider call in flight, an answer that is kept, the outcome of a create.
+//!
+//! A room of its own between `service` and `transport`. The transport knows requests and bytes; what
+//! is shared here is an answer that was read: its outcome decides how long it may be kept, and the
+//! raw bytes, which hold more than anybody asked for, are never kept. The service knows callers:
+//! their deadlines, masks and ids never come in here.
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`flights`] | identical lookups in flight share one provider call |
+//! | [`answers`] | answers kept in this process, and in Redis for all replicas |
+//! | [`kept`] | the form and the lifetime of a kept answer |
+//! | [`creates`] | a `request_id` means one create at all replicas |
+//! | [`remote`] | the connection to Redis, which may be down |
+//! | [`keys`] | keyed hashes for names, encryption for values |
+
+pub mod answers;
+pub mod creates;
+pub mod flights;
+pub mod kept;
+pub mod keys;
+pub mod remote;
+
+pub use answers::Answers;
+pub use creates::Creates;
+pub use flights::Flights;
+pub use kept::{Kept, Lifetimes};
+pub use keys::{Keys, Name};
+pub use remote::Remote;

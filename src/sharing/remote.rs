@@ -1,0 +1,278 @@
+//! The connection to Redis (or Valkey), which may be slow, silent or gone.
+//!
+//! ```text
+//!               connected, and a PING answered
+//!     Down ──────────────────────────────────────▶ Up
+//!      ▲                                           │
+//!      └───────────────────────────────────────────┘
+//!      broken, or 3 operations in a row not answered in time
+//! ```
+//!
+//! While it is Down a lookup is a miss at once, and a task of its own dials with growing pauses until
+//! a PING is answered: no caller ever waits for a connection. While it is Up an operation has its
+//! budget and no more. One slow answer is no reason to leave a cache that saves money; three are.
+//!
+//! Creates with a `request_id` are the exception (`patient_…`): they wait a little, because the
+//! answer decides whether something is paid for twice.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, aio::MultiplexedConnection};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use crate::domain::redaction::Secret;
+
+/// Operations in a row that may be late before the connection is given up.
+const PATIENCE: u32 = 3;
+/// How long connecting, TLS included, and its PING may each take. Nobody waits for it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pauses between attempts to connect: from here, doubled, to there.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// What an operation of a create may take, the wait for a connection included. A create takes seconds
+/// and costs money: half a second to be sure that it is the only one is well spent.
+pub const PATIENT_BUDGET: Duration = Duration::from_millis(500);
+
+/// Why an operation has no result. Nothing is known of what it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cache did not answer")]
+pub struct NoAnswer;
+
+/// Why there can be no connection at all.
+#[derive(Debug, thiserror::Error)]
+#[error("cache.url is no URL of a Redis server")]
+pub struct NotAServer;
+
+/// A way to Redis. Clones share it.
+#[derive(Clone)]
+pub struct Remote(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    link: watch::Sender<Option<Link>>,
+    budget: Duration,
+    late: AtomicU32,
+}
+
+#[derive(Clone)]
+struct Link {
+    connection: MultiplexedConnection,
+    /// Which connection it is: a late failure of an old one says nothing about the new one.
+    number: u64,
+}
+
+impl Remote {
+    /// Begins to connect, in a task of the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// If the URL is none.
+    pub fn new(url: &Secret, budget: Duration) -> Result<Self, NotAServer> {
+        let inner = Arc::new(Inner {
+            client: Client::open(url.expose()).map_err(|_| NotAServer)?,
+            link: watch::Sender::new(None),
+            budget,
+            late: AtomicU32::new(0),
+        });
+        tokio::spawn(dial(Arc::downgrade(&inner), 0));
+        Ok(Self(inner))
+    }
+
+    /// The value under a key; none also if it cannot be known in time.
+    pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let mut commands = redis::pipe();
+        commands.cmd("GET").arg(key);
+        let found = self.0.run::<(Option<Vec<u8>>,)>(self.0.budget, commands);
+        found.await.ok()?.0
+    }
+
+    /// Sets a value in the background, if that is possible now.
+    pub fn set_soon(&self, key: String, value: Vec<u8>, lifetime: Duration) {
+        let inner = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let commands = set(&key, &value, lifetime, &[]);
+            // What could not be kept costs a provider call later, and nothing else.
+            let _kept = inner.run::<()>(inner.budget, commands).await;
+        });
+    }
+
+    /// Sets a value where there is none; whether it did.
+    ///
+    /// # Errors
+    ///
+    /// If there was no answer in time: it may have set it.
+    pub async fn patient_set_if_absent(
+        &self,
+        key: &str,
+        value: &[u8],
+        lifetime: Duration,
+    ) -> Result<bool, NoAnswer> {
+        let commands = set(key, value, lifetime, &["NX"]);
+        let set = self.patiently::<(Option<String>,)>(commands).await?;
+        Ok(set.0.is_some())
+    }
+
+    /// Sets a value whatever is there.
+    ///
+    /// # Errors
+    ///
+    /// If there was no answer in time: it may have set it.
+    pub async fn patient_set(
+        &self,
+        key: &str,
+        value: &[u8],
+        lifetime: Duration,
+    ) -> Result<(), NoAnswer> {
+        self.patiently(set(key, value, lifetime, &[])).await
+    }
+
+    /// The value under a key, and for how long it will still be there.
+    ///
+    /// # Errors
+    ///
+    /// If there was no answer in time.
+    pub async fn patient_get(&self, key: &str) -> Result<Option<(Vec<u8>, Duration)>, NoAnswer> {
+        let mut commands = redis::pipe();
+        commands.cmd("GET").arg(key).cmd("PTTL").arg(key);
+        let (value, left) = self.patiently::<(Option<Vec<u8>>, i64)>(commands).await?;
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+        Ok(value.map(|value| (value, left)))
+    }
+
+    /// Deletes a key if this is its value.
+    ///
+    /// # Errors
+    ///
+    /// If there was no answer in time: it may have deleted it.
+    pub async fn patient_delete(&self, key: &str, value: &[u8]) -> Result<(), NoAnswer> {
+        const IF_EQUAL: &str =
+            "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end";
+        let mut commands = redis::pipe();
+        let command = commands.cmd("EVAL").arg(IF_EQUAL).arg(1);
+        command.arg(key).arg(value);
+        self.patiently(commands).await
+    }
+
+    async fn patiently<T: FromRedisValue>(&self, commands: Pipeline) -> Result<T, NoAnswer> {
+        let up_and_answered = async {
+            let mut link = self.0.link.subscribe();
+            let up = link.wait_for(Option::is_some).await.map(|_| ());
+            up.map_err(|_| NoAnswer)?;
+            self.0.run(PATIENT_BUDGET, commands).await
+        };
+        let answered = timeout(PATIENT_BUDGET, up_and_answered).await;
+        answered.unwrap_or(Err(NoAnswer))
+    }
+}
+
+fn set(key: &str, value: &[u8], lifetime: Duration, condition: &[&str]) -> Pipeline {
+    // Redis refuses a lifetime of zero.
+    let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+    let mut commands = redis::pipe();
+    let command = commands.cmd("SET").arg(key).arg(value);
+    command.arg(condition).arg("PX").arg(millis.max(1));
+    commands
+}
+
+impl Inner {
+    async fn run<T: FromRedisValue>(
+        self: &Arc<Self>,
+        budget: Duration,
+        commands: Pipeline,
+    ) -> Result<T, NoAnswer> {
+        let link = self.link.borrow().clone();
+        let Link {
+            mut connection,
+            number,
+        } = link.ok_or(NoAnswer)?;
+        match timeout(budget, commands.query_async(&mut connection)).await {
+            Ok(Ok(answer)) => {
+                self.late.store(0, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Ok(Err(error)) => {
+                // A primary that became a replica refuses writes for ever: its name may lead elsewhere.
+                let moved = error.code() == Some("READONLY");
+                if moved || error.is_unrecoverable_error() {
+                    self.lose(number);
+                } else {
+                    tracing::warn!(error = error.category(), "the cache refused an operation");
+                }
+                Err(NoAnswer)
+            }
+            Err(_elapsed) => {
+                if self.late.fetch_add(1, Ordering::Relaxed) + 1 >= PATIENCE {
+                    self.lose(number);
+                }
+                Err(NoAnswer)
+            }
+        }
+    }
+
+    /// Up to Down, once for each connection.
+    fn lose(self: &Arc<Self>, number: u64) {
+        let lost = self.link.send_if_modified(|link| {
+            let same = link.as_ref().is_some_and(|link| link.number == number);
+            if same {
+                *link = None;
+            }
+            same
+        });
+        if lost {
+            tracing::warn!("the cache is down: lookups go to the providers");
+            tokio::spawn(dial(Arc::downgrade(self), number + 1));
+        }
+    }
+
+    async fn connect(&self, number: u64) -> Option<Link> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            // Each operation has its own budget.
+            .set_response_timeout(Some(CONNECT_TIMEOUT));
+        let client = &self.client;
+        let connection = client.get_multiplexed_async_connection_with_config(&config);
+        let mut connection = connection.await.ok()?;
+        let mut ping = redis::pipe();
+        ping.cmd("PING");
+        let pong = ping.query_async::<(String,)>(&mut connection);
+        timeout(CONNECT_TIMEOUT, pong).await.ok()?.ok()?;
+        Some(Link { connection, number })
+    }
+}
+
+/// Down to Up. Ends with the last owner, too.
+async fn dial(inner: Weak<Inner>, number: u64) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        if let Some(link) = inner.connect(number).await {
+            inner.late.store(0, Ordering::Relaxed);
+            inner.link.send_replace(Some(link));
+            tracing::info!("the cache is up");
+            return;
+        }
+        drop(inner);
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The URL may hold a password.
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let up = self.0.link.borrow().is_some();
+        f.write_str(if up { "Remote(up)" } else { "Remote(down)" })
+    }
+}

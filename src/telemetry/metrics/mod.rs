@@ -1,0 +1,342 @@
+//! The figures: what the rooms report, by functions whose parameters are types.
+//!
+//! No caller can add a label value: an RPC is one of the contract's or `_OTHER`, a provider, an outcome
+//! or a reason is an enum, and what comes from the network is never a label, but for an HTTP status
+//! from 100 to 599. Until telemetry is started (and in every command but `serve`) all of this does
+//! nothing.
+
+mod exemplars;
+mod instruments;
+mod process;
+pub mod prometheus;
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use opentelemetry::{
+    KeyValue,
+    metrics::Meter,
+    trace::{SpanContext, TraceContextExt as _},
+};
+use tonic::Code;
+
+use self::{exemplars::Exemplars, instruments::Instruments};
+use super::{
+    labels::{CacheResult, Drift, Limit, Rpc, Signal, State},
+    names,
+};
+use crate::{
+    config::Price,
+    domain::{
+        failure::Kind,
+        verification::{Billing, Outcome, Provider, Source},
+    },
+    proto::gateway::v1::Charge,
+    status,
+};
+
+static METRICS: OnceLock<Metrics> = OnceLock::new();
+
+struct Metrics {
+    instruments: Instruments,
+    exemplars: Exemplars,
+}
+
+/// Makes the instruments. A second call changes nothing.
+pub(super) fn start(meter: &Meter) {
+    let made = Metrics {
+        instruments: Instruments::new(meter),
+        exemplars: Exemplars::default(),
+    };
+    if METRICS.set(made).is_ok() {
+        process::observe(meter);
+    }
+}
+
+fn with(report: impl FnOnce(&Metrics)) {
+    if let Some(metrics) = METRICS.get() {
+        report(metrics);
+    }
+}
+
+fn on(provider: Provider) -> KeyValue {
+    KeyValue::new(names::PROVIDER, provider.as_str())
+}
+
+fn reason(kind: Kind) -> KeyValue {
+    KeyValue::new(names::REASON, status::row(kind).1)
+}
+
+/// A call of the contract ended.
+pub fn called(rpc: Rpc, code: Code, took: Duration, span: &SpanContext) {
+    with(|metrics| {
+        let mut labels = vec![
+            KeyValue::new(names::RPC_SYSTEM_NAME, names::GRPC),
+            KeyValue::new(names::RPC_METHOD, rpc.as_str()),
+            KeyValue::new(names::RPC_STATUS_CODE, status::code_name(code)),
+        ];
+        if code != Code::Ok {
+            labels.push(KeyValue::new(names::ERROR_TYPE, status::code_name(code)));
+        }
+        let seconds = took.as_secs_f64();
+        metrics
+            .exemplars
+            .note(&names::RPC_DURATION, &labels, seconds, span);
+        metrics.instruments.rpc_duration.record(seconds, &labels);
+    });
+}
+
+/// An attempt at a provider ended; the labels are the attempt's own.
+pub(super) fn attempted(labels: &[KeyValue], took: Duration, span: &SpanContext) {
+    with(|metrics| {
+        let seconds = took.as_secs_f64();
+        metrics
+            .exemplars
+            .note(&names::HTTP_DURATION, labels, seconds, span);
+        metrics.instruments.http_duration.record(seconds, labels);
+    });
+}
+
+/// A call failed, for a reason of the contract's table ([`status::row`]).
+pub fn failed(rpc: Rpc, reason: &'static str, provider: Option<Provider>) {
+    with(|metrics| {
+        let mut labels = vec![
+            KeyValue::new(names::RPC_METHOD, rpc.as_str()),
+            KeyValue::new(names::REASON, reason),
+        ];
+        labels.extend(provider.map(on));
+        metrics.instruments.failures.add(1, &labels);
+    });
+}
+
+/// A verification was answered.
+pub fn verified(provider: Provider, outcome: Outcome, source: Source) {
+    with(|metrics| {
+        let labels = [
+            on(provider),
+            KeyValue::new(names::OUTCOME, outcome.as_str()),
+            KeyValue::new(names::SOURCE, source.as_str()),
+        ];
+        metrics.instruments.verifications.add(1, &labels);
+    });
+}
+
+/// A request to a provider ended, and this is known of its price.
+fn charged(provider: Provider, billing: Billing, price: Option<&Price>) {
+    with(|metrics| {
+        let billed = KeyValue::new(names::BILLING, billing.as_str());
+        metrics
+            .instruments
+            .results
+            .add(1, &[on(provider), billed.clone()]);
+        if let Some(price) = price.filter(|_| billing != Billing::NotBilled) {
+            let currency = KeyValue::new(names::CURRENCY, price.currency().to_owned());
+            let labels = [on(provider), billed, currency];
+            metrics.instruments.cost.add(price.amount(), &labels);
+        }
+    });
+}
+
+/// A request is sent again, because the attempt before failed like this.
+pub fn retried(provider: Provider, kind: Kind) {
+    with(|metrics| {
+        metrics
+            .instruments
+            .retries
+            .add(1, &[on(provider), reason(kind)])
+    });
+}
+
+/// How many repeats a provider's budget allows now.
+pub fn retry_budget(provider: Provider, repeats: f64) {
+    with(|metrics| {
+        metrics
+            .instruments
+            .retry_budget
+            .record(repeats, &[on(provider)])
+    });
+}
+
+/// The state that a provider's circuit is in from the start on.
+pub fn breaker(provider: Provider, now: State) {
+    with(|metrics| {
+        for state in State::ALL {
+            let labels = [on(provider), KeyValue::new(names::STATE, state.as_str())];
+            metrics
+                .instruments
+                .breaker
+                .record(u64::from(state == now), &labels);
+        }
+    });
+}
+
+/// A provider's circuit changed its state.
+pub fn breaker_changed(provider: Provider, now: State) {
+    breaker(provider, now);
+    with(|metrics| {
+        let labels = [on(provider), KeyValue::new(names::STATE, now.as_str())];
+        metrics.instruments.breaker_transitions.add(1, &labels);
+    });
+}
+
+/// The gateway turned a call away; by a limit of the whole process if no provider is named.
+pub fn refused(provider: Option<Provider>, limit: Limit) {
+    with(|metrics| {
+        let mut labels = vec![KeyValue::new(names::LIMIT, limit.as_str())];
+        labels.extend(provider.map(on));
+        metrics.instruments.refused.add(1, &labels);
+    });
+}
+
+/// Somebody who accepts a kept answer looked for one; a hit has an age.
+pub fn looked_up(provider: Provider, result: CacheResult, age: Option<Duration>) {
+    with(|metrics| {
+        let labels = [
+            on(provider),
+            KeyValue::new(names::CACHE_RESULT, result.as_str()),
+        ];
+        metrics.instruments.cache.add(1, &labels);
+        if let Some(age) = age {
+            metrics
+                .instruments
+                .cache_age
+                .record(age.as_secs_f64(), &[on(provider)]);
+        }
+    });
+}
+
+/// An answer holds what the provider's document does not list.
+pub fn drifted(provider: Provider, drift: Drift) {
+    with(|metrics| {
+        let labels = [on(provider), KeyValue::new(names::DRIFT, drift.as_str())];
+        metrics.instruments.drifts.add(1, &labels);
+    });
+}
+
+/// A provider's token says when it expires.
+pub fn token_expires(provider: Provider, at: SystemTime) {
+    with(|_| process::token_expires(provider, seconds_since_epoch(at)));
+}
+
+/// The collector did not take an export.
+pub(super) fn export_failed(signal: Signal) {
+    with(|metrics| {
+        let labels = [KeyValue::new(names::SIGNAL, signal.as_str())];
+        metrics.instruments.export_failures.add(1, &labels);
+    });
+}
+
+/// A defect was caught.
+pub(super) fn panicked() {
+    with(|metrics| metrics.instruments.panics.add(1, &[]));
+}
+
+fn seconds_since_epoch(at: SystemTime) -> f64 {
+    at.duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// A request that was sent: what it costs is counted when this is dropped, whatever becomes of the call.
+#[derive(Debug)]
+#[must_use = "it is counted when it is dropped"]
+pub struct PendingCharge<'a> {
+    provider: Provider,
+    charge: Charge,
+    price: Option<&'a Price>,
+    billing: Billing,
+}
+
+impl<'a> PendingCharge<'a> {
+    /// A request of an RPC with this policy.
+    pub const fn new(provider: Provider, charge: Charge, price: Option<&'a Price>) -> Self {
+        Self {
+            provider,
+            charge,
+            price,
+            // Until it is known better: it may be given up while it is out.
+            billing: Billing::Unknown,
+        }
+    }
+
+    /// Notes what is known of the price.
+    pub fn is(&mut self, billing: Option<Billing>) {
+        self.billing = billing.unwrap_or(self.billing);
+    }
+}
+
+impl Drop for PendingCharge<'_> {
+    fn drop(&mut self) {
+        let billing = match self.charge {
+            Charge::Never => Billing::NotBilled,
+            Charge::PerRequest | Charge::Unspecified => self.billing,
+        };
+        charged(self.provider, billing, self.price);
+    }
+}
+
+/// Something that is under way, counted until it is dropped.
+#[derive(Debug)]
+#[must_use = "it is counted until it is dropped"]
+pub struct UnderWay {
+    what: What,
+    provider: Option<Provider>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Call,
+    InFlight,
+    Queued,
+}
+
+impl UnderWay {
+    /// A call of the contract.
+    pub fn call() -> Self {
+        Self::begin(What::Call, None)
+    }
+
+    /// A request to a provider.
+    pub fn in_flight(provider: Provider) -> Self {
+        Self::begin(What::InFlight, Some(provider))
+    }
+
+    /// A request that waits for a place.
+    pub fn queued(provider: Provider) -> Self {
+        Self::begin(What::Queued, Some(provider))
+    }
+
+    fn begin(what: What, provider: Option<Provider>) -> Self {
+        let begun = Self { what, provider };
+        begun.add(1);
+        begun
+    }
+
+    fn add(&self, step: i64) {
+        with(|metrics| {
+            let instruments = &metrics.instruments;
+            let counter = match self.what {
+                What::Call => &instruments.calls,
+                What::InFlight => &instruments.in_flight,
+                What::Queued => &instruments.queued,
+            };
+            match self.provider {
+                Some(provider) => counter.add(step, &[on(provider)]),
+                None => counter.add(step, &[]),
+            }
+        });
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.add(-1);
+    }
+}
+
+/// The context of the span that is current, for exemplars and log lines.
+#[must_use]
+pub fn current_span() -> SpanContext {
+    opentelemetry::Context::map_current(|cx| cx.span().span_context().clone())
+}

@@ -1,0 +1,283 @@
+//! The metrics as Prometheus reads them: the text format 0.0.4, and OpenMetrics 1.0, which alone has
+//! room for exemplars.
+//!
+//! Names are translated as OpenTelemetry's compatibility document says: dots become underscores, the
+//! unit is appended, a counter ends in `_total`. It stands here and not in `opentelemetry-prometheus`,
+//! which knows only the text format and thus no exemplars.
+
+use std::{
+    collections::BTreeMap,
+    fmt::{Display, Write as _},
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    metrics::{
+        InstrumentKind, ManualReader, Pipeline, Temporality,
+        data::{AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics},
+        reader::MetricReader,
+    },
+};
+
+use super::METRICS;
+use crate::telemetry::names::{self, Instrument, Metric};
+
+static READER: OnceLock<Reader> = OnceLock::new();
+
+/// The reader behind the admin port.
+#[derive(Debug, Clone, Default)]
+pub(in crate::telemetry) struct Reader(Arc<ManualReader>);
+
+impl Reader {
+    /// Makes this the reader that [`render`] asks. A second call changes nothing.
+    pub fn publish(&self) {
+        let _published_before = READER.set(self.clone());
+    }
+}
+
+impl MetricReader for Reader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, into: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(into)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
+    }
+}
+
+/// A format that Prometheus reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0, with exemplars.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format for a request with this `Accept` header.
+    #[must_use]
+    pub fn accepted(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") {
+            Self::OpenMetrics
+        } else {
+            Self::Text
+        }
+    }
+
+    /// Its content type.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// All metrics now. Empty before telemetry is started.
+#[must_use]
+pub fn render(format: Format) -> String {
+    let mut collected = ResourceMetrics::default();
+    let mut page = Page {
+        text: String::new(),
+        format,
+    };
+    if READER
+        .get()
+        .is_some_and(|reader| reader.collect(&mut collected).is_ok())
+    {
+        let scopes = collected.scope_metrics();
+        let metrics = scopes.flat_map(|scope| scope.metrics());
+        for metric in metrics {
+            // What is not in names.rs is not ours, and not shown.
+            let known = names::METRICS
+                .iter()
+                .find(|known| known.name == metric.name());
+            if let Some(known) = known {
+                page.metric(known, metric.data());
+            }
+        }
+        page.target(&collected);
+    }
+    if format == Format::OpenMetrics {
+        page.text.push_str("# EOF\n");
+    }
+    page.text
+}
+
+/// The name of a metric's family.
+#[must_use]
+pub fn family(metric: &Metric) -> String {
+    let mut name = metric.name.replace('.', "_");
+    let unit = match metric.unit {
+        "s" => "_seconds",
+        "By" => "_bytes",
+        _ => "",
+    };
+    if !name.ends_with(unit) {
+        name.push_str(unit);
+    }
+    name
+}
+
+/// The names of the series that a metric has.
+#[must_use]
+pub fn series(metric: &Metric) -> Vec<String> {
+    let family = family(metric);
+    match metric.kind {
+        Instrument::Counter => vec![format!("{family}_total")],
+        Instrument::Histogram(_) => ["bucket", "sum", "count"]
+            .map(|part| format!("{family}_{part}"))
+            .to_vec(),
+        Instrument::Gauge | Instrument::UpDownCounter => vec![family],
+    }
+}
+
+/// Labels as they are written, sorted, without braces.
+pub(super) fn labels<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
+    let sorted: BTreeMap<_, _> = attributes
+        .map(|pair| (pair.key.as_str().replace('.', "_"), pair.value.as_str()))
+        .collect();
+    let mut text = String::new();
+    for (name, value) in &sorted {
+        let comma = if text.is_empty() { "" } else { "," };
+        let value = value
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n");
+        let _written = write!(text, "{comma}{name}=\"{value}\"");
+    }
+    text
+}
+
+struct Page {
+    text: String,
+    format: Format,
+}
+
+impl Page {
+    fn metric(&mut self, metric: &Metric, data: &AggregatedMetrics) {
+        let family = family(metric);
+        let kind = match metric.kind {
+            Instrument::Counter => "counter",
+            Instrument::Gauge | Instrument::UpDownCounter => "gauge",
+            Instrument::Histogram(_) => "histogram",
+        };
+        // The text format wants the name of the series here, OpenMetrics that of the family.
+        let head = match (self.format, metric.kind) {
+            (Format::Text, Instrument::Counter) => format!("{family}_total"),
+            _ => family.clone(),
+        };
+        let meaning = metric.meaning;
+        self.line(format_args!("# HELP {head} {meaning}"));
+        self.line(format_args!("# TYPE {head} {kind}"));
+        match data {
+            AggregatedMetrics::F64(data) => self.points(metric, &family, data),
+            AggregatedMetrics::I64(data) => self.points(metric, &family, data),
+            AggregatedMetrics::U64(data) => self.points(metric, &family, data),
+        }
+    }
+
+    fn points<T: Copy + Display>(&mut self, metric: &Metric, family: &str, data: &MetricData<T>) {
+        match data {
+            MetricData::Gauge(gauge) => {
+                for point in gauge.data_points() {
+                    self.sample(family, &labels(point.attributes()), point.value());
+                }
+            }
+            MetricData::Sum(sum) => {
+                let total = match metric.kind {
+                    Instrument::Counter => format!("{family}_total"),
+                    _ => family.to_owned(),
+                };
+                for point in sum.data_points() {
+                    self.sample(&total, &labels(point.attributes()), point.value());
+                }
+            }
+            MetricData::Histogram(histogram) => {
+                for point in histogram.data_points() {
+                    self.histogram(metric, family, point);
+                }
+            }
+            MetricData::ExponentialHistogram(_) => {}
+        }
+    }
+
+    fn histogram<T: Copy + Display>(
+        &mut self,
+        metric: &Metric,
+        family: &str,
+        point: &HistogramDataPoint<T>,
+    ) {
+        let labels = labels(point.attributes());
+        let comma = if labels.is_empty() { "" } else { "," };
+        let bounds = point.bounds().map(|bound| format!("{bound:?}"));
+        let bounds = bounds.chain(["+Inf".to_owned()]);
+        let mut count = 0;
+        for (bucket, (bound, here)) in bounds.zip(point.bucket_counts()).enumerate() {
+            count += here;
+            let exemplar = self.exemplar(metric, &labels, bucket);
+            self.line(format_args!(
+                "{family}_bucket{{{labels}{comma}le=\"{bound}\"}} {count}{exemplar}"
+            ));
+        }
+        self.sample(&format!("{family}_sum"), &labels, point.sum());
+        self.sample(&format!("{family}_count"), &labels, point.count());
+    }
+
+    fn exemplar(&self, metric: &Metric, labels: &str, bucket: usize) -> String {
+        let kept = match self.format {
+            Format::Text => None,
+            Format::OpenMetrics => METRICS.get(),
+        };
+        kept.and_then(|metrics| metrics.exemplars.of(metric.name, labels, bucket))
+            .map(|one| {
+                format!(
+                    " # {{trace_id=\"{}\",span_id=\"{}\"}} {} {:.3}",
+                    one.trace_id, one.span_id, one.value, one.at
+                )
+            })
+            .unwrap_or_default()
+    }
+
+    /// The resource, as OpenTelemetry's compatibility document has it.
+    fn target(&mut self, collected: &ResourceMetrics) {
+        let resource = collected.resource().iter();
+        let pairs: Vec<_> = resource
+            .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
+            .collect();
+        self.line(format_args!(
+            "# HELP target_info The resource of OpenTelemetry."
+        ));
+        self.line(format_args!("# TYPE target_info gauge"));
+        self.sample("target_info", &labels(pairs.iter()), 1);
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
+        if labels.is_empty() {
+            self.line(format_args!("{name} {value}"));
+        } else {
+            self.line(format_args!("{name}{{{labels}}} {value}"));
+        }
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        let _written = writeln!(self.text, "{line}");
+    }
+}

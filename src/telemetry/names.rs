@@ -1,0 +1,336 @@
+//! Every name that telemetry says: spans, attributes, metrics, log fields. Nowhere else is one written.
+//!
+//! Names of OpenTelemetry's semantic conventions 1.45 (RPC and error attributes stable, HTTP stable,
+//! process in development) stand beside the gateway's own, which begin with `idgw.`. A golden test
+//! holds the list, and docs/observability.md is generated from it: a change here is a change for the
+//! operators' queries, and belongs into the changelog.
+
+/// An attribute of spans and metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Attribute {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds, and which values it can have.
+    pub meaning: &'static str,
+}
+
+/// A metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its OpenTelemetry name.
+    pub name: &'static str,
+    /// The UCUM unit.
+    pub unit: &'static str,
+    /// What kind of instrument it is.
+    pub kind: Instrument,
+    /// What it measures.
+    pub meaning: &'static str,
+    /// Its attributes: no others are ever recorded.
+    pub attributes: &'static [&'static str],
+}
+
+/// The kind of an instrument.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Instrument {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    UpDownCounter,
+    /// Has the value that was set last.
+    Gauge,
+    /// Counts values in these buckets.
+    Histogram(&'static [f64]),
+}
+
+/// A span.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// Its name, or how its name is made.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: &'static str,
+    /// What it covers.
+    pub meaning: &'static str,
+    /// Its attributes.
+    pub attributes: &'static [&'static str],
+}
+
+/// A field of a log line.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub meaning: &'static str,
+}
+
+macro_rules! attributes {
+    ($($constant:ident = $name:literal, $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $constant: &str = $name;)*
+        /// Every attribute.
+        pub const ATTRIBUTES: &[Attribute] = &[$(Attribute { name: $name, meaning: $meaning }),*];
+    };
+}
+
+attributes! {
+    RPC_SYSTEM_NAME = "rpc.system.name", "Always `grpc`.";
+    RPC_METHOD = "rpc.method", "The RPC, `package.Service/Method`; `_OTHER` for any that is not of the contract.";
+    RPC_STATUS_CODE = "rpc.status_code", "The gRPC code in words: `OK`, `UNAVAILABLE`, …";
+    ERROR_TYPE = "error.type", "Why it failed: the gRPC code; for a provider's answer the HTTP status, else `connect`, `timeout`, `broken`, `malformed` or `cancelled`. Absent on success.";
+    SERVER_ADDRESS = "server.address", "The provider's host, from the configuration.";
+    SERVER_PORT = "server.port", "The provider's port, from the configuration.";
+    HTTP_METHOD = "http.request.method", "`GET`, `POST`, `PUT`, `DELETE`.";
+    HTTP_STATUS = "http.response.status_code", "The HTTP status of the provider's answer, 100 to 599.";
+    HTTP_RESEND_COUNT = "http.request.resend_count", "Which repeat of the call this attempt is; absent on the first.";
+    URL_TEMPLATE = "url.template", "The path with `{id}` in place of a person's id, without query.";
+    URL_FULL = "url.full", "The provider's base URL and the path template; never an identifier, a name or a query.";
+    CPU_MODE = "cpu.mode", "`user` or `system`.";
+    PROVIDER = "idgw.provider", "`verifik`, `youverify` or `accuauth`.";
+    OUTCOME = "idgw.outcome", "`found`, `not_found`, `invalid_identifier` or `inconclusive`.";
+    SOURCE = "idgw.source", "Where the answer came from: `provider`, `coalesced` or `cache`.";
+    BILLING = "idgw.billing", "`billed`, `not_billed` or `unknown`.";
+    REASON = "idgw.reason", "The reason of the error, from the contract's table.";
+    VERIFICATION_ID = "idgw.verification.id", "The verification's id, a UUIDv7; on spans only.";
+    ATTEMPTS = "idgw.attempts", "How many requests were sent to the provider for this call; on spans only.";
+    LIMIT = "idgw.limit", "What turned the call away: `process` (calls in flight), `provider` (its places), `rate`, `held` (it said 429) or `circuit`.";
+    STATE = "idgw.state", "The circuit's state: `closed`, `half_open` or `open`.";
+    CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: nothing kept that is young enough for the caller.";
+    DRIFT = "idgw.drift", "What was not in the provider's document: `code` (a status or result code), `value` (another listed value) or `field` (a JSON field).";
+    CURRENCY = "idgw.currency", "ISO 4217, as configured.";
+    SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";
+    VERSION = "idgw.version", "The program's version.";
+    REVISION = "idgw.revision", "The commit it was built from; `unknown` if that was not said at build time.";
+}
+
+/// The convention's buckets for RPC and HTTP, and two more: a provider may take 20 s, and a drain 30 s.
+const DURATION_BUCKETS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 30.0,
+];
+/// From a second to a month.
+const AGE_BUCKETS: &[f64] = &[
+    1.0,
+    10.0,
+    60.0,
+    600.0,
+    3_600.0,
+    21_600.0,
+    86_400.0,
+    604_800.0,
+    2_592_000.0,
+];
+
+macro_rules! metrics {
+    ($($constant:ident = $name:literal [$unit:literal] $kind:expr, $meaning:literal, $attributes:expr;)*) => {
+        $(#[doc = $meaning] pub const $constant: Metric = Metric {
+            name: $name, unit: $unit, kind: $kind, meaning: $meaning, attributes: &$attributes,
+        };)*
+        /// Every metric.
+        pub const METRICS: &[Metric] = &[$($constant),*];
+    };
+}
+
+use Instrument::{Counter, Gauge, Histogram, UpDownCounter};
+
+metrics! {
+    RPC_DURATION = "rpc.server.call.duration" ["s"] Histogram(DURATION_BUCKETS),
+        "How long a call took here, from its headers to its answer.",
+        [RPC_SYSTEM_NAME, RPC_METHOD, RPC_STATUS_CODE, ERROR_TYPE];
+    HTTP_DURATION = "http.client.request.duration" ["s"] Histogram(DURATION_BUCKETS),
+        "How long one attempt at a provider took, to the last byte of its answer.",
+        [HTTP_METHOD, SERVER_ADDRESS, SERVER_PORT, URL_TEMPLATE, HTTP_STATUS, ERROR_TYPE, PROVIDER];
+    CALLS = "idgw.calls.in_flight" ["{call}"] UpDownCounter,
+        "Calls of the contract in flight in the whole process.", [];
+    FAILURES = "idgw.failures" ["{call}"] Counter,
+        "Calls that failed, by the reason of the contract's table.", [RPC_METHOD, REASON, PROVIDER];
+    VERIFICATIONS = "idgw.verifications" ["{verification}"] Counter,
+        "Verifications that were answered.", [PROVIDER, OUTCOME, SOURCE];
+    RESULTS = "idgw.results" ["{request}"] Counter,
+        "Requests sent to a provider, by what is known of their price.", [PROVIDER, BILLING];
+    COST = "idgw.cost" ["{currency}"] Counter,
+        "The configured price (`providers.<p>.price`) of the requests that were billed (`billed`) or may have been (`unknown`). Absent without a price.",
+        [PROVIDER, BILLING, CURRENCY];
+    RETRIES = "idgw.retries" ["{request}"] Counter,
+        "Requests that were sent again, by the reason of the attempt before.", [PROVIDER, REASON];
+    RETRY_BUDGET = "idgw.retry.budget" ["{request}"] Gauge,
+        "How many repeats the provider's retry budget still allows.", [PROVIDER];
+    BREAKER = "idgw.breaker.state" ["{state}"] Gauge,
+        "The provider's circuit: 1 for the state it is in, 0 for the others.", [PROVIDER, STATE];
+    BREAKER_TRANSITIONS = "idgw.breaker.transitions" ["{transition}"] Counter,
+        "Changes of the provider's circuit, by the new state.", [PROVIDER, STATE];
+    IN_FLIGHT = "idgw.upstream.in_flight" ["{request}"] UpDownCounter,
+        "Requests to the provider in flight.", [PROVIDER];
+    QUEUED = "idgw.upstream.queued" ["{request}"] UpDownCounter,
+        "Requests that wait for a place in flight.", [PROVIDER];
+    REFUSED = "idgw.refused" ["{call}"] Counter,
+        "Calls that the gateway turned away to protect itself or a provider.", [PROVIDER, LIMIT];
+    CACHE = "idgw.cache.lookups" ["{lookup}"] Counter,
+        "Looks into the cache, for callers that accept a kept answer.", [PROVIDER, CACHE_RESULT];
+    CACHE_AGE = "idgw.cache.age" ["s"] Histogram(AGE_BUCKETS),
+        "How old the kept answers were that callers got.", [PROVIDER];
+    DRIFTS = "idgw.drifts" ["{answer}"] Counter,
+        "Answers that hold what the provider's document does not list.", [PROVIDER, DRIFT];
+    TOKEN_EXPIRES = "idgw.token.expires" ["s"] Gauge,
+        "Seconds until the provider's token expires, negative afterwards; only for a token that says so (Verifik's JWT).",
+        [PROVIDER];
+    EXPORT_FAILURES = "idgw.telemetry.export_failures" ["{export}"] Counter,
+        "Exports that the collector did not take.", [SIGNAL];
+    PANICS = "idgw.panics" ["{panic}"] Counter,
+        "Defects that were caught: each was answered INTERNAL.", [];
+    BUILD = "idgw.build.info" ["{build}"] Gauge, "Always 1.", [VERSION, REVISION];
+    PROCESS_CPU = "process.cpu.time" ["s"] Counter, "CPU time of the process.", [CPU_MODE];
+    PROCESS_MEMORY = "process.memory.usage" ["By"] Gauge, "Resident memory of the process.", [];
+    PROCESS_FDS = "process.unix.file_descriptor.count" ["{file_descriptor}"] Gauge,
+        "Open file descriptors.", [];
+    PROCESS_START = "process.start_time" ["s"] Gauge, "When the process began, in Unix time.", [];
+    TOKIO_WORKERS = "tokio.workers" ["{worker}"] Gauge, "Worker threads of the runtime.", [];
+    TOKIO_TASKS = "tokio.tasks.alive" ["{task}"] Gauge, "Tasks alive in the runtime.", [];
+    TOKIO_QUEUE = "tokio.global_queue.depth" ["{task}"] Gauge,
+        "Tasks in the runtime's global queue.", [];
+    TOKIO_BUSY = "tokio.workers.busy" ["s"] Counter, "Time that the workers were busy, summed.", [];
+}
+
+/// The instrumentation scope.
+pub const SCOPE: &str = "identity-gateway";
+/// Value of [`RPC_METHOD`] for what is not of the contract.
+pub const OTHER: &str = "_OTHER";
+/// Value of [`RPC_SYSTEM_NAME`].
+pub const GRPC: &str = "grpc";
+
+/// Waiting for a place in flight at the provider.
+pub const WAIT_QUEUE: &str = "idgw.wait.queue";
+/// Waiting for the answer that an identical call in flight has asked for.
+pub const WAIT_COALESCED: &str = "idgw.wait.coalesced";
+/// Looking into the cache.
+pub const WAIT_CACHE: &str = "idgw.wait.cache";
+/// Waiting before a repeat.
+pub const WAIT_BACKOFF: &str = "idgw.wait.backoff";
+
+/// Every span.
+pub const SPANS: &[Span] = &[
+    Span {
+        name: "{rpc.method}",
+        kind: "server",
+        meaning: "A call of the contract. Its status is error only for UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS.",
+        attributes: &[
+            RPC_SYSTEM_NAME,
+            RPC_METHOD,
+            RPC_STATUS_CODE,
+            ERROR_TYPE,
+            VERIFICATION_ID,
+            PROVIDER,
+            OUTCOME,
+            BILLING,
+            SOURCE,
+            ATTEMPTS,
+            REASON,
+        ],
+    },
+    Span {
+        name: "{http.request.method} {url.template}",
+        kind: "client",
+        meaning: "One attempt at a provider.",
+        attributes: &[
+            HTTP_METHOD,
+            URL_TEMPLATE,
+            URL_FULL,
+            SERVER_ADDRESS,
+            SERVER_PORT,
+            HTTP_STATUS,
+            HTTP_RESEND_COUNT,
+            ERROR_TYPE,
+            PROVIDER,
+        ],
+    },
+    Span {
+        name: WAIT_QUEUE,
+        kind: "internal",
+        meaning: "Waiting for a place in flight at the provider.",
+        attributes: &[PROVIDER],
+    },
+    Span {
+        name: WAIT_BACKOFF,
+        kind: "internal",
+        meaning: "Waiting before a repeat.",
+        attributes: &[PROVIDER],
+    },
+    Span {
+        name: WAIT_CACHE,
+        kind: "internal",
+        meaning: "Looking into the cache.",
+        attributes: &[PROVIDER],
+    },
+    Span {
+        name: WAIT_COALESCED,
+        kind: "internal",
+        meaning: "Waiting for the answer that an identical call in flight has asked for; linked to that call's span.",
+        attributes: &[PROVIDER],
+    },
+];
+
+/// Every field of a log line.
+pub const FIELDS: &[Field] = &[
+    Field {
+        name: "timestamp",
+        meaning: "When, RFC 3339 in UTC.",
+    },
+    Field {
+        name: "level",
+        meaning: "`ERROR`: a defect, or money may be lost. `WARN`: somebody has to look after a provider or the load. `INFO`: all else, a caller's own mistakes too.",
+    },
+    Field {
+        name: "message",
+        meaning: "What happened; `call` for the line that ends each call.",
+    },
+    Field {
+        name: "trace_id",
+        meaning: "The trace, 32 hex digits; within a call only.",
+    },
+    Field {
+        name: "span_id",
+        meaning: "The span, 16 hex digits; within a call only.",
+    },
+    Field {
+        name: "rpc",
+        meaning: "`call`: the RPC; `_OTHER` for any that is not of the contract.",
+    },
+    Field {
+        name: "code",
+        meaning: "`call`: the gRPC code; `CANCELLED` if the caller gave up.",
+    },
+    Field {
+        name: "reason",
+        meaning: "`call`: the reason of the error, from the contract's table.",
+    },
+    Field {
+        name: "duration_ms",
+        meaning: "`call`: how long it took, in milliseconds.",
+    },
+    Field {
+        name: "verification_id",
+        meaning: "`call`: the verification's id, a UUIDv7.",
+    },
+    Field {
+        name: "provider",
+        meaning: "The provider: `verifik`, `youverify` or `accuauth`.",
+    },
+    Field {
+        name: "outcome",
+        meaning: "`call`: `found`, `not_found`, `invalid_identifier` or `inconclusive`.",
+    },
+    Field {
+        name: "billing",
+        meaning: "`call`: `billed`, `not_billed` or `unknown`.",
+    },
+    Field {
+        name: "source",
+        meaning: "`call`: `provider`, `coalesced` or `cache`.",
+    },
+    Field {
+        name: "attempts",
+        meaning: "`call`: how many requests were sent to the provider.",
+    },
+    Field {
+        name: "location",
+        meaning: "`panic`: the file and line of the defect; never its message, which may hold personal data.",
+    },
+];

@@ -1,0 +1,72 @@
+//! W3C traceparent, tracestate and baggage, from the caller and to the provider.
+
+use std::env;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::{
+    Context, global,
+    propagation::{Extractor, Injector, TextMapCompositePropagator, TextMapPropagator},
+};
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+
+/// Takes the propagators that `OTEL_PROPAGATORS` names; by default `tracecontext,baggage`. Returns the
+/// words that name none here.
+pub(super) fn start() -> Vec<String> {
+    let named = env::var("OTEL_PROPAGATORS").unwrap_or_default();
+    let mut propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>> = Vec::new();
+    let mut unknown = Vec::new();
+    let named = match named.trim() {
+        "" => "tracecontext,baggage",
+        named => named,
+    };
+    for name in named.split(',').map(str::trim) {
+        match name {
+            "tracecontext" => propagators.push(Box::new(TraceContextPropagator::new())),
+            "baggage" => propagators.push(Box::new(BaggagePropagator::new())),
+            "none" | "" => {}
+            other => unknown.push(other.to_owned()),
+        }
+    }
+    global::set_text_map_propagator(TextMapCompositePropagator::new(propagators));
+    unknown
+}
+
+/// The caller's context.
+pub(super) fn extract(headers: &HeaderMap) -> Context {
+    global::get_text_map_propagator(|propagator| {
+        propagator.extract_with_context(&Context::new(), &Headers(headers))
+    })
+}
+
+/// Writes a context into the headers of a request.
+pub(super) fn inject(context: &Context, headers: &mut HeaderMap) {
+    global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(context, &mut HeadersMut(headers));
+    });
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+struct HeadersMut<'a>(&'a mut HeaderMap);
+
+impl Injector for HeadersMut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        // An empty tracestate is no header at all.
+        let pair = HeaderName::try_from(key)
+            .ok()
+            .zip(HeaderValue::try_from(value).ok());
+        if let Some((name, value)) = pair.filter(|(_, value)| !value.is_empty()) {
+            self.0.insert(name, value);
+        }
+    }
+}

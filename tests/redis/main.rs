@@ -1,0 +1,13 @@
+//! What replicas share through a real Redis, and what happens without it.
+//!
+//! `IDGW_TEST_REDIS=1 cargo test --test redis` needs `redis-server` on the path and fails without it.
+//! Where the variable is not set these tests say so and prove nothing, so that `cargo test` works on
+//! a machine without Redis.
+
+#[allow(dead_code)]
+#[path = "../sharing/bench.rs"]
+mod bench;
+
+mod answers;
+mod creates;
+mod server;

@@ -1,0 +1,7 @@
+//! What calls share within one process, seen from outside: one provider call for many callers, and
+//! answers kept for those who accept them.
+
+#[allow(dead_code)]
+mod bench;
+mod cache;
+mod coalescing;

@@ -1,0 +1,197 @@
+//! The names are those of names.rs, and docs/observability.md says the same. `UPDATE_DOCS=1` writes
+//! both the golden list and the document anew.
+
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
+
+use identity_gateway::telemetry::{
+    metrics::prometheus,
+    names::{self, Instrument},
+};
+use opentelemetry_proto::tonic::{common::v1::KeyValue, metrics::v1::metric::Data};
+
+use crate::stage::{CURP, Stage, curp, down, found};
+
+fn is_current(path: &str, generated: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    if written == generated {
+        return;
+    }
+    assert!(
+        std::env::var_os("UPDATE_DOCS").is_some(),
+        "{} is not what names.rs says; run UPDATE_DOCS=1 cargo test --test telemetry names",
+        path.display()
+    );
+    fs::write(&path, generated).unwrap();
+}
+
+const fn kind(instrument: Instrument) -> &'static str {
+    match instrument {
+        Instrument::Counter => "counter",
+        Instrument::UpDownCounter => "up-down counter",
+        Instrument::Gauge => "gauge",
+        Instrument::Histogram(_) => "histogram",
+    }
+}
+
+#[test]
+fn the_names_are_the_golden_ones() {
+    let mut golden =
+        String::from("# A change here breaks the queries of those who run the gateway.\n");
+    for span in names::SPANS {
+        writeln!(
+            golden,
+            "span {} {} [{}]",
+            span.kind,
+            span.name,
+            span.attributes.join(" ")
+        )
+        .unwrap();
+    }
+    for metric in names::METRICS {
+        let (name, unit, labels) = (metric.name, metric.unit, metric.attributes.join(" "));
+        writeln!(
+            golden,
+            "metric {} {name} {unit} [{labels}]",
+            kind(metric.kind)
+        )
+        .unwrap();
+        if let Instrument::Histogram(buckets) = metric.kind {
+            writeln!(golden, "  buckets {buckets:?}").unwrap();
+        }
+        for series in prometheus::series(metric) {
+            writeln!(golden, "  series {series}").unwrap();
+        }
+    }
+    for field in names::FIELDS {
+        writeln!(golden, "field {}", field.name).unwrap();
+    }
+    is_current("tests/telemetry/names.golden", &golden);
+}
+
+#[test]
+fn every_attribute_of_a_span_or_metric_is_described_and_used() {
+    let known: BTreeSet<_> = names::ATTRIBUTES.iter().map(|one| one.name).collect();
+    assert_eq!(known.len(), names::ATTRIBUTES.len(), "one is there twice");
+    let of_spans = names::SPANS.iter().flat_map(|span| span.attributes);
+    let of_metrics = names::METRICS.iter().flat_map(|metric| metric.attributes);
+    let used: BTreeSet<_> = of_spans.chain(of_metrics).copied().collect();
+    assert_eq!(known, used);
+}
+
+#[test]
+fn the_document_is_what_names_rs_says() {
+    let mut text = include_str!("observability.head.md").to_owned();
+    let out = &mut text;
+    writeln!(
+        out,
+        "\n## Spans\n\n| Name | Kind | What it covers | Attributes |\n|---|---|---|---|"
+    )
+    .unwrap();
+    for span in names::SPANS {
+        let attributes = span.attributes.iter().map(|name| format!("`{name}`"));
+        let attributes = attributes.collect::<Vec<_>>().join(", ");
+        writeln!(
+            out,
+            "| `{}` | {} | {} | {attributes} |",
+            span.name, span.kind, span.meaning
+        )
+        .unwrap();
+    }
+    writeln!(out, "\n## Metrics\n\n| Name | In Prometheus | Kind, unit | What it measures | Attributes |\n|---|---|---|---|---|").unwrap();
+    for metric in names::METRICS {
+        let attributes = metric.attributes.iter().map(|name| format!("`{name}`"));
+        let attributes = attributes.collect::<Vec<_>>().join(", ");
+        let (name, family) = (metric.name, prometheus::series(metric).join("`, `"));
+        let (kind, unit, meaning) = (kind(metric.kind), metric.unit, metric.meaning);
+        writeln!(
+            out,
+            "| `{name}` | `{family}` | {kind}, `{unit}` | {meaning} | {attributes} |"
+        )
+        .unwrap();
+    }
+    writeln!(out, "\n## Attributes\n\nIn Prometheus a dot is an underscore: `idgw_provider`.\n\n| Name | What it holds |\n|---|---|").unwrap();
+    for one in names::ATTRIBUTES {
+        writeln!(out, "| `{}` | {} |", one.name, one.meaning).unwrap();
+    }
+    writeln!(
+        out,
+        "\n## Log fields\n\n| Name | What it holds |\n|---|---|"
+    )
+    .unwrap();
+    for field in names::FIELDS {
+        writeln!(out, "| `{}` | {} |", field.name, field.meaning).unwrap();
+    }
+    is_current("docs/observability.md", &text);
+}
+
+fn keys(attributes: &[KeyValue]) -> Vec<String> {
+    attributes.iter().map(|pair| pair.key.clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_exported_has_no_other_names() {
+    let stage = Stage::set(&[("IDGW_PROVIDERS__ACCUAUTH__PRICE", "0.35 USD")]).await;
+    for script in [found(), down()] {
+        stage.provider.next([script, found()].concat());
+        let _ = stage.gateway.client.call(CURP, &curp()).await;
+    }
+    let known: Vec<_> = names::ATTRIBUTES.iter().map(|one| one.name).collect();
+    let spans = stage.collector.until(|spans| spans.len() >= 4).await;
+    for span in &spans {
+        for key in keys(&span.attributes) {
+            assert!(known.contains(&key.as_str()), "{key} of {}", span.name);
+        }
+        assert!(span.events.is_empty());
+    }
+    for metric in stage.collector.metrics() {
+        let stated = names::METRICS.iter().find(|one| one.name == metric.name);
+        let stated = stated.unwrap_or_else(|| panic!("{} is not in names.rs", metric.name));
+        assert_eq!(
+            (metric.unit.as_str(), metric.description.as_str()),
+            (stated.unit, stated.meaning)
+        );
+        let attributes: Vec<_> = match metric.data.unwrap() {
+            Data::Gauge(data) => data
+                .data_points
+                .iter()
+                .flat_map(|one| keys(&one.attributes))
+                .collect(),
+            Data::Sum(data) => data
+                .data_points
+                .iter()
+                .flat_map(|one| keys(&one.attributes))
+                .collect(),
+            Data::Histogram(data) => data
+                .data_points
+                .iter()
+                .flat_map(|one| keys(&one.attributes))
+                .collect(),
+            _ => panic!("{} is of a kind that is never used", metric.name),
+        };
+        for attribute in attributes {
+            assert!(
+                stated.attributes.contains(&attribute.as_str()),
+                "{attribute} of {}",
+                metric.name
+            );
+        }
+    }
+    let (_, page) = stage.gateway.admin("/metrics").await;
+    for metric in [
+        &names::RPC_DURATION,
+        &names::COST,
+        &names::BUILD,
+        &names::TOKIO_BUSY,
+        &names::PROCESS_CPU,
+    ] {
+        for series in prometheus::series(metric) {
+            assert!(page.contains(&format!("\n{series}")), "{series}\n{page}");
+        }
+    }
+    let line = stage.gateway.log.line(0, "call").await.unwrap();
+    let fields: Vec<_> = names::FIELDS.iter().map(|field| field.name).collect();
+    for field in line.as_object().unwrap().keys() {
+        assert!(fields.contains(&field.as_str()), "{field}");
+    }
+}
