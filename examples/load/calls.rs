@@ -1,0 +1,140 @@
+//! The calls of the chaos run: each number one lookup, or one create that is asked for three times.
+
+use std::time::{Duration, Instant};
+
+use identity_gateway::proto::{
+    identity::v1::{
+        CheckCurpRequest, KenyaIdType, ScrubKenyaIdRequest, VerifyPeForeignerIdRequest,
+        identity_service_client::IdentityServiceClient,
+    },
+    person::v1::{CreatePersonRequest, Person, person_service_client::PersonServiceClient},
+};
+use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
+
+use crate::{answer::Answer, faults::Schedule, subjects::Kind};
+
+/// The deadline of a call. Longer than the provider timeout, a queue and a repeat together.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// The deadline of a caller that gives up before a delayed provider answers.
+const IMPATIENT: Duration = Duration::from_millis(100);
+
+/// The answers to call number `n`: one, or for a create those of the first and of its repeats.
+pub struct Asked {
+    /// The number.
+    pub n: u64,
+    /// The answers, in the order they were asked for.
+    pub answers: Vec<Answer>,
+    /// Whether the first gives up after 100 ms.
+    pub impatient: bool,
+}
+
+/// Callers behind one connection to Envoy.
+#[derive(Clone)]
+pub struct Callers {
+    /// The connection.
+    pub channel: Channel,
+    /// Who is impatient, who asks for retries, when repeats come.
+    pub schedule: Schedule,
+}
+
+impl Callers {
+    /// Makes call number `n`.
+    pub async fn ask(self, n: u64, due: Instant) -> Asked {
+        let faulty = n >= self.schedule.from;
+        let impatient = Kind::of(n) == Kind::Create && faulty && self.schedule.chance(n, 2, 3);
+        let answers = match Kind::of(n) {
+            Kind::Create => self.create(n, due, impatient).await,
+            kind => vec![Answer::of(due, self.look_up(kind, n)).await],
+        };
+        Asked {
+            n,
+            answers,
+            impatient,
+        }
+    }
+
+    async fn look_up(&self, kind: Kind, n: u64) -> Result<String, Status> {
+        let identifier = kind.identifier(n);
+        let mut client = IdentityServiceClient::new(self.channel.clone());
+        match kind {
+            Kind::Foreigner => {
+                let request = VerifyPeForeignerIdRequest {
+                    document_number: identifier,
+                    birthdate: "1990-01-01".to_owned(),
+                    ..Default::default()
+                };
+                let request = self.request(n, DEADLINE, request);
+                client.verify_pe_foreigner_id(request).await.map(drop)
+            }
+            Kind::Kenya => {
+                let request = ScrubKenyaIdRequest {
+                    id: identifier,
+                    id_type: KenyaIdType::Passport.into(),
+                    subject_consent: true,
+                    ..Default::default()
+                };
+                let request = self.request(n, DEADLINE, request);
+                client.scrub_kenya_id(request).await.map(drop)
+            }
+            Kind::Curp => {
+                let request = CheckCurpRequest {
+                    curp: identifier,
+                    ..Default::default()
+                };
+                let request = self.request(n, DEADLINE, request);
+                client.check_curp(request).await.map(drop)
+            }
+            Kind::Create => Err(Status::internal("a create is no lookup")),
+        }?;
+        Ok(String::new())
+    }
+
+    /// The first, one that comes while it runs, and one a second later. Envoy's round robin sends
+    /// them to different instances.
+    async fn create(&self, n: u64, due: Instant, impatient: bool) -> Vec<Answer> {
+        let soon = Duration::from_millis(self.schedule.roll(n, 3) % 50);
+        let later = Duration::from_millis(1000 + self.schedule.roll(n, 4) % 1000);
+        let first = if impatient { IMPATIENT } else { DEADLINE };
+        let (first, second, third) = tokio::join!(
+            self.create_once(n, due, first),
+            self.create_once(n, due + soon, DEADLINE),
+            self.create_once(n, due + later, DEADLINE),
+        );
+        vec![first, second, third]
+    }
+
+    async fn create_once(&self, n: u64, due: Instant, deadline: Duration) -> Answer {
+        tokio::time::sleep_until(due.into()).await;
+        let number = Kind::Create.identifier(n);
+        let (high, low) = (self.schedule.roll(n, 5), self.schedule.roll(n, 6));
+        let request = CreatePersonRequest {
+            person: Some(Person {
+                given_name: Some("INES".to_owned()),
+                family_name: Some("PRUEBA FICTICIA".to_owned()),
+                document_type: Some("DNI".to_owned()),
+                document_number: Some(number),
+                ..Default::default()
+            }),
+            request_id: uuid::Uuid::from_u64_pair(high, low).to_string(),
+        };
+        let request = self.request(n, deadline, request);
+        let mut client = PersonServiceClient::new(self.channel.clone());
+        let call = async {
+            let answer = client.create_person(request).await?.into_inner();
+            Ok(answer.person.unwrap_or_default().id)
+        };
+        Answer::of(due, call).await
+    }
+
+    /// Every second call asks Envoy to repeat what the contract lets standard clients repeat. None
+    /// does before the faults begin: leaving in order needs no second try.
+    fn request<T>(&self, n: u64, deadline: Duration, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(deadline);
+        if n >= self.schedule.from && self.schedule.chance(n, 7, 2) {
+            let yes = MetadataValue::from_static("yes");
+            request.metadata_mut().insert("x-load-retries", yes);
+        }
+        request
+    }
+}
