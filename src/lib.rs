@@ -3,6 +3,7 @@
 //! A call travels one way: `server` → `service` → `domain` ← `provider` → `transport`. CONTRIBUTING.md
 //! has the plan of the rooms.
 
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -126,6 +126,11 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
             "PROVIDER_CIRCUIT_OPEN",
             "the provider has failed too often and is being left alone for a moment",
         ),
+        Kind::AuditUnavailable => (
+            Unavailable,
+            "AUDIT_UNAVAILABLE",
+            "the call could not be recorded in the audit; the provider was not called",
+        ),
         Kind::Overloaded => (
             ResourceExhausted,
             "OVERLOADED",

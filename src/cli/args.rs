@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration}
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{call, check_config, health, sandbox, serve};
+use super::{audit, call, check_config, health, sandbox, serve};
 use crate::config::{self, Sources};
 
 /// Exit code of a command line that cannot be understood (`EX_USAGE`).
@@ -74,6 +74,11 @@ enum Command {
         #[arg(long, default_value = "3s", value_name = "DURATION", value_parser = duration)]
         timeout: Duration,
     },
+    /// Looks after the audit's files
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Calls any RPC of a running gateway and prints JSON
     Call {
         /// `package.Service/Method`, `package.Service.Method`, or the bare name if only one has it
@@ -89,6 +94,16 @@ enum Command {
         /// The call's deadline
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         timeout: Option<Duration>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Finds lines that were removed, changed, moved or cut; exit code 0 only if there are none
+    Verify {
+        /// The files, the oldest first
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
     },
 }
 
@@ -153,6 +168,9 @@ pub async fn run() -> ExitCode {
             };
             check_config::run(sources(Vec::new()), output)
         }
+        Command::Audit {
+            command: AuditCommand::Verify { files },
+        } => audit::verify(&files),
         Command::Health {
             service,
             address,

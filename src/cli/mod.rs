@@ -1,6 +1,7 @@
 //! The commands of the program, one file each.
 
 pub mod args;
+pub mod audit;
 pub mod call;
 pub mod check_config;
 pub mod health;

@@ -2,6 +2,7 @@
 
 use tracing_subscriber::EnvFilter;
 
+use super::audit;
 use super::providers::REDACTED;
 use super::schema::{Kind, Leaf};
 use super::settings::Settings;
@@ -102,6 +103,7 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
             "is the same address and port as server.listen".to_owned(),
         ));
     }
+    problems.extend(audit::relations(settings));
     problems
 }
 

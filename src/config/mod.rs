@@ -5,6 +5,7 @@
 //! never repeat a value: any value may turn out to be a secret in the wrong place. All problems that can be
 //! found at once are reported at once.
 
+mod audit;
 mod base_url;
 mod cache;
 mod check;
@@ -24,6 +25,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use audit::{Audit, AuditSink, Fsync};
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use cache::Cache;
 pub use docs::markdown;

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::audit::Audit;
 use super::cache::Cache;
 use super::providers::Providers;
 use super::span::Span;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub curp: CurpRules,
     /// Person records.
     pub persons: Persons,
+    /// The audit: who asked about whom, without saying who that is.
+    pub audit: Audit,
     /// Answers that are kept for callers who set `max_age`, and what the replicas share.
     pub cache: Cache,
     /// The log.

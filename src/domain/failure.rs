@@ -53,6 +53,8 @@ pub enum Kind {
     Malformed,
     /// The provider's circuit is open.
     CircuitOpen,
+    /// The call could not be recorded, and nothing is sent without a record.
+    AuditUnavailable,
     /// Too many calls are in flight.
     Overloaded,
     /// The gateway's own rate limit.
@@ -77,7 +79,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidField,
         Self::ConsentRequired,
         Self::NotConfigured,
@@ -98,6 +100,7 @@ impl Kind {
         Self::DeadlineExceeded,
         Self::Malformed,
         Self::CircuitOpen,
+        Self::AuditUnavailable,
         Self::Overloaded,
         Self::RateLimited,
         Self::PersonNotFound,
@@ -216,6 +219,7 @@ impl Failure {
                 | Kind::DataError
                 | Kind::SourceTimeout
                 | Kind::CircuitOpen
+                | Kind::AuditUnavailable
                 | Kind::RequestIdUnavailable
         )
     }

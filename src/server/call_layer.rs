@@ -142,7 +142,8 @@ where
         // and tonic's own timer, which runs from now, would answer CANCELLED.
         let budget = deadline::budget(request.headers(), shared.default_deadline);
         let end = Instant::now() + budget;
-        let facts = Arc::new(CallFacts::default());
+        let facts = request.extensions().get::<Arc<CallFacts>>();
+        let facts = facts.map(Arc::clone).unwrap_or_default();
         // Whatever a caller wrote there that is not of the contract belongs into no log.
         let rpc = shared.rpcs.of(path);
         let mut told = Told::new(rpc, Arc::clone(&facts), request.headers());

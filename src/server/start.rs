@@ -19,6 +19,7 @@ use super::{
     memory,
 };
 use crate::{
+    audit::{Audit, StartError, layer::AuditLayer},
     config::Settings,
     domain::verification::Provider,
     policy::{Policies, PolicyError},
@@ -60,6 +61,9 @@ pub enum ServeError {
     /// A provider cannot be reached as configured.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The audit cannot begin.
+    #[error(transparent)]
+    Audit(#[from] StartError),
     /// Reflection cannot be made of the descriptor set.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -130,6 +134,8 @@ impl Serving {
             Admission::new(settings.server.max_in_flight, memory_is_short),
             settings.server.default_deadline.get(),
         );
+        let audit = Audit::start(&settings.audit)?;
+        let recorded = AuditLayer::new(audit.clone(), &policies)?;
         let gateway = Gateway::new(settings, policies)?;
         let health = HealthService::new(lifecycle.clone(), circuits(&gateway));
         let (requests, answers) = (
@@ -146,6 +152,7 @@ impl Serving {
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .max_concurrent_streams(Some(streams(settings.server.max_in_flight)))
+            .layer(recorded)
             .layer(layer)
             .add_service(HealthServer::new(health))
             .add_service(identity)
@@ -174,6 +181,7 @@ impl Serving {
         };
         // The admin port answers to the last: a probe must not take the end of a drain for a crash.
         admin.abort();
+        audit.close().await;
         ended
     }
 }

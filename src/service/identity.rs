@@ -12,6 +12,7 @@ use super::{
     verify::{Rpc, max_age, verify},
 };
 use crate::{
+    audit::{call as audit, hash::Identifier, words::PURPOSE},
     domain::{
         consent::SubjectConsent,
         curp::Curp,
@@ -74,6 +75,7 @@ impl Identity {
         let birthdate = Birthdate::parse(&request.birthdate, date::today());
         let birthdate = bad.check("birthdate", birthdate);
         let max_age = bad.check("max_age", max_age(request.max_age));
+        bad.check(PURPOSE, audit::purpose(facts));
         let mask = ReadMask::of::<VerifyPeForeignerIdResponse>(request.read_mask.as_ref());
         let mask = bad.check("read_mask", mask);
         let (Some(document_number), Some(birthdate), Some(max_age), Some(mask), true) =
@@ -85,6 +87,7 @@ impl Identity {
             document_number,
             birthdate,
         };
+        audit::begin(facts, Identifier::Foreigner(&lookup.document_number), None);
         let (verification, record) =
             verify(&self.gateway, facts, &self.foreigner, lookup, max_age).await?;
         Ok(mask.apply(VerifyPeForeignerIdResponse {
@@ -110,6 +113,7 @@ impl Identity {
         let json = json.map(|json| json.ok_or("must not hold NaN or an infinity"));
         let json = bad.check("metadata", json.transpose());
         let max_age = bad.check("max_age", max_age(request.max_age));
+        bad.check(PURPOSE, audit::purpose(facts));
         let mask = ReadMask::of::<ScrubKenyaIdResponse>(request.read_mask.as_ref());
         let mask = bad.check("read_mask", mask);
         let (Some(id), Some(json), Some(max_age), Some(mask), true) =
@@ -124,6 +128,7 @@ impl Identity {
             consent,
             metadata: json.map(Pii::new),
         };
+        audit::begin(facts, Identifier::Kenya(&lookup.id), Some(consent));
         let (verification, record) =
             verify(&self.gateway, facts, &self.kenya, lookup, max_age).await?;
         Ok(mask.apply(ScrubKenyaIdResponse {
@@ -142,6 +147,7 @@ impl Identity {
         let curp = Curp::parse(&request.curp, self.gateway.curp_rule, date::today());
         let curp = bad.check("curp", curp);
         let max_age = bad.check("max_age", max_age(request.max_age));
+        bad.check(PURPOSE, audit::purpose(facts));
         let mask = ReadMask::of::<CheckCurpResponse>(request.read_mask.as_ref());
         let mask = bad.check("read_mask", mask);
         let (Some(curp), Some(max_age), Some(mask), true) = (curp, max_age, mask, bad.is_empty())
@@ -154,6 +160,7 @@ impl Identity {
             Document::Omit
         };
         let lookup = CurpLookup { curp, document };
+        audit::begin(facts, Identifier::Curp(&lookup.curp), None);
         let (verification, record) =
             verify(&self.gateway, facts, &self.curp, lookup, max_age).await?;
         Ok(mask.apply(CheckCurpResponse {

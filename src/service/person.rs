@@ -14,6 +14,7 @@ use super::{
     request_ids::Fingerprint,
 };
 use crate::{
+    audit::{call as audit, hash::Identifier, words::PURPOSE},
     domain::{
         date,
         failure::Failure,
@@ -85,6 +86,9 @@ impl Persons {
     }
 
     async fn create(&self, facts: Arc<CallFacts>, create: Create) -> Result<Person, Failure> {
+        audit::begin(&facts, Identifier::Fields(&create.fields), None);
+        facts.asks(Provider::Verifik);
+        audit::intend(&facts).await?;
         self.verifik(&facts)?;
         let policy = match create.creation {
             Creation::Plain => self.create.clone(),
@@ -97,9 +101,12 @@ impl Persons {
                 .adapter
                 .create_request(create.creation, &create.fields);
             let read = |answer: &_| route.adapter.read_person(answer, View::Basic);
-            route.upstream.call(&own, &policy, &request, read).await
+            let created = route.upstream.call(&own, &policy, &request, read).await;
+            // Here, because the caller may have left by now.
+            audit::created(&own, &created);
+            created
         };
-        match create.request_id {
+        let created = match create.request_id {
             None => run.await,
             Some(id) => {
                 self.gateway
@@ -107,7 +114,9 @@ impl Persons {
                     .once(id, create.fingerprint, &facts, run)
                     .await
             }
-        }
+        };
+        audit::created(&facts, &created);
+        created
     }
 
     async fn get(&self, facts: &CallFacts, request: GetPersonRequest) -> Result<Person, Failure> {
@@ -168,9 +177,13 @@ impl Persons {
         let id = bad.check("person.id", PersonId::parse(&person.id));
         let mask = request.update_mask.as_ref();
         let changes = updated(&mut bad, &person, mask, date::today());
+        bad.check(PURPOSE, audit::purpose(facts));
         let (Some(id), true) = (id, bad.is_empty()) else {
             return Err(Failure::invalid(bad.into_vec()));
         };
+        audit::begin(facts, Identifier::Person(&id), None);
+        facts.asks(Provider::Verifik);
+        audit::intend(facts).await?;
         let Route {
             adapter, upstream, ..
         } = self.verifik(facts)?;
@@ -189,9 +202,14 @@ impl Persons {
         request: DeletePersonRequest,
     ) -> Result<DeletePersonResponse, Failure> {
         let mut bad = Violations::default();
-        let Some(id) = bad.check("id", PersonId::parse(&request.id)) else {
+        let id = bad.check("id", PersonId::parse(&request.id));
+        bad.check(PURPOSE, audit::purpose(facts));
+        let (Some(id), true) = (id, bad.is_empty()) else {
             return Err(Failure::invalid(bad.into_vec()));
         };
+        audit::begin(facts, Identifier::Person(&id), None);
+        facts.asks(Provider::Verifik);
+        audit::intend(facts).await?;
         let Route {
             adapter, upstream, ..
         } = self.verifik(facts)?;
@@ -203,6 +221,7 @@ impl Persons {
 }
 
 fn check_create(
+    facts: &CallFacts,
     creation: Creation,
     person: Option<&Person>,
     request_id: &str,
@@ -219,6 +238,7 @@ fn check_create(
     let absent = Person::default();
     let person = person.unwrap_or(&absent);
     let fields = populated(&mut bad, person, required, date::today());
+    bad.check(PURPOSE, audit::purpose(facts));
     let request_id = match request_id {
         "" => Ok(None),
         text => Uuid::try_parse(text)
@@ -286,7 +306,7 @@ impl PersonService for Persons {
         let request = request.into_inner();
         let created = async {
             let person = request.person.as_ref();
-            let create = check_create(Creation::Plain, person, &request.request_id)?;
+            let create = check_create(&facts, Creation::Plain, person, &request.request_id)?;
             let person = Some(self.create(Arc::clone(&facts), create).await?);
             Ok(CreatePersonResponse { person })
         };
@@ -301,7 +321,7 @@ impl PersonService for Persons {
         let request = request.into_inner();
         let created = async {
             let person = request.person.as_ref();
-            let create = check_create(Creation::WithLiveness, person, &request.request_id)?;
+            let create = check_create(&facts, Creation::WithLiveness, person, &request.request_id)?;
             let person = Some(self.create(Arc::clone(&facts), create).await?);
             Ok(CreatePersonWithLivenessResponse { person })
         };

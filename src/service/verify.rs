@@ -16,6 +16,7 @@ use super::{
     lookups::Lookup,
 };
 use crate::{
+    audit::call as audit,
     config::Environment,
     domain::{
         failure::{Failure, Kind},
@@ -84,6 +85,7 @@ pub async fn verify<L: Lookup>(
     facts.verifies(id);
     facts.asks(L::PROVIDER);
     let asked = async {
+        audit::intend(facts).await?;
         let route = configured(L::PROVIDER, L::route(gateway))?;
         let (kept, source) = answer(gateway, facts, rpc, route, lookup, max_age).await?;
         Ok((kept, source, route.environment))

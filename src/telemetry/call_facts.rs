@@ -11,7 +11,10 @@ use std::sync::{
 use opentelemetry::trace::SpanContext;
 use tokio::time::Instant;
 
-use crate::domain::verification::{Billing, Outcome, Provider, Source, VerificationId};
+use crate::{
+    audit::call::Call,
+    domain::verification::{Billing, Outcome, Provider, Source, VerificationId},
+};
 
 /// What is known of one call.
 #[derive(Debug, Default)]
@@ -27,6 +30,7 @@ pub struct CallFacts {
     unsettled: AtomicBool,
     shared: OnceLock<(Part, Arc<CallFacts>)>,
     span: OnceLock<SpanContext>,
+    audit: Option<Call>,
 }
 
 /// The part that a call has in a provider call which it shares with others.
@@ -39,6 +43,20 @@ pub enum Part {
 }
 
 impl CallFacts {
+    /// The facts of a call that the audit records.
+    #[must_use]
+    pub fn audited(call: Call) -> Self {
+        Self {
+            audit: Some(call),
+            ..Self::default()
+        }
+    }
+
+    /// The audit's part.
+    pub const fn audit(&self) -> Option<&Call> {
+        self.audit.as_ref()
+    }
+
     /// Notes that the call is about a provider.
     pub fn asks(&self, provider: Provider) {
         let _known_already = self.provider.set(provider);
@@ -150,6 +168,11 @@ impl CallFacts {
             (Part::Joins, call) => call.span.get().cloned(),
             (Part::Starts, _) => None,
         }
+    }
+
+    /// Whether the call joined one that was in flight.
+    pub fn joined(&self) -> bool {
+        matches!(self.shared.get(), Some((Part::Joins, _)))
     }
 
     /// How many attempts were sent for this call. One that joined another's sent none.

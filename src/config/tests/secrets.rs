@@ -151,6 +151,7 @@ fn no_secret_is_ever_shown() {
             "providers.youverify.token",
             "providers.accuauth.api_id",
             "providers.accuauth.api_secret",
+            "audit.key",
             "cache.url",
             "cache.key",
         ]

@@ -1,0 +1,133 @@
+//! The writer over real files: rotation, restarts, crashes, a disk that fails, a disk that is slow,
+//! and what the verifier finds.
+
+use std::{fs, io, path::PathBuf, sync::Arc};
+
+use super::{
+    file::Options,
+    record::{CallRecord, End},
+    verify::{Report, Verifier},
+    words::{Event, Rpc},
+    *,
+};
+use crate::{config::Fsync, domain::verification::Billing};
+
+mod disk;
+mod tampering;
+
+/// A directory that goes with the test, and the files in it.
+struct Disk {
+    directory: tempfile::TempDir,
+    max_bytes: u64,
+    keep: usize,
+}
+
+impl Disk {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            max_bytes: 1 << 20,
+            keep: 100,
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("audit.log")
+    }
+
+    fn open(&self) -> io::Result<(Files, Option<Digest>)> {
+        Files::open(Options {
+            path: self.path(),
+            max_bytes: self.max_bytes,
+            keep: self.keep,
+            fsync: Fsync::Each,
+        })
+    }
+
+    /// A process that has begun to write.
+    fn begin(&self) -> (Writer, Arc<Losses>) {
+        let (files, last) = self.open().unwrap();
+        let losses = Arc::new(Losses::new(true));
+        let start = Record::start(Hasher::new(b"key").unwrap().key_id());
+        let writer = Writer::start(Box::new(files), last, start, Arc::clone(&losses)).unwrap();
+        (writer, losses)
+    }
+
+    /// All files, the oldest first.
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.directory.path()).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let mut paths: Vec<_> = paths
+            .filter(|path| !path.ends_with("audit.log.lock") && *path != self.path())
+            .collect();
+        paths.sort();
+        paths.extend(self.path().exists().then(|| self.path()));
+        paths
+    }
+
+    fn verify(&self) -> Report {
+        verify(&held(&self.files()))
+    }
+}
+
+/// A file's name and what it holds.
+type Held = (String, Vec<u8>);
+
+fn held(files: &[PathBuf]) -> Vec<Held> {
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let held = |path| (name(path), fs::read(path).unwrap());
+    files.iter().map(held).collect()
+}
+
+fn verify(files: &[Held]) -> Report {
+    let mut verifier = Verifier::default();
+    for (name, bytes) in files {
+        verifier.file(name, bytes.as_slice()).unwrap();
+    }
+    verifier.finish()
+}
+
+/// A call that reached a provider.
+fn result() -> Record {
+    let end = End {
+        code: Code::Ok,
+        reason: None,
+        outcome: None,
+        billing: Billing::Unknown,
+        source: None,
+        attempts: 1,
+    };
+    let call = CallRecord {
+        call: Uuid::now_v7(),
+        peer: None,
+        rpc: Rpc::CheckCurp,
+        purpose: None,
+        consent: None,
+        provider: None,
+        verification_id: None,
+        identifier: None,
+        created_hash: None,
+        end: Some(end),
+    };
+    Record::of_call(Event::Result, call)
+}
+
+/// Writes records one by one; says how many arrived.
+fn write(writer: &mut Writer, count: usize) -> usize {
+    let arrived = |_| {
+        let (arrived, mut arrival) = oneshot::channel();
+        writer.work(vec![Message::Write(Entry {
+            record: result(),
+            arrived: Some(arrived),
+        })]);
+        usize::from(arrival.try_recv().is_ok())
+    };
+    (0..count).map(arrived).sum()
+}
+
+/// Ends a process in order.
+fn close(mut writer: Writer) {
+    let (closed, mut done) = oneshot::channel();
+    writer.work(vec![Message::Close(closed)]);
+    done.try_recv().unwrap();
+}

@@ -1,0 +1,289 @@
+//! Walks files of records in the order of their age and finds what was removed, changed, moved or cut.
+//!
+//! A finding breaks the chain; a note does not: a line that a crash tore and the next line reports, a
+//! process that ended without its last line, records that were counted as lost. What no chain can
+//! show is that whole lines at the very end are missing: compare the head with one that was kept
+//! elsewhere (the log names it at each start).
+
+use std::{
+    fmt,
+    io::{self, BufRead},
+};
+
+use super::{
+    chain::{Digest, Fragment, Link},
+    words::Event,
+};
+
+/// Where a line stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Something to be said of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// Which line.
+    pub place: Place,
+    /// What.
+    pub words: String,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.words)
+    }
+}
+
+/// What the walk found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Where the chain is broken.
+    pub breaks: Vec<Remark>,
+    /// What is worth knowing and breaks nothing.
+    pub notes: Vec<Remark>,
+    /// How many records were read.
+    pub records: u64,
+    /// How many were lost, as far as the records say.
+    pub lost: u64,
+    /// The last line.
+    pub head: Option<Digest>,
+}
+
+impl Report {
+    /// Whether nothing was removed, changed, moved or cut.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.breaks.is_empty()
+    }
+}
+
+/// The walk.
+#[derive(Debug, Default)]
+pub struct Verifier {
+    report: Report,
+    last: Option<(Place, Link)>,
+    /// The number of the file before.
+    number: Option<u64>,
+    /// Lines that are no records, and where they begin.
+    fragment: Option<(Place, Fragment)>,
+    /// Whether this file has shown a record.
+    has_begun: bool,
+}
+
+impl Verifier {
+    /// Walks the next file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn file(&mut self, name: &str, mut file: impl BufRead) -> io::Result<()> {
+        self.has_begun = false;
+        let mut place = Place {
+            file: name.to_owned(),
+            line: 0,
+        };
+        let mut line = Vec::new();
+        let mut is_ended = true;
+        loop {
+            line.clear();
+            if file.read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            place.line += 1;
+            is_ended = line.pop_if(|last| *last == b'\n').is_some();
+            match Link::read(&line) {
+                Some(link) => self.record(&place, link),
+                None => {
+                    let (_, fragment) = self
+                        .fragment
+                        .get_or_insert_with(|| (place.clone(), Fragment::default()));
+                    fragment.push(&line);
+                }
+            }
+        }
+        if let Some((at, _)) = self.fragment.take() {
+            self.broken(
+                &at,
+                "no whole record, and no later line of the file reports it as torn: changed, cut, or torn by a crash just now",
+            );
+        } else if !is_ended {
+            self.broken(&place, "the last line is torn: its line break is missing");
+        }
+        if !self.has_begun {
+            place.line = place.line.max(1);
+            self.broken(&place, "the file holds no whole record");
+        }
+        Ok(())
+    }
+
+    /// What was found in all files.
+    #[must_use]
+    pub fn finish(mut self) -> Report {
+        if let Some((place, last)) = self.last.take() {
+            self.report.head = Some(last.hash);
+            if last.event != Event::Stop {
+                self.note(
+                    &place,
+                    "the last record; its process runs still, was ended by force, or lost lines that followed",
+                );
+            }
+        } else if self.report.breaks.is_empty() {
+            let place = Place {
+                file: "-".to_owned(),
+                line: 0,
+            };
+            self.broken(&place, "there is no file");
+        }
+        self.report
+    }
+
+    fn record(&mut self, place: &Place, link: Link) {
+        self.report.records += 1;
+        self.report.lost += link.lost.unwrap_or_default();
+        if let Some(lost) = link.lost {
+            self.note(
+                place,
+                &format!("{lost} records before this line could not be written"),
+            );
+        }
+        let is_sound = self.fragment_before(place, &link);
+        self.number(place, &link);
+        match self.last.take() {
+            None => self.first(place, &link),
+            Some((_, last)) if is_sound => self.follows(place, &last, &link),
+            // What is wrong here has been said of the lines between.
+            Some(_) => {}
+        }
+        self.last = Some((place.clone(), link));
+        self.has_begun = true;
+    }
+
+    /// Lines that are no records must be reported by the record after them, and only such lines.
+    fn fragment_before(&mut self, place: &Place, link: &Link) -> bool {
+        let fragment = self.fragment.take();
+        let found = fragment.and_then(|(at, fragment)| Some((at, fragment.torn()?)));
+        match (found, link.torn) {
+            (None, None) => true,
+            (Some((at, found)), reported) if reported == Some(found) => {
+                let words = format!(
+                    "torn by a crash or a failed write ({} bytes), and reported by line {}",
+                    found.bytes, place.line
+                );
+                self.note(&at, &words);
+                true
+            }
+            (Some((at, _)), _) => {
+                self.broken(&at, "no whole record: changed or cut");
+                false
+            }
+            (None, Some(_)) => {
+                self.broken(
+                    place,
+                    "reports a torn line before it, which is not there: removed",
+                );
+                true
+            }
+        }
+    }
+
+    /// The first record of a file, and no other, carries the file's number.
+    fn number(&mut self, place: &Place, link: &Link) {
+        match (self.has_begun, link.file) {
+            (false, Some(number)) => {
+                let is_new_trail = link.prev.is_none();
+                if let Some(before) = self.number
+                    && number != before + 1
+                    && !is_new_trail
+                {
+                    let words = format!(
+                        "file number {number} follows number {before}: a file is missing, or the files are not in the order of their age"
+                    );
+                    self.broken(place, &words);
+                }
+                self.number = Some(number);
+            }
+            (false, None) => self.broken(
+                place,
+                "is not the line that the file began with: lines before it were removed",
+            ),
+            (true, Some(number)) if link.prev.is_none() => self.number = Some(number),
+            (true, Some(_)) => self.broken(place, "began another file: moved"),
+            (true, None) => {}
+        }
+    }
+
+    fn first(&mut self, place: &Place, link: &Link) {
+        match (link.file, link.prev) {
+            (Some(1), Some(_)) => {
+                self.broken(place, "begins the first file and yet follows another line");
+            }
+            (Some(number @ 2..), _) => {
+                let words = format!("goes on from file number {}, not given here", number - 1);
+                self.note(place, &words);
+            }
+            _ => {}
+        }
+    }
+
+    fn follows(&mut self, place: &Place, last: &Link, link: &Link) {
+        let is_new = link.process != last.process;
+        if link.event == Event::Start && link.prev.is_none() && is_new {
+            self.note(
+                place,
+                "a new trail begins: nothing links it to the one before",
+            );
+            return;
+        }
+        if link.prev != Some(last.hash) {
+            let words = if !is_new {
+                format!(
+                    "does not follow the line before it: lines were removed, added, changed or moved (record {} after {})",
+                    link.seq, last.seq
+                )
+            } else {
+                "does not follow the line before it: lines were removed, added, changed or moved"
+                    .to_owned()
+            };
+            self.broken(place, &words);
+            return;
+        }
+        let is_next = match link.event {
+            Event::Start => link.seq == 0 && is_new,
+            _ => !is_new && last.seq.checked_add(1) == Some(link.seq) && last.event != Event::Stop,
+        };
+        if !is_next {
+            self.broken(
+                place,
+                "its number or process does not follow the line before",
+            );
+        }
+        if link.event == Event::Start && last.event != Event::Stop {
+            self.note(place, "the process before ended without its last line");
+        }
+    }
+
+    fn broken(&mut self, place: &Place, words: &str) {
+        self.report.breaks.push(Remark {
+            place: place.clone(),
+            words: words.to_owned(),
+        });
+    }
+
+    fn note(&mut self, place: &Place, words: &str) {
+        self.report.notes.push(Remark {
+            place: place.clone(),
+            words: words.to_owned(),
+        });
+    }
+}

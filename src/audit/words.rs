@@ -1,0 +1,200 @@
+//! The bounded words of an audit record: events, RPCs, kinds of identifiers, sources, and the one
+//! text that a caller writes itself, the purpose.
+
+use serde::{Deserialize, Serialize};
+
+/// What a line tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A process began to write.
+    Start,
+    /// A provider is about to be asked (`audit.required`).
+    Intent,
+    /// A call ended.
+    Result,
+    /// A create whose caller had left, and whose result had been written by then, ended.
+    LateResult,
+    /// A process ended in order.
+    Stop,
+}
+
+/// An RPC that is recorded: every verification and every write of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rpc {
+    /// Peru's foreigners.
+    VerifyPeForeignerId,
+    /// Kenya.
+    ScrubKenyaId,
+    /// Mexico.
+    CheckCurp,
+    /// A person record from data alone.
+    CreatePerson,
+    /// A person record after a test of liveness.
+    CreatePersonWithLiveness,
+    /// A change of a person record.
+    UpdatePerson,
+    /// The end of a person record.
+    DeletePerson,
+}
+
+impl Rpc {
+    /// Every recorded RPC.
+    pub const ALL: [Self; 7] = [
+        Self::VerifyPeForeignerId,
+        Self::ScrubKenyaId,
+        Self::CheckCurp,
+        Self::CreatePerson,
+        Self::CreatePersonWithLiveness,
+        Self::UpdatePerson,
+        Self::DeletePerson,
+    ];
+
+    /// `package.Service/Method`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VerifyPeForeignerId => "identity.v1.IdentityService/VerifyPeForeignerId",
+            Self::ScrubKenyaId => "identity.v1.IdentityService/ScrubKenyaId",
+            Self::CheckCurp => "identity.v1.IdentityService/CheckCurp",
+            Self::CreatePerson => "person.v1.PersonService/CreatePerson",
+            Self::CreatePersonWithLiveness => "person.v1.PersonService/CreatePersonWithLiveness",
+            Self::UpdatePerson => "person.v1.PersonService/UpdatePerson",
+            Self::DeletePerson => "person.v1.PersonService/DeletePerson",
+        }
+    }
+
+    /// The RPC at an HTTP/2 path, if it is one that is recorded.
+    #[must_use]
+    pub fn at(path: &str) -> Option<Self> {
+        let rpc = path.strip_prefix('/')?;
+        Self::ALL.into_iter().find(|known| known.as_str() == rpc)
+    }
+}
+
+/// What was hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IdentifierKind {
+    /// Number of a Peruvian foreigner's card.
+    PeForeignerId,
+    /// Kenyan national identity number.
+    KeNationalId,
+    /// Kenyan passport number.
+    KePassport,
+    /// Kenyan service id.
+    KeServiceId,
+    /// Kenyan alien id.
+    KeAlienId,
+    /// Mexican CURP.
+    MxCurp,
+    /// The provider's id of a person record.
+    PersonId,
+    /// Type and number of the document in a person record.
+    PersonDocument,
+}
+
+impl IdentifierKind {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PeForeignerId => "pe_foreigner_id",
+            Self::KeNationalId => "ke_national_id",
+            Self::KePassport => "ke_passport",
+            Self::KeServiceId => "ke_service_id",
+            Self::KeAlienId => "ke_alien_id",
+            Self::MxCurp => "mx_curp",
+            Self::PersonId => "person_id",
+            Self::PersonDocument => "person_document",
+        }
+    }
+}
+
+/// Why the caller asks, in its own words: metadata `x-purpose`, 1 to 128 printable ASCII characters.
+///
+/// It is the only text of a record that comes from outside. It is copied as it is: callers must be
+/// told to put a code there, such as a contract's article, and nobody's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Purpose(Box<str>);
+
+/// The metadata key of the purpose.
+pub const PURPOSE: &str = "x-purpose";
+const LONGEST_PURPOSE: usize = 128;
+
+impl Purpose {
+    /// Reads a purpose.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the bytes break.
+    pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let printable = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+        if !(1..=LONGEST_PURPOSE).contains(&text.len()) || !printable || text.trim().is_empty() {
+            return Err("must be 1 to 128 printable ASCII characters, not all of them spaces");
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The purpose of a request: at most one is said.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the metadata breaks.
+    pub fn of(headers: &http::HeaderMap) -> Result<Option<Self>, &'static str> {
+        let mut said = headers.get_all(PURPOSE).iter();
+        match (said.next(), said.next()) {
+            (None, _) => Ok(None),
+            (Some(one), None) => Self::parse(one.as_bytes()).map(Some),
+            (Some(_), Some(_)) => Err("must be said once"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::*;
+    use crate::{policy::Policies, proto};
+
+    #[test]
+    fn a_purpose_is_1_to_128_printable_characters() {
+        let longest = "p".repeat(128);
+        for (text, fits) in [
+            ("KYC art. 12", true),
+            ("~", true),
+            (longest.as_str(), true),
+            (&format!("{longest}p"), false),
+            ("", false),
+            ("   ", false),
+            ("a\tb", false),
+            ("a\u{7f}", false),
+            ("día", false),
+        ] {
+            assert_eq!(Purpose::parse(text.as_bytes()).is_ok(), fits, "{text:?}");
+        }
+        assert!(Purpose::parse(&[0xff]).is_err());
+    }
+
+    #[test]
+    fn a_purpose_is_said_at_most_once() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(Purpose::of(&headers), Ok(None));
+        headers.append(PURPOSE, HeaderValue::from_static("kyc"));
+        assert!(matches!(Purpose::of(&headers), Ok(Some(_))));
+        headers.append(PURPOSE, HeaderValue::from_static("kyc"));
+        assert!(Purpose::of(&headers).is_err());
+    }
+
+    /// A new RPC must be thought about here: recorded, or a read of persons.
+    #[test]
+    fn every_rpc_of_the_contract_but_the_reads_of_persons_is_recorded() {
+        let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
+        for (rpc, _) in policies.iter() {
+            let read = rpc.ends_with("/GetPerson") || rpc.ends_with("/ListPersons");
+            assert_eq!(Rpc::at(&format!("/{rpc}")).is_none(), read, "{rpc}");
+        }
+        assert_eq!(policies.iter().count(), Rpc::ALL.len() + 2);
+    }
+}

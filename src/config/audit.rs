@@ -1,0 +1,130 @@
+//! The settings of the audit (docs/audit.md).
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::providers::redacted;
+use super::settings::Settings;
+use super::span::Span;
+use crate::domain::redaction::Secret;
+
+/// A shorter key could be guessed, and with it every number behind a hash.
+const SHORTEST_KEY: usize = 32;
+
+/// The audit: who asked about whom, without saying who that is.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// Where a record of every verification and every write of a person goes.
+    pub sink: AuditSink,
+    /// The file that records are appended to, where `sink` is `file`. Full ones are kept beside it, named
+    /// with a running number; a lock stands at the same name with `.lock`.
+    #[schemars(with = "PathBuf")]
+    pub path: Option<PathBuf>,
+    /// The key of the hashes that stand for identifiers, at least 32 characters. Needed where `sink` is
+    /// `file`, so that hashes compare across restarts; without it they compare within one process only.
+    #[serde(serialize_with = "redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    pub key: Option<Secret>,
+    /// A file that holds the key, instead of `key`; read at start.
+    #[schemars(with = "PathBuf")]
+    pub key_file: Option<PathBuf>,
+    /// Whether a call that cannot be recorded is refused (AUDIT_UNAVAILABLE) before the provider is asked.
+    /// Where false, records that cannot be written are lost, and counted.
+    pub required: bool,
+    /// Whether recorded calls must say their purpose in the metadata `x-purpose`.
+    pub purpose_required: bool,
+    /// When a record in a file is on disk.
+    pub fsync: Fsync,
+    /// How large a file grows before the next one is begun, in bytes.
+    #[schemars(range(min = 4096, max = 1_073_741_824))]
+    pub max_file_bytes: u64,
+    /// How many full files are kept; the oldest goes first. Have them carried away before.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub keep_files: usize,
+    /// How many records may wait to be written; one more is lost, or its call refused.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub queue: usize,
+    /// Where `required` is true: how long a call waits for its record before it is refused.
+    #[schemars(extend("x-min" = "1ms", "x-max" = "1m"))]
+    pub write_timeout: Span,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            sink: AuditSink::Off,
+            path: None,
+            key: None,
+            key_file: None,
+            required: false,
+            purpose_required: false,
+            fsync: Fsync::Interval,
+            max_file_bytes: 64 * 1024 * 1024,
+            keep_files: 30,
+            queue: 8192,
+            write_timeout: Span::seconds(1),
+        }
+    }
+}
+
+/// Where audit records go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditSink {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// To standard output, one JSON object a line, with `"message":"audit"`.
+    Stdout,
+    /// To files.
+    File,
+}
+
+/// When a record in a file is on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Fsync {
+    /// Before anything else happens; records that wait together share one fsync.
+    Each,
+    /// Within a second: a power cut takes at most that.
+    #[default]
+    Interval,
+    /// When the system sees fit: a power cut may take half a minute, a crash of the process nothing.
+    Never,
+}
+
+/// What the schema cannot say: the keys, and the problem.
+pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
+    let audit = &settings.audit;
+    let mut problems = Vec::new();
+    let mut problem = |key, words: &str| problems.push((key, words.to_owned()));
+    if audit.sink == AuditSink::File {
+        let path = audit.path.as_ref();
+        if path.is_none_or(|path| path.file_name().is_none()) {
+            problem(
+                "audit.path",
+                "is missing or names no file: audit.sink is file",
+            );
+        }
+        if audit.key.is_none() {
+            problem(
+                "audit.key",
+                "is missing: audit.sink is file, and without a key hashes would not compare across restarts",
+            );
+        }
+    }
+    let key = audit.key.as_ref();
+    if key.is_some_and(|key| key.expose().len() < SHORTEST_KEY) {
+        problem("audit.key", "is shorter than 32 characters");
+    }
+    if audit.required && audit.sink == AuditSink::Off {
+        problem(
+            "audit.required",
+            "is true, and audit.sink is off: every call would be refused",
+        );
+    }
+    problems
+}

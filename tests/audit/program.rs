@@ -1,0 +1,258 @@
+//! The program as a process, over a sandbox of the test's own, with its audit in a directory.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+use identity_gateway::{
+    proto::{
+        identity::v1::identity_service_client::IdentityServiceClient,
+        person::v1::person_service_client::PersonServiceClient,
+    },
+    sandbox,
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use tonic::transport::Channel;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_identity-gateway");
+/// Far longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A sandbox, and a directory for audit files. They outlive the processes of a test.
+pub struct Place {
+    pub sandbox: SocketAddr,
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    pub async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sandbox = listener.local_addr().unwrap();
+        tokio::spawn(sandbox::serve(
+            listener,
+            sandbox::Options::default(),
+            std::future::pending(),
+        ));
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("audit")).unwrap();
+        Self { sandbox, directory }
+    }
+
+    /// The directory of the audit files.
+    pub fn audit(&self) -> PathBuf {
+        self.directory.path().join("audit")
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.audit().join("audit.log")
+    }
+
+    /// All audit files, the oldest first.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.audit()).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let mut paths: Vec<_> = paths
+            .filter(|path| !path.ends_with("audit.log.lock") && *path != self.path())
+            .collect();
+        paths.sort();
+        paths.extend(self.path().exists().then(|| self.path()));
+        paths
+    }
+
+    pub fn text(&self) -> String {
+        let read = |path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+        self.files().into_iter().map(read).collect()
+    }
+
+    pub fn records(&self) -> Vec<Value> {
+        let text = self.text();
+        let whole = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        whole.collect()
+    }
+
+    /// Waits until there are so many records of an event.
+    pub async fn wait_for(&self, event: &str, count: usize) -> Vec<Value> {
+        let start = Instant::now();
+        loop {
+            let records = self.records();
+            if crate::of_event(&records, event).len() >= count {
+                return records;
+            }
+            assert!(start.elapsed() < PATIENCE, "{records:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// How many requests a provider received.
+    pub async fn received(&self, provider: &str) -> u64 {
+        let mut socket = TcpStream::connect(self.sandbox).await.unwrap();
+        let request = "GET /_sandbox/ledger HTTP/1.1\r\nhost: sandbox\r\nconnection: close\r\n\r\n";
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let ledger: Value = serde_json::from_str(body).unwrap();
+        ledger[provider]["received"].as_u64().unwrap()
+    }
+
+    /// `audit verify` of these files.
+    pub fn verify(&self, files: &[PathBuf]) -> (i32, String) {
+        let mut command = Command::new(BINARY);
+        let output = command.args(["audit", "verify"]).args(files);
+        said(&output.output().unwrap())
+    }
+
+    pub fn is_whole(&self) -> String {
+        let (code, told) = self.verify(&self.files());
+        assert_eq!(code, 0, "{told}");
+        told
+    }
+
+    fn command(&self, mut command: Command, env: &[(&str, &str)]) -> Command {
+        let url = format!("http://{}", self.sandbox);
+        command
+            .env("IDGW_SERVER__LISTEN", "127.0.0.1:0")
+            .env("IDGW_SERVER__LAME_DUCK", "0s")
+            .env("IDGW_ADMIN__LISTEN", "127.0.0.1:0")
+            .env("IDGW_AUTH__MODE", "none")
+            .env("IDGW_LOG__FORMAT", "json")
+            .env("IDGW_PROVIDERS__VERIFIK__BASE_URL", &url)
+            .env("IDGW_PROVIDERS__VERIFIK__TOKEN", sandbox::VERIFIK_TOKEN)
+            .env("IDGW_PROVIDERS__YOUVERIFY__BASE_URL", &url)
+            .env("IDGW_PROVIDERS__YOUVERIFY__TOKEN", sandbox::YOUVERIFY_TOKEN)
+            .env("IDGW_PROVIDERS__ACCUAUTH__BASE_URL", &url)
+            .env("IDGW_PROVIDERS__ACCUAUTH__API_ID", sandbox::ACCUAUTH_API_ID)
+            .env(
+                "IDGW_PROVIDERS__ACCUAUTH__API_SECRET",
+                sandbox::ACCUAUTH_API_SECRET,
+            )
+            .env("IDGW_AUDIT__SINK", "file")
+            .env("IDGW_AUDIT__PATH", self.path())
+            .env("IDGW_AUDIT__KEY", "a key of the tests, long enough for it")
+            .envs(env.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub async fn start(&self, env: &[(&str, &str)]) -> Program {
+        let mut command = Command::new(BINARY);
+        command.arg("serve");
+        Program::of(self.command(command, env)).await
+    }
+
+    /// The program where no file may grow beyond `blocks` of 512 bytes: a disk that fills up.
+    pub async fn start_on_a_full_disk(&self, blocks: u32, env: &[(&str, &str)]) -> Program {
+        let mut command = Command::new("dash");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" serve");
+        command.args(["-c", &script, BINARY]);
+        Program::of(self.command(command, env)).await
+    }
+
+    /// A start that is refused.
+    pub fn refused(&self, env: &[(&str, &str)]) -> (i32, String) {
+        let mut command = Command::new(BINARY);
+        command.arg("serve");
+        said(&self.command(command, env).output().unwrap())
+    }
+}
+
+fn said(output: &Output) -> (i32, String) {
+    let text = [output.stdout.as_slice(), &output.stderr].concat();
+    let text = String::from_utf8(text).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+/// A process that serves. It is killed with the test.
+pub struct Program {
+    child: Child,
+    channel: Channel,
+    output: Arc<Mutex<String>>,
+}
+
+impl Program {
+    async fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let output = Arc::new(Mutex::new(String::new()));
+        let (serving, address) = mpsc::channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let heard = Arc::clone(&output);
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                let fields: Value = serde_json::from_str(&line).unwrap_or_default();
+                if fields["message"] == "serving" {
+                    let address = fields["grpc"].as_str().unwrap().to_owned();
+                    let _gone = serving.send(address);
+                }
+                let mut heard = heard.lock().unwrap();
+                heard.push_str(&line);
+                heard.push('\n');
+            }
+        });
+        let waiting = tokio::task::spawn_blocking(move || address.recv_timeout(PATIENCE));
+        let address = waiting.await.unwrap().unwrap();
+        let url = format!("http://{address}");
+        let channel = Channel::from_shared(url).unwrap().connect_lazy();
+        Self {
+            child,
+            channel,
+            output,
+        }
+    }
+
+    pub fn identity(&self) -> IdentityServiceClient<Channel> {
+        IdentityServiceClient::new(self.channel.clone())
+    }
+
+    pub fn persons(&self) -> PersonServiceClient<Channel> {
+        PersonServiceClient::new(self.channel.clone())
+    }
+
+    /// What it wrote to standard output so far.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// Waits until it has written this to standard output.
+    pub async fn wait_for(&self, words: &str) {
+        let start = Instant::now();
+        while !self.output().contains(words) {
+            assert!(start.elapsed() < PATIENCE, "{}", self.output());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks it to leave, and waits until it has.
+    pub fn terminate(mut self) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(told.success());
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    /// Ends it by force.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
