@@ -20,7 +20,7 @@ use crate::{
     },
     sharing::{Answers, Creates, Keys, Lifetimes, Remote, keys::KeyError, remote::NotAServer},
     telemetry::{metrics, token},
-    transport::{Upstream, upstream},
+    transport::{Upstream, retry, upstream},
 };
 
 /// An adapter with the way to its provider.
@@ -137,14 +137,15 @@ fn shared(settings: &Settings) -> Result<(Answers, Option<Creates>), BuildError>
     let creates = remote.map(|remote| {
         let scope = format!("{}{}", verifik.base_url, verifik.persons_path);
         let lifetime = settings.persons.request_id_ttl.get();
-        Creates::new(remote, keys, scope, lifetime, lease(verifik.timeout.get()))
+        Creates::new(remote, keys, scope, lifetime, lease(&verifik.upstream()))
     });
     Ok((answers, creates))
 }
 
-/// How long a create may take: two attempts of which the first was free, and the pause between them.
-fn lease(timeout: Duration) -> Duration {
-    timeout * 2 + Duration::from_secs(5)
+/// How long a create may take: every attempt with its place in the queue and the longest wait after it.
+fn lease(verifik: &config::Upstream) -> Duration {
+    let limits = &verifik.limits;
+    (limits.queue_timeout + verifik.timeout + retry::MAX_WAIT) * limits.max_attempts
 }
 
 fn verifik(settings: &config::Verifik) -> Result<Option<Route<Verifik>>, BuildError> {

@@ -115,12 +115,11 @@ impl Creates {
                 }
             }
             facts.waits();
-            let outcome = entry.outcome().await;
-            facts.settled();
-            if let Some(outcome) = outcome {
+            if let Some(outcome) = entry.outcome().await {
                 return outcome;
             }
-            // Refused over there, or out of its time: the id is free again.
+            // Refused over there, and free of charge: the id is free again.
+            facts.settled();
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

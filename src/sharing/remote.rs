@@ -24,7 +24,9 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, aio::MultiplexedConnection,
+};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -234,19 +236,23 @@ impl Inner {
         }
     }
 
-    async fn connect(&self, number: u64) -> Option<Link> {
+    /// The error is a word for the log: what Redis says in full may repeat the URL.
+    async fn connect(&self, number: u64) -> Result<Link, String> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             // Each operation has its own budget.
             .set_response_timeout(Some(CONNECT_TIMEOUT));
         let client = &self.client;
         let connection = client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection = connection.await.ok()?;
+        let word = |error: RedisError| error.category().to_owned();
+        let mut connection = connection.await.map_err(word)?;
         let mut ping = redis::pipe();
         ping.cmd("PING");
         let pong = ping.query_async::<(String,)>(&mut connection);
-        timeout(CONNECT_TIMEOUT, pong).await.ok()?.ok()?;
-        Some(Link { connection, number })
+        match timeout(CONNECT_TIMEOUT, pong).await {
+            Ok(pong) => pong.map(|_| Link { connection, number }).map_err(word),
+            Err(_elapsed) => Err("no answer to a PING".to_owned()),
+        }
     }
 }
 
@@ -257,11 +263,18 @@ async fn dial(inner: Weak<Inner>, number: u64) {
         let Some(inner) = inner.upgrade() else {
             return;
         };
-        if let Some(link) = inner.connect(number).await {
-            inner.late.store(0, Ordering::Relaxed);
-            inner.link.send_replace(Some(link));
-            tracing::info!("the cache is up");
-            return;
+        match inner.connect(number).await {
+            Ok(link) => {
+                inner.late.store(0, Ordering::Relaxed);
+                inner.link.send_replace(Some(link));
+                tracing::info!("the cache is up");
+                return;
+            }
+            // Once for each time that it is down; a password that is wrong must not stay unseen.
+            Err(error) if pause == FIRST_PAUSE => {
+                tracing::warn!(error, "the cache cannot be reached");
+            }
+            Err(_) => {}
         }
         drop(inner);
         sleep(pause).await;

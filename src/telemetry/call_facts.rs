@@ -4,7 +4,7 @@
 //! ids minted here fit in: there is no field that could hold personal data.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
@@ -25,7 +25,7 @@ pub struct CallFacts {
     billing: OnceLock<Billing>,
     source: OnceLock<Source>,
     reason: OnceLock<&'static str>,
-    deadline: OnceLock<Instant>,
+    deadline: Mutex<Option<Instant>>,
     attempts: AtomicU32,
     unsettled: AtomicBool,
     shared: OnceLock<(Part, Arc<CallFacts>)>,
@@ -69,7 +69,7 @@ impl CallFacts {
 
     /// Notes when the caller stops waiting.
     pub fn ends(&self, deadline: Instant) {
-        let _known_already = self.deadline.set(deadline);
+        *self.locked_deadline() = Some(deadline);
     }
 
     /// Notes that an attempt is about to be sent: unless it is settled, it may have been charged.
@@ -85,13 +85,21 @@ impl CallFacts {
     }
 
     /// Notes that the call waits for what another call has sent: it may be charged, though this one
-    /// sends nothing. [`settled`](Self::settled) ends it.
+    /// sends nothing.
     pub fn waits(&self) {
         self.unsettled.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that the call waits for a provider call with facts of its own.
+    /// Notes that the call waits for a provider call with facts of its own. That one has time until the
+    /// last of those who wait stops.
     pub fn shares(&self, part: Part, call: Arc<Self>) {
+        let own = self.deadline();
+        let mut longest = call.locked_deadline();
+        *longest = match part {
+            Part::Starts => own,
+            Part::Joins => longest.zip(own).map(|(one, other)| one.max(other)),
+        };
+        drop(longest);
         let _shared_already = self.shared.set((part, call));
     }
 
@@ -149,9 +157,9 @@ impl CallFacts {
         self.reason.get().copied()
     }
 
-    /// When the caller stops waiting, if there is a caller.
+    /// When the caller stops waiting, or the last of several; none if that is not known.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline.get().copied()
+        *self.locked_deadline()
     }
 
     /// The span under which the provider is asked, of the call that this one joined.
@@ -176,11 +184,15 @@ impl CallFacts {
         }
     }
 
-    /// Whether an attempt that the call waits for was sent and may be charged.
+    /// Whether an attempt was sent, by this call or by one that it waits for, that may be charged.
     pub fn may_be_charged(&self) -> bool {
         let shared = self.shared.get();
         self.unsettled.load(Ordering::Relaxed)
             || shared.is_some_and(|(_, call)| call.may_be_charged())
+    }
+
+    fn locked_deadline(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -189,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shared_attempt_counts_once_and_is_unanswered_for_all() {
+    fn a_shared_attempt_counts_once_and_may_be_charged_for_all() {
         let call = Arc::new(CallFacts::default());
         let (first, second) = (CallFacts::default(), CallFacts::default());
         first.shares(Part::Starts, Arc::clone(&call));
@@ -200,5 +212,25 @@ mod tests {
         assert!(first.may_be_charged() && second.may_be_charged());
         call.settled();
         assert!(!first.may_be_charged() && !second.may_be_charged());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shared_call_has_time_until_the_last_who_waits_stops() {
+        let second = |count| Instant::now() + std::time::Duration::from_secs(count);
+        let join = |call: &Arc<CallFacts>, part, deadline: Option<Instant>| {
+            let facts = CallFacts::default();
+            if let Some(deadline) = deadline {
+                facts.ends(deadline);
+            }
+            facts.shares(part, Arc::clone(call));
+        };
+        let call = Arc::new(CallFacts::default());
+        join(&call, Part::Starts, Some(second(2)));
+        assert_eq!(call.deadline(), Some(second(2)));
+        join(&call, Part::Joins, Some(second(5)));
+        join(&call, Part::Joins, Some(second(1)));
+        assert_eq!(call.deadline(), Some(second(5)));
+        join(&call, Part::Joins, None);
+        assert_eq!(call.deadline(), None);
     }
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     Context, global,
     propagation::{Extractor, Injector, TextMapCompositePropagator, TextMapPropagator},
+    trace::TraceContextExt as _,
 };
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
@@ -31,15 +32,26 @@ pub(super) fn start() -> Vec<String> {
     unknown
 }
 
+/// Marks a context that a caller gave.
+struct FromCaller;
+
 /// The caller's context.
 pub(super) fn extract(headers: &HeaderMap) -> Context {
-    global::get_text_map_propagator(|propagator| {
+    let context = global::get_text_map_propagator(|propagator| {
         propagator.extract_with_context(&Context::new(), &Headers(headers))
-    })
+    });
+    match context.has_active_span() {
+        true => context.with_value(FromCaller),
+        false => context,
+    }
 }
 
-/// Writes a context into the headers of a request.
+/// Writes a context into the headers of a request, if anybody follows the trace: a caller that gave
+/// its own, or a collector. Else the request stays exactly what the provider's document says.
 pub(super) fn inject(context: &Context, headers: &mut HeaderMap) {
+    if context.get::<FromCaller>().is_none() && !context.span().span_context().is_sampled() {
+        return;
+    }
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(context, &mut HeadersMut(headers));
     });

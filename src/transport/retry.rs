@@ -37,7 +37,7 @@ const BASE: Duration = Duration::from_millis(100);
 /// No wait is longer, unless the provider asks for it.
 const CAP: Duration = Duration::from_secs(2);
 /// The longest `Retry-After` that is waited for here.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+pub const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// What a failed attempt cost, given what the RPC can cost at all.
 ///

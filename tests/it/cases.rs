@@ -41,8 +41,10 @@ pub enum Raised {
     Everywhere,
     /// By the answers of some provider.
     Somewhere,
-    /// Under settings that the scenarios do not have; other tests do.
-    Elsewhere,
+    /// With a Redis, which these scenarios have not: `tests/redis` raises it.
+    WithRedis,
+    /// Where the audit is required: `tests/audit` raises it.
+    WithAudit,
     /// By a later version.
     Later,
 }
@@ -119,7 +121,7 @@ cases! {
         "the answer is not what the provider's document describes: not JSON, wrong shape, too large";
     CIRCUIT_OPEN: CircuitOpen, Unavailable "PROVIDER_CIRCUIT_OPEN", [Retry], Free, Everywhere,
         "the provider's circuit is open";
-    NOT_RECORDED: AuditUnavailable, Unavailable "AUDIT_UNAVAILABLE", [Retry], Free, Elsewhere,
+    NOT_RECORDED: AuditUnavailable, Unavailable "AUDIT_UNAVAILABLE", [Retry], Free, WithAudit,
         "the call cannot be recorded, and `audit.required` is true; the provider is not called";
     OVERLOADED: Overloaded, ResourceExhausted "OVERLOADED", [Retry], Free, Everywhere,
         "too many calls are in flight, to the provider or in all";
@@ -133,8 +135,8 @@ cases! {
         "the provider does not see a living person's face";
     REQUEST_ID_REUSED: RequestIdReused, InvalidArgument "REQUEST_ID_REUSED", [Fields], None, Somewhere,
         "`request_id` was used before with another content";
-    REQUEST_ID_STORE: RequestIdUnavailable, Unavailable "REQUEST_ID_UNAVAILABLE", [Retry], Free, Elsewhere,
-        "the replicas' store of request ids cannot be asked; the provider is not called";
+    REQUEST_ID_UNAVAILABLE: RequestIdUnavailable, Unavailable "REQUEST_ID_UNAVAILABLE", [Retry], Free, WithRedis,
+        "the Redis of `cache.url` cannot be asked whether a `request_id` is a repeat; nothing is sent";
     UNAUTHENTICATED: Unauthenticated, Unauthenticated "UNAUTHENTICATED", [], None, Later,
         "the caller is not identified";
     NOT_ALLOWED: MethodNotAllowed, PermissionDenied "METHOD_NOT_ALLOWED", [], None, Later,

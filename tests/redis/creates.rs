@@ -120,6 +120,7 @@ async fn an_owner_that_crashed_leaves_an_unknown_outcome_and_never_a_second_crea
         let one = Gateway::with(&doomed, |it| {
             settings(it);
             it.providers.verifik.timeout = "2s".parse().unwrap();
+            it.providers.verifik.max_attempts = 1;
         });
         let one = one.await;
         connected(&[&one]).await;

@@ -3,6 +3,13 @@
 //! `IDGW_TEST_REDIS=1 cargo test --test redis` needs `redis-server` on the path and fails without it.
 //! Where the variable is not set these tests say so and prove nothing, so that `cargo test` works on
 //! a machine without Redis.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 #[allow(dead_code)]
 #[path = "../sharing/bench.rs"]
