@@ -389,10 +389,7 @@ async fn a_create_whose_caller_left_tells_its_end_later() {
     persons.create_person(request).await.unwrap();
     let records = place.wait_for("result", 2).await;
     let repeat = of_event(&records, "result")[1];
-    assert_eq!(
-        row(repeat),
-        "CreatePerson - verifik OK - - not_billed cache 0"
-    );
+    assert_eq!(row(repeat), "CreatePerson - verifik OK - - unknown cache 0");
     assert_eq!(repeat["created_hash"], late["created_hash"]);
 }
 
