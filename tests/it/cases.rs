@@ -41,10 +41,8 @@ pub enum Raised {
     Everywhere,
     /// By the answers of some provider.
     Somewhere,
-    /// With a Redis, which these scenarios have not: `tests/redis` raises it.
-    WithRedis,
-    /// Where the audit is required: `tests/audit` raises it.
-    WithAudit,
+    /// Under settings that the scenarios do not have; other tests do.
+    Elsewhere,
     /// By a later version.
     Later,
 }
@@ -121,7 +119,7 @@ cases! {
         "the answer is not what the provider's document describes: not JSON, wrong shape, too large";
     CIRCUIT_OPEN: CircuitOpen, Unavailable "PROVIDER_CIRCUIT_OPEN", [Retry], Free, Everywhere,
         "the provider's circuit is open";
-    NOT_RECORDED: AuditUnavailable, Unavailable "AUDIT_UNAVAILABLE", [Retry], Free, WithAudit,
+    NOT_RECORDED: AuditUnavailable, Unavailable "AUDIT_UNAVAILABLE", [Retry], Free, Elsewhere,
         "the call cannot be recorded, and `audit.required` is true; the provider is not called";
     OVERLOADED: Overloaded, ResourceExhausted "OVERLOADED", [Retry], Free, Everywhere,
         "too many calls are in flight, to the provider or in all";
@@ -135,7 +133,7 @@ cases! {
         "the provider does not see a living person's face";
     REQUEST_ID_REUSED: RequestIdReused, InvalidArgument "REQUEST_ID_REUSED", [Fields], None, Somewhere,
         "`request_id` was used before with another content";
-    REQUEST_ID_UNAVAILABLE: RequestIdUnavailable, Unavailable "REQUEST_ID_UNAVAILABLE", [Retry], Free, WithRedis,
+    REQUEST_ID_UNAVAILABLE: RequestIdUnavailable, Unavailable "REQUEST_ID_UNAVAILABLE", [Retry], Free, Elsewhere,
         "the Redis of `cache.url` cannot be asked whether a `request_id` is a repeat; nothing is sent";
     UNAUTHENTICATED: Unauthenticated, Unauthenticated "UNAUTHENTICATED", [], None, Later,
         "the caller is not identified";

@@ -14,6 +14,7 @@ mod canaries;
 #[path = "../it/client.rs"]
 mod client;
 mod collector;
+mod dashboards;
 mod exports;
 #[path = "../it/gateway.rs"]
 mod gateway;
