@@ -64,6 +64,7 @@ fn allowed(name: &str) -> Option<BTreeSet<String>> {
         "idgw_billing" => words(&["billed", "not_billed", "unknown"]),
         "idgw_limit" => words(&["process", "provider", "rate", "held", "circuit"]),
         "idgw_state" => words(&["closed", "half_open", "open"]),
+        "idgw_audit_result" => words(&["written", "lost", "refused"]),
         "idgw_drift" => words(&["code", "value", "field"]),
         "http_request_method" => words(&["GET", "POST", "PUT", "DELETE"]),
         "url_template" => words(&[
