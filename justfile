@@ -39,7 +39,7 @@ test:
 
 # The same tests, with those that need a real Redis and promtool.
 test-all:
-    IDGW_TEST_REDIS=1 PROMTOOL=required cargo test
+    REDIS=required PROMTOOL=required cargo test
 
 # Write the generated tables of README.md and docs/ anew.
 docs:

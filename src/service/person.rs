@@ -95,19 +95,19 @@ impl Persons {
             Creation::WithLiveness => self.create_with_liveness.clone(),
         };
         let (gateway, own) = (Arc::clone(&self.gateway), Arc::clone(&facts));
-        let run = async move {
+        let run = |shared: Arc<CallFacts>| async move {
             let route = configured(Provider::Verifik, gateway.verifik.as_ref())?;
             let request = route
                 .adapter
                 .create_request(create.creation, &create.fields);
             let read = |answer: &_| route.adapter.read_person(answer, View::Basic);
-            let created = route.upstream.call(&own, &policy, &request, read).await;
+            let created = route.upstream.call(&shared, &policy, &request, read).await;
             // Here, because the caller may have left by now.
             audit::created(&own, &created);
             created
         };
         let created = match create.request_id {
-            None => run.await,
+            None => run(Arc::clone(&facts)).await,
             Some(id) => {
                 self.gateway
                     .request_ids

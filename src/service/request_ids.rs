@@ -3,7 +3,8 @@
 //! The first call with an id starts the create as a task of its own: a caller that gives up leaves
 //! no half-known write, the task runs to its end and its answer waits for the repeat. A repeat waits
 //! for the same task, or gets its kept answer. A create that surely was refused frees the id; one
-//! whose outcome is not known keeps it, because a second try might create twice.
+//! whose outcome is not known keeps it, because a second try might create twice. The create has facts of
+//! its own, and time until the last of those who wait for it stops: the first may be the least patient.
 //!
 //! Where the replicas share a Redis, the task asks there first (`sharing::creates`): it may end with
 //! the outcome of another replica's create. Then the other replicas are the judges of what is a reuse
@@ -19,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     domain::failure::{Failure, Kind},
     sharing::{Creates, creates::Created},
-    telemetry::call_facts::CallFacts,
+    telemetry::call_facts::{CallFacts, Part},
 };
 
 /// Says what a create asks for, to find another content under the same id.
@@ -41,6 +42,7 @@ type Key = (Uuid, Option<Fingerprint>);
 struct Entry {
     fingerprint: Fingerprint,
     answer: watch::Receiver<Option<Arc<Created>>>,
+    call: Arc<CallFacts>,
 }
 
 /// The creates of this process, by `request_id`.
@@ -62,21 +64,27 @@ impl RequestIds {
         Self { here, everywhere }
     }
 
-    /// Runs the create, or waits for the one that runs or ran under this id.
-    pub async fn once(
+    /// Runs the create, or waits for the one that runs or ran under this id. It is given the facts that
+    /// all who wait for it share.
+    pub async fn once<C>(
         &self,
         id: Uuid,
         fingerprint: Fingerprint,
         facts: &Arc<CallFacts>,
-        create: impl Future<Output = Created> + Send + 'static,
-    ) -> Created {
+        create: impl FnOnce(Arc<CallFacts>) -> C,
+    ) -> Created
+    where
+        C: Future<Output = Created> + Send + 'static,
+    {
         let key = (id, self.everywhere.as_ref().map(|_| fingerprint));
         let start = async {
             let (sender, answer) = watch::channel(None);
-            let (ids, facts) = (self.clone(), Arc::clone(facts));
+            let (ids, call) = (self.clone(), Arc::<CallFacts>::default());
+            facts.shares(Part::Starts, Arc::clone(&call));
+            let (create, shared) = (create(Arc::clone(&call)), Arc::clone(&call));
             tokio::spawn(async move {
                 let created = match &ids.everywhere {
-                    Some(creates) => creates.once(id, fingerprint.0, &facts, create).await,
+                    Some(creates) => creates.once(id, fingerprint.0, &shared, create).await,
                     None => create.await,
                 };
                 if let Err(failure) = &created
@@ -90,6 +98,7 @@ impl RequestIds {
             Entry {
                 fingerprint,
                 answer,
+                call,
             }
         };
         let entry = self.here.entry(key).or_insert_with(start).await;
@@ -97,13 +106,18 @@ impl RequestIds {
         let Entry {
             fingerprint: first,
             mut answer,
+            call,
         } = entry.into_value();
         if first != fingerprint {
             return Err(Failure::request_id_reused());
         }
         if is_repeat {
             // What the first has sent may be charged, and this caller is told of it as well.
-            facts.waits();
+            let is_kept = answer.borrow().is_some();
+            match is_kept {
+                true => facts.waits(),
+                false => facts.shares(Part::Joins, call),
+            }
         }
         let answer = answer.wait_for(Option::is_some).await;
         match answer.ok().and_then(|answer| answer.clone()) {
@@ -117,6 +131,8 @@ impl RequestIds {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::time::Instant;
 
     use super::*;
     use crate::{domain::verification::Provider, proto::person::v1::Person};
@@ -145,17 +161,17 @@ mod tests {
         let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
         let facts = Arc::default();
         let both = tokio::join!(
-            ids.once(id, print, &facts, create()),
-            ids.once(id, print, &facts, create()),
+            ids.once(id, print, &facts, |_| create()),
+            ids.once(id, print, &facts, |_| create()),
         );
         assert_eq!(both.0.unwrap().id, "person_0");
         assert_eq!(both.1.unwrap().id, "person_0");
         assert_eq!(
-            ids.once(id, print, &facts, create()).await.unwrap().id,
+            ids.once(id, print, &facts, |_| create()).await.unwrap().id,
             "person_0"
         );
         let other = ids
-            .once(id, Fingerprint::of("m", b"b"), &facts, create())
+            .once(id, Fingerprint::of("m", b"b"), &facts, |_| create())
             .await;
         assert_eq!(other.unwrap_err().kind, Kind::RequestIdReused);
         assert_eq!(ran.load(Ordering::SeqCst), 1);
@@ -165,7 +181,8 @@ mod tests {
     async fn a_caller_that_gives_up_leaves_the_create_running() {
         let ids = RequestIds::new(10, HOUR, None);
         let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
-        let slow = async {
+        let slow = |call: Arc<CallFacts>| async move {
+            call.attempt();
             tokio::time::sleep(Duration::from_secs(5)).await;
             person(7)
         };
@@ -173,7 +190,7 @@ mod tests {
         let once = ids.once(id, print, &facts, slow);
         let gave_up = tokio::time::timeout(Duration::from_secs(1), once);
         assert!(gave_up.await.is_err());
-        let repeat = ids.once(id, print, &facts, async { person(8) });
+        let repeat = ids.once(id, print, &facts, |_| async { person(8) });
         let mut repeat = std::pin::pin!(repeat);
         let gave_up = tokio::time::timeout(Duration::from_secs(1), repeat.as_mut());
         assert!(gave_up.await.is_err());
@@ -203,11 +220,39 @@ mod tests {
         ] {
             let id = Uuid::now_v7();
             let first = ids
-                .once(id, print, &facts, std::future::ready(Err(failure.clone())))
+                .once(id, print, &facts, |_| {
+                    std::future::ready(Err(failure.clone()))
+                })
                 .await;
             assert_eq!(first, Err(failure));
-            let repeat = ids.once(id, print, &facts, async { person(2) }).await;
+            let repeat = ids.once(id, print, &facts, |_| async { person(2) }).await;
             assert_eq!(repeat, second);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_create_has_time_until_the_last_who_waits_for_it_stops() {
+        let ids = RequestIds::new(10, HOUR, None);
+        let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
+        let until = |seconds| {
+            let facts = Arc::new(CallFacts::default());
+            facts.ends(Instant::now() + Duration::from_secs(seconds));
+            facts
+        };
+        let (hasty, patient) = (until(1), until(20));
+        let create = |call: Arc<CallFacts>| async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            match call.deadline() {
+                Some(deadline) if deadline > Instant::now() => person(7),
+                _ => Err(Failure::before_sending(
+                    Kind::DeadlineExceeded,
+                    Provider::Verifik,
+                )),
+            }
+        };
+        let first = ids.once(id, print, &hasty, create);
+        let second = ids.once(id, print, &patient, |_| async { person(8) });
+        let (_, told) = tokio::join!(first, second);
+        assert_eq!(told.unwrap().id, "person_7");
     }
 }
