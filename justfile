@@ -40,6 +40,10 @@ proto:
 test:
     cargo test
 
+# The same tests, with those that need a real Redis and promtool.
+test-all:
+    REDIS=required PROMTOOL=required cargo test
+
 # Write the generated tables of README.md and docs/ anew.
 docs:
     UPDATE_DOCS=1 cargo test --test "*" -- docs readme

@@ -121,8 +121,9 @@ impl Call {
             billing: match (self.charge, facts.billing()) {
                 (Charge::Never, _) => Billing::NotBilled,
                 (_, Some(known)) => known,
-                // Sent, and the provider's document does not say, or the caller did not wait.
-                (_, None) if facts.may_be_charged() => Billing::Unknown,
+                // The provider's document does not say, or the caller did not wait. As everywhere,
+                // it is said of the result, also of one that was fetched for another call.
+                (_, None) if code == Code::Ok || facts.may_be_charged() => Billing::Unknown,
                 (_, None) => Billing::NotBilled,
             },
             source: facts.source().or(answered),

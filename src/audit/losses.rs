@@ -16,7 +16,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::record::Record;
-use crate::status;
+use crate::{
+    status,
+    telemetry::{labels::Recorded, metrics},
+};
 
 /// How often the log hears of losses.
 const QUIET: Duration = Duration::from_secs(60);
@@ -92,11 +95,13 @@ impl Losses {
     /// A record was written.
     pub fn written(&self) {
         self.written.fetch_add(1, Ordering::Relaxed);
+        metrics::recorded(Recorded::Written);
     }
 
     /// A call was refused.
     pub fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+        metrics::recorded(Recorded::Refused);
     }
 
     /// How many lost records no line tells of yet.
@@ -112,6 +117,7 @@ impl Losses {
 
     /// A record was lost.
     pub fn lost(&self, record: &Record, why: &Why) {
+        metrics::recorded(Recorded::Lost);
         self.untold.fetch_add(1, Ordering::Relaxed);
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
         let reached = record.call().filter(|call| {

@@ -29,6 +29,7 @@ use crate::{
     domain::{
         failure::{Failure, Kind},
         verification::{Billing, Outcome, Provider, Source},
+        violation::Violation,
     },
     policy::{Policies, Policy},
     proto::gateway::v1::Charge,
@@ -168,7 +169,10 @@ where
             request.extensions_mut().insert(Arc::clone(&facts));
             let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
             match tokio::time::timeout_at(end, answer).await {
-                Ok(Ok(answered)) => answered.map(|response| told.end(response)),
+                Ok(Ok(answered)) => answered.map(|response| {
+                    let unread = policy.and_then(|_| unreadable(&response, &facts));
+                    told.end(unread.map_or(response, |failure| refusal(&failure, &facts)))
+                }),
                 Ok(Err(_panic)) => {
                     let failure = cut_off(Kind::Internal, &facts, policy);
                     Ok(told.end(refusal(&failure, &facts)))
@@ -185,6 +189,25 @@ where
 
 fn refusal(failure: &Failure, facts: &CallFacts) -> Response<Body> {
     status::of(failure, facts).into_http()
+}
+
+/// What tonic refused before a handler saw it, and so without a reason: the request's frame. It is the
+/// caller's to mend, whatever code tonic has for it.
+fn unreadable(response: &Response<Body>, facts: &CallFacts) -> Option<Failure> {
+    if facts.reason().is_some() {
+        return None;
+    }
+    let rule = match Status::from_header_map(response.headers())?.code() {
+        Code::OutOfRange | Code::ResourceExhausted => {
+            "must be no larger than server.max_request_bytes"
+        }
+        Code::Internal | Code::InvalidArgument => "must be a message of the contract",
+        _ => return None,
+    };
+    Some(Failure::invalid(vec![Violation {
+        field: "request",
+        rule,
+    }]))
 }
 
 /// The call was cut off, by the caller's deadline or by a defect: what it may have cost depends on

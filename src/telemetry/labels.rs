@@ -74,6 +74,18 @@ words! {
 }
 
 words! {
+    /// What became of an audit record.
+    Recorded {
+        /// It was written.
+        Written = "written",
+        /// It was lost.
+        Lost = "lost",
+        /// It could not be written beforehand, and the call was refused.
+        Refused = "refused",
+    }
+}
+
+words! {
     /// A kind of telemetry.
     Signal {
         /// Spans.

@@ -97,6 +97,7 @@ attributes! {
     CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: nothing kept that is young enough for the caller.";
     DRIFT = "idgw.drift", "What was not in the provider's document: `code` (a status or result code), `value` (another listed value) or `field` (a JSON field).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
+    RECORDED = "idgw.audit.result", "What became of an audit record: `written`, `lost`, or `refused`: the call was, because it could not be recorded (`audit.required`).";
     SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";
     VERSION = "idgw.version", "The program's version.";
     REVISION = "idgw.revision", "The commit it was built from; `unknown` if that was not said at build time.";
@@ -172,6 +173,8 @@ metrics! {
     TOKEN_EXPIRES = "idgw.token.expires" ["s"] Gauge,
         "Seconds until the provider's token expires, negative afterwards; only for a token that says so (Verifik's JWT).",
         [PROVIDER];
+    AUDIT = "idgw.audit.records" ["{record}"] Counter,
+        "Audit records, by what became of them.", [RECORDED];
     EXPORT_FAILURES = "idgw.telemetry.export_failures" ["{export}"] Counter,
         "Exports that the collector did not take.", [SIGNAL];
     PANICS = "idgw.panics" ["{panic}"] Counter,

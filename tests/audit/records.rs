@@ -215,6 +215,7 @@ async fn no_personal_data_is_recorded_and_the_search_would_find_it() {
     let _ = identity.scrub_kenya_id(request).await;
     let _ = identity.check_curp(curp(NO_CURP)).await;
     let mut canary = person("Canary").unwrap();
+    canary.given_name = Some("Canary".to_owned());
     canary.email = Some("canary@example.com".to_owned());
     canary.document_type = Some("canary".to_owned());
     canary.document_number = Some("canary-77".to_owned());
@@ -233,15 +234,10 @@ async fn no_personal_data_is_recorded_and_the_search_would_find_it() {
     let text = place.text().to_lowercase();
     assert_eq!(text.matches("canary").count(), 1, "{text}");
     assert!(text.contains("\"purpose\":\"canary-purpose\""));
-    for data in [NO_CURP, "1901", "99912345678", "Ada", &id, "1993"] {
-        // A hash may hold four digits by chance; a value stands between quotes or spaces.
-        for found in [format!("\"{data}"), format!(" {data}"), format!("{data}\"")] {
-            assert!(
-                data.len() < 6 || !text.contains(&data.to_lowercase()),
-                "{data}"
-            );
-            assert!(!text.contains(&found.to_lowercase()), "{found}: {text}");
-        }
+    // Long enough, or made of letters, that no hash holds them by chance.
+    for data in [NO_CURP, "1901-02-03", "1993-08-16", "99912345678", &id] {
+        assert!(data.len() > 8, "{data}");
+        assert!(!text.contains(&data.to_lowercase()), "{data}");
     }
 }
 
@@ -294,9 +290,10 @@ async fn a_call_that_is_given_up_is_recorded() {
     let mut identity = program.identity();
     let left = tokio::time::timeout(Duration::from_secs(1), identity.check_curp(curp(SLOW)));
     assert!(left.await.is_err());
-    let mut request = Request::new(curp(SLOW));
+    // Another number: the call before may be in flight still, and would be shared.
+    let mut request = Request::new(kenya("900002001", KenyaIdType::NationalId));
     request.set_timeout(Duration::from_secs(1));
-    identity.check_curp(request).await.unwrap_err();
+    identity.scrub_kenya_id(request).await.unwrap_err();
     let records = place.wait_for("result", 2).await;
     let mut rows: Vec<_> = of_event(&records, "result").into_iter().map(row).collect();
     rows.sort();
@@ -304,7 +301,7 @@ async fn a_call_that_is_given_up_is_recorded() {
         rows,
         [
             "CheckCurp mx_curp accuauth CANCELLED - - unknown provider 1",
-            "CheckCurp mx_curp accuauth DEADLINE_EXCEEDED DEADLINE_EXCEEDED - unknown provider 1",
+            "ScrubKenyaId ke_national_id youverify DEADLINE_EXCEEDED DEADLINE_EXCEEDED - unknown provider 1",
         ]
     );
 }
@@ -389,10 +386,7 @@ async fn a_create_whose_caller_left_tells_its_end_later() {
     persons.create_person(request).await.unwrap();
     let records = place.wait_for("result", 2).await;
     let repeat = of_event(&records, "result")[1];
-    assert_eq!(
-        row(repeat),
-        "CreatePerson - verifik OK - - not_billed cache 0"
-    );
+    assert_eq!(row(repeat), "CreatePerson - verifik OK - - unknown cache 0");
     assert_eq!(repeat["created_hash"], late["created_hash"]);
 }
 

@@ -17,6 +17,7 @@ mod client;
 mod docs;
 mod drain;
 mod errors;
+mod frames;
 mod gateway;
 mod logs;
 mod persons;

@@ -14,14 +14,8 @@ use crate::{
     wire::{json as answer, says},
 };
 
-/// What HTTP itself needs, and the trace; nothing else may be added to the documented headers.
-const TRANSPORT: [&str; 5] = [
-    "host",
-    "user-agent",
-    "accept",
-    "content-length",
-    "traceparent",
-];
+/// What HTTP itself needs; nothing else may be added to the documented headers.
+const TRANSPORT: [&str; 4] = ["host", "user-agent", "accept", "content-length"];
 
 /// What a request must look like.
 struct Wanted {

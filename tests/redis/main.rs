@@ -1,8 +1,9 @@
 //! What replicas share through a real Redis, and what happens without it.
 //!
-//! `IDGW_TEST_REDIS=1 cargo test --test redis` needs `redis-server` on the path and fails without it.
+//! `REDIS=required cargo test --test redis` needs `redis-server` on the path and fails without it.
 //! Where the variable is not set these tests say so and prove nothing, so that `cargo test` works on
-//! a machine without Redis.
+//! a machine without Redis. It does not begin with `IDGW_`: a gateway that a test starts would refuse
+//! an unknown key.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -25,8 +25,8 @@ impl Drop for Redis {
 
 /// A Redis; none if this run does without.
 pub async fn redis() -> Option<Redis> {
-    if std::env::var("IDGW_TEST_REDIS").as_deref() != Ok("1") {
-        eprintln!("not run: IDGW_TEST_REDIS=1 runs it, with redis-server on the path");
+    if std::env::var("REDIS").as_deref() != Ok("required") {
+        eprintln!("not run: REDIS=required runs it, with redis-server on the path");
         return None;
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -46,7 +46,7 @@ impl Redis {
             .arg(directory.path())
             .stdout(Stdio::null())
             .spawn()
-            .expect("IDGW_TEST_REDIS is set, and redis-server cannot be started");
+            .expect("REDIS=required, and redis-server cannot be started");
         Self {
             child,
             port,

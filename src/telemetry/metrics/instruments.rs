@@ -23,6 +23,7 @@ pub(super) struct Instruments {
     pub cache: Counter<u64>,
     pub cache_age: Histogram<f64>,
     pub drifts: Counter<u64>,
+    pub audit: Counter<u64>,
     pub export_failures: Counter<u64>,
     pub panics: Counter<u64>,
 }
@@ -74,6 +75,7 @@ impl Instruments {
             cache: counter(meter, &names::CACHE),
             cache_age: histogram(meter, &names::CACHE_AGE),
             drifts: counter(meter, &names::DRIFTS),
+            audit: counter(meter, &names::AUDIT),
             export_failures: counter(meter, &names::EXPORT_FAILURES),
             panics: counter(meter, &names::PANICS),
         }

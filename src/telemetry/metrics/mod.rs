@@ -24,7 +24,7 @@ use tonic::Code;
 
 use self::{exemplars::Exemplars, instruments::Instruments};
 use super::{
-    labels::{CacheResult, Drift, Limit, Rpc, Signal, State},
+    labels::{CacheResult, Drift, Limit, Recorded, Rpc, Signal, State},
     names,
 };
 use crate::{
@@ -218,6 +218,14 @@ pub fn drifted(provider: Provider, drift: Drift) {
 /// A provider's token says when it expires.
 pub fn token_expires(provider: Provider, at: SystemTime) {
     with(|_| process::token_expires(provider, seconds_since_epoch(at)));
+}
+
+/// An audit record was written or lost, or a call refused for want of one.
+pub fn recorded(recorded: Recorded) {
+    with(|metrics| {
+        let labels = [KeyValue::new(names::RECORDED, recorded.as_str())];
+        metrics.instruments.audit.add(1, &labels);
+    });
 }
 
 /// The collector did not take an export.
