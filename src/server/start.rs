@@ -145,7 +145,7 @@ impl Serving {
         let identity = IdentityServiceServer::new(Identity::new(gateway.clone())?)
             .max_decoding_message_size(requests)
             .max_encoding_message_size(answers);
-        let persons = PersonServiceServer::new(Persons::new(gateway)?)
+        let persons = PersonServiceServer::new(Persons::new(gateway.clone())?)
             .max_decoding_message_size(requests)
             .max_encoding_message_size(answers);
         let mut router = Server::builder()
@@ -173,7 +173,12 @@ impl Serving {
         ready();
         let leaving = leave(&mut signals, &lifecycle, settings);
         let ended = tokio::select! {
-            ended = server => ended.map_err(ServeError::from),
+            ended = async {
+                let ended = server.await;
+                // A create whose caller gave up runs to its end, and the other replicas wait to hear of it.
+                gateway.finished().await;
+                ended
+            } => ended.map_err(ServeError::from),
             () = leaving => {
                 tracing::warn!("the drain timeout has passed: calls in flight are cut off");
                 Ok(())

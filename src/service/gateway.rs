@@ -102,6 +102,11 @@ impl Gateway {
         }))
     }
 
+    /// Waits until nothing runs any more that no call in flight waits for.
+    pub async fn finished(&self) {
+        self.request_ids.finished().await;
+    }
+
     /// The policy of an RPC.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 //! The first call with an id starts the create as a task of its own: a caller that gives up leaves
 //! no half-known write, the task runs to its end and its answer waits for the repeat. A repeat waits
 //! for the same task, or gets its kept answer. A create that surely was refused frees the id; one
-//! whose outcome is not known keeps it, because a second try might create twice. The create has facts of
-//! its own, and time until the last of those who wait for it stops: the first may be the least patient.
+//! whose outcome is not known keeps it, because a second try might create twice. It is under
+//! nobody's deadline, and a process that leaves waits for it ([`RequestIds::finished`]).
 //!
 //! Where the replicas share a Redis, the task asks there first (`sharing::creates`): it may end with
 //! the outcome of another replica's create. Then the other replicas are the judges of what is a reuse
@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 use moka::{future::Cache, policy::EvictionPolicy};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::{
@@ -49,6 +50,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub struct RequestIds {
     here: Cache<Key, Entry>,
+    running: TaskTracker,
     everywhere: Option<Creates>,
 }
 
@@ -61,7 +63,17 @@ impl RequestIds {
             // The default policy may refuse to admit a newcomer: its repeat would create again.
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { here, everywhere }
+        Self {
+            here,
+            running: TaskTracker::new(),
+            everywhere,
+        }
+    }
+
+    /// Waits until no create runs: one whose caller has left is no call in flight.
+    pub async fn finished(&self) {
+        self.running.close();
+        self.running.wait().await;
     }
 
     /// Runs the create, or waits for the one that runs or ran under this id. It is given the facts that
@@ -81,8 +93,9 @@ impl RequestIds {
             let (sender, answer) = watch::channel(None);
             let (ids, call) = (self.clone(), Arc::<CallFacts>::default());
             facts.shares(Part::Starts, Arc::clone(&call));
+            call.has_no_deadline();
             let (create, shared) = (create(Arc::clone(&call)), Arc::clone(&call));
-            tokio::spawn(async move {
+            self.running.spawn(async move {
                 let created = match &ids.everywhere {
                     Some(creates) => creates.once(id, fingerprint.0, &shared, create).await,
                     None => create.await,
@@ -231,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_create_has_time_until_the_last_who_waits_for_it_stops() {
+    async fn a_create_outlives_the_deadline_of_its_caller_and_the_process_waits_for_it() {
         let ids = RequestIds::new(10, HOUR, None);
         let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
         let until = |seconds| {
@@ -242,17 +255,16 @@ mod tests {
         let (hasty, patient) = (until(1), until(20));
         let create = |call: Arc<CallFacts>| async move {
             tokio::time::sleep(Duration::from_secs(2)).await;
-            match call.deadline() {
-                Some(deadline) if deadline > Instant::now() => person(7),
-                _ => Err(Failure::before_sending(
-                    Kind::DeadlineExceeded,
-                    Provider::Verifik,
-                )),
-            }
+            assert_eq!(call.deadline(), None);
+            person(7)
         };
         let first = ids.once(id, print, &hasty, create);
-        let second = ids.once(id, print, &patient, |_| async { person(8) });
-        let (_, told) = tokio::join!(first, second);
-        assert_eq!(told.unwrap().id, "person_7");
+        let gave_up = tokio::time::timeout(Duration::from_secs(1), first).await;
+        assert!(gave_up.is_err());
+        let begun = Instant::now();
+        ids.finished().await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(1));
+        let repeat = ids.once(id, print, &patient, |_| async { person(8) });
+        assert_eq!(repeat.await.unwrap().id, "person_7");
     }
 }

@@ -103,6 +103,11 @@ impl CallFacts {
         let _shared_already = self.shared.set((part, call));
     }
 
+    /// Notes that the call runs to its end, whoever still waits for it.
+    pub fn has_no_deadline(&self) {
+        *self.locked_deadline() = None;
+    }
+
     /// Notes the span under which the provider is asked for all who share the call.
     pub fn runs_under(&self, span: SpanContext) {
         let _known_already = self.span.set(span);
