@@ -113,6 +113,10 @@ impl Proxy {
         let identifier = identifier(parts.uri.query().unwrap_or_default(), &body);
         let (fault, nth) = self.ledger.receive(&identifier);
         *line.last() = Some((identifier.clone(), nth));
+        if line.end.is_cancelled() {
+            self.ledger.lose(&identifier, nth);
+            return Err(Cut);
+        }
         match fault {
             Fault::ResetBefore => return Err(line.reset()),
             Fault::Down => return Ok(unavailable()),
