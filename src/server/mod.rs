@@ -7,6 +7,7 @@ mod deadline;
 mod health;
 mod lifecycle;
 mod memory;
+pub mod peer;
 mod start;
 
 pub use lifecycle::Lifecycle;

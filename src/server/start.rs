@@ -19,7 +19,9 @@ use super::{
     memory,
 };
 use crate::{
+    access::door::Door,
     audit::{Audit, StartError, layer::AuditLayer},
+    auth,
     config::Settings,
     domain::verification::Provider,
     policy::{Policies, PolicyError},
@@ -64,6 +66,9 @@ pub enum ServeError {
     /// The audit cannot begin.
     #[error(transparent)]
     Audit(#[from] StartError),
+    /// Callers cannot be identified as configured.
+    #[error(transparent)]
+    Auth(#[from] auth::StartError),
     /// Reflection cannot be made of the descriptor set.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -129,14 +134,16 @@ impl Serving {
         if let Some(limit) = memory::limit(settings.server.max_memory) {
             tokio::spawn(memory::watch(limit, Arc::clone(&memory_is_short)));
         }
+        let audit = Audit::start(&settings.audit)?;
+        let recorded = AuditLayer::new(audit.clone(), &policies)?;
+        let gateway = Gateway::new(settings, policies.clone())?;
+        let door = Door::start(&settings.auth, &policies, gateway.counts())?;
         let layer = CallLayer::new(
             &policies,
+            door,
             Admission::new(settings.server.max_in_flight, memory_is_short),
             settings.server.default_deadline.get(),
         );
-        let audit = Audit::start(&settings.audit)?;
-        let recorded = AuditLayer::new(audit.clone(), &policies)?;
-        let gateway = Gateway::new(settings, policies)?;
         let health = HealthService::new(lifecycle.clone(), circuits(&gateway));
         let (requests, answers) = (
             settings.server.max_request_bytes,

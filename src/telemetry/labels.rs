@@ -36,6 +36,8 @@ words! {
         Held = "held",
         /// The provider's circuit is open.
         Circuit = "circuit",
+        /// A budget of the caller.
+        Budget = "budget",
     }
 }
 
@@ -81,6 +83,28 @@ words! {
         /// It was lost.
         Lost = "lost",
         /// It could not be written beforehand, and the call was refused.
+        Refused = "refused",
+    }
+}
+
+words! {
+    /// What is read again when it changes.
+    Reloaded {
+        /// The policy file (`auth.policy_file`).
+        Policy = "policy",
+        /// The preshared keys (`auth.keys.file`).
+        Keys = "keys",
+        /// The key set that tokens are tested with (`auth.jwt.jwks_url`, `auth.jwt.jwks_file`).
+        Jwks = "jwks",
+    }
+}
+
+words! {
+    /// What became of a new content.
+    Reload {
+        /// It is in force.
+        Done = "done",
+        /// It cannot be used; the old one stays in force.
         Refused = "refused",
     }
 }

@@ -92,12 +92,15 @@ attributes! {
     REASON = "idgw.reason", "The reason of the error, from the contract's table.";
     VERIFICATION_ID = "idgw.verification.id", "The verification's id, a UUIDv7; on spans only.";
     ATTEMPTS = "idgw.attempts", "How many requests were sent to the provider for this call; on spans only.";
-    LIMIT = "idgw.limit", "What turned the call away: `process` (calls in flight), `provider` (its places), `rate`, `held` (it said 429) or `circuit`.";
+    LIMIT = "idgw.limit", "What turned the call away: `process` (calls in flight), `provider` (its places), `rate`, `held` (it said 429), `circuit`, or `budget`: the caller's own.";
     STATE = "idgw.state", "The circuit's state: `closed`, `half_open` or `open`.";
     CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: nothing kept that is young enough for the caller.";
     DRIFT = "idgw.drift", "What was not in the provider's document: `code` (a status or result code), `value` (another listed value) or `field` (a JSON field).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
     RECORDED = "idgw.audit.result", "What became of an audit record: `written`, `lost`, or `refused`: the call was, because it could not be recorded (`audit.required`).";
+    CALLER = "idgw.caller", "The name of the policy file's rule that the caller falls under; never who it is. On spans only.";
+    RELOADED = "idgw.reload", "What was read again: `policy`, `keys` or `jwks`.";
+    RELOAD = "idgw.reload.result", "`done`, or `refused`: it cannot be used, and the old one stays in force.";
     SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";
     VERSION = "idgw.version", "The program's version.";
     REVISION = "idgw.revision", "The commit it was built from; `unknown` if that was not said at build time.";
@@ -175,6 +178,8 @@ metrics! {
         [PROVIDER];
     AUDIT = "idgw.audit.records" ["{record}"] Counter,
         "Audit records, by what became of them.", [RECORDED];
+    RELOADS = "idgw.reloads" ["{reload}"] Counter,
+        "Changed files and key sets that were read again.", [RELOADED, RELOAD];
     EXPORT_FAILURES = "idgw.telemetry.export_failures" ["{export}"] Counter,
         "Exports that the collector did not take.", [SIGNAL];
     PANICS = "idgw.panics" ["{panic}"] Counter,
@@ -226,6 +231,7 @@ pub const SPANS: &[Span] = &[
             SOURCE,
             ATTEMPTS,
             REASON,
+            CALLER,
         ],
     },
     Span {
@@ -295,6 +301,10 @@ pub const FIELDS: &[Field] = &[
     Field {
         name: "rpc",
         meaning: "`call`: the RPC; `_OTHER` for any that is not of the contract.",
+    },
+    Field {
+        name: "caller",
+        meaning: "`call`: the name of the policy file's rule that the caller falls under; never who it is.",
     },
     Field {
         name: "code",

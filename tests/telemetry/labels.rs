@@ -62,9 +62,11 @@ fn allowed(name: &str) -> Option<BTreeSet<String>> {
         "idgw_outcome" => words(&["found", "not_found", "invalid_identifier", "inconclusive"]),
         "idgw_source" => words(&["provider", "coalesced", "cache"]),
         "idgw_billing" => words(&["billed", "not_billed", "unknown"]),
-        "idgw_limit" => words(&["process", "provider", "rate", "held", "circuit"]),
+        "idgw_limit" => words(&["process", "provider", "rate", "held", "circuit", "budget"]),
         "idgw_state" => words(&["closed", "half_open", "open"]),
         "idgw_audit_result" => words(&["written", "lost", "refused"]),
+        "idgw_reload" => words(&["policy", "keys", "jwks"]),
+        "idgw_reload_result" => words(&["done", "refused"]),
         "idgw_drift" => words(&["code", "value", "field"]),
         "http_request_method" => words(&["GET", "POST", "PUT", "DELETE"]),
         "url_template" => words(&[

@@ -215,10 +215,6 @@ fn serve_wants_to_be_told_how_callers_are_known() {
         (Some("none"), near, false, true),
         (Some("none"), far, false, true),
         (Some("none"), far, true, true),
-        (Some("jwt"), near, true, false),
-        (Some("mtls"), far, false, false),
-        (Some("mesh"), far, false, false),
-        (Some("keys"), far, false, false),
     ] {
         let result = settings(mode, listen).validate_for_serve(sandbox);
         assert_eq!(result.is_ok(), served, "{mode:?} {listen} {sandbox}");

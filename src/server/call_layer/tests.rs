@@ -7,11 +7,12 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use tonic::transport::server::TcpConnectInfo;
 use tonic_types::StatusExt as _;
 use tower::service_fn;
 
 use super::*;
-use crate::proto;
+use crate::{config, proto};
 
 const LOOKUP: &str = "/identity.v1.IdentityService/CheckCurp";
 const READ: &str = "/person.v1.PersonService/GetPerson";
@@ -19,7 +20,8 @@ const DEFAULT: Duration = Duration::from_secs(30);
 
 fn layer(places: usize) -> CallLayer {
     let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
-    CallLayer::new(&policies, Admission::new(places, Arc::default()), DEFAULT)
+    let door = Door::start(&config::Auth::default(), &policies, None).unwrap();
+    CallLayer::new(&policies, door, Admission::new(places, Arc::default()), DEFAULT)
 }
 
 fn request(path: &str, timeout: Option<&str>, peer: [u8; 4]) -> Request<Body> {

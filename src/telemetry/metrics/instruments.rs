@@ -24,6 +24,7 @@ pub(super) struct Instruments {
     pub cache_age: Histogram<f64>,
     pub drifts: Counter<u64>,
     pub audit: Counter<u64>,
+    pub reloads: Counter<u64>,
     pub export_failures: Counter<u64>,
     pub panics: Counter<u64>,
 }
@@ -76,6 +77,7 @@ impl Instruments {
             cache_age: histogram(meter, &names::CACHE_AGE),
             drifts: counter(meter, &names::DRIFTS),
             audit: counter(meter, &names::AUDIT),
+            reloads: counter(meter, &names::RELOADS),
             export_failures: counter(meter, &names::EXPORT_FAILURES),
             panics: counter(meter, &names::PANICS),
         }

@@ -24,7 +24,7 @@ use tonic::Code;
 
 use self::{exemplars::Exemplars, instruments::Instruments};
 use super::{
-    labels::{CacheResult, Drift, Limit, Recorded, Rpc, Signal, State},
+    labels::{CacheResult, Drift, Limit, Recorded, Reload, Reloaded, Rpc, Signal, State},
     names,
 };
 use crate::{
@@ -225,6 +225,17 @@ pub fn recorded(recorded: Recorded) {
     with(|metrics| {
         let labels = [KeyValue::new(names::RECORDED, recorded.as_str())];
         metrics.instruments.audit.add(1, &labels);
+    });
+}
+
+/// A changed file, or a key set, was read again.
+pub fn reloaded(what: Reloaded, result: Reload) {
+    with(|metrics| {
+        let labels = [
+            KeyValue::new(names::RELOADED, what.as_str()),
+            KeyValue::new(names::RELOAD, result.as_str()),
+        ];
+        metrics.instruments.reloads.add(1, &labels);
     });
 }
 
