@@ -108,7 +108,9 @@ impl Budgets {
         quota: Quota,
         limit: u64,
     ) -> Result<Counted, Failure> {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_1970 = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         self.take_at(since_1970, caller, quota, limit).await
     }
 
@@ -121,15 +123,16 @@ impl Budgets {
     ) -> Result<Counted, Failure> {
         let length = quota.length();
         let window = now.as_secs() / length.as_secs();
-        let left = length.saturating_sub(now.saturating_sub(Duration::from_secs(window * length.as_secs())));
+        let left = length
+            .saturating_sub(now.saturating_sub(Duration::from_secs(window * length.as_secs())));
         let key = (Arc::clone(caller), quota);
         let count = self.counts.get_with(key, Arc::default);
         let spent = || {
             metrics::refused(None, Limit::Budget);
             Failure {
-            quota: Some(quota),
-            retry_after: Some(left.max(Duration::from_secs(1))),
-            ..Failure::new(Kind::RateLimited)
+                quota: Some(quota),
+                retry_after: Some(left.max(Duration::from_secs(1))),
+                ..Failure::new(Kind::RateLimited)
             }
         };
         count.up(window, limit).ok_or_else(spent)?;

@@ -69,8 +69,8 @@ pub fn visible(message: &MessageDescriptor, asked: &Fields, granted: &[DataClass
         Some((field.number(), seen))
     });
     let fields: std::collections::BTreeMap<_, _> = fields.collect();
-    let is_whole = fields.len() == message.fields().len()
-        && fields.values().all(|seen| *seen == Fields::All);
+    let is_whole =
+        fields.len() == message.fields().len() && fields.values().all(|seen| *seen == Fields::All);
     match is_whole {
         true => Fields::All,
         false => Fields::Some(fields),

@@ -83,7 +83,11 @@ impl Door {
     ///
     /// As of [`identify`](Self::identify); [`Kind::MethodNotAllowed`] if no rule grants the RPC;
     /// [`Kind::RateLimited`] if the caller's calls of this minute are spent.
-    pub async fn enter<B>(&self, request: &mut Request<B>, facts: &CallFacts) -> Result<(), Failure> {
+    pub async fn enter<B>(
+        &self,
+        request: &mut Request<B>,
+        facts: &CallFacts,
+    ) -> Result<(), Failure> {
         let caller = self.identify(request).await?;
         facts.called_by(Arc::clone(&caller));
         let Some(access) = &self.access else {
@@ -124,7 +128,9 @@ impl Rights {
         let Some(limit) = self.grants.charged_calls_per_day else {
             return Ok(None);
         };
-        let counted = self.budgets.take(&caller.identity, Quota::ChargedCallsPerDay, limit);
+        let counted = self
+            .budgets
+            .take(&caller.identity, Quota::ChargedCallsPerDay, limit);
         counted.await.map(Some)
     }
 }

@@ -174,7 +174,11 @@ mod tests {
         let some = fields(&["persons.id", "persons.biometric_data.liveness_score"]).unwrap();
         let seen = some.of(page());
         assert_eq!(seen.next_page_token, "");
-        let ids: Vec<_> = seen.persons.iter().map(|person| person.id.as_str()).collect();
+        let ids: Vec<_> = seen
+            .persons
+            .iter()
+            .map(|person| person.id.as_str())
+            .collect();
         assert_eq!(ids, ["a", "b"]);
         for person in &seen.persons {
             assert_eq!(person.email, None);
@@ -197,7 +201,13 @@ mod tests {
         let message = proto::descriptors().get_message_by_name("person.v1.ListPersonsResponse");
         let closed = Fields::none().add(&message.unwrap(), "persons.id", Lists::Closed);
         assert_eq!(closed, None);
-        for wrong in ["person", "persons.", "persons.id.x", "", "next_page_token.x"] {
+        for wrong in [
+            "person",
+            "persons.",
+            "persons.id.x",
+            "",
+            "next_page_token.x",
+        ] {
             assert_eq!(fields(&[wrong]), None, "{wrong}");
         }
     }
@@ -209,7 +219,10 @@ mod tests {
         let expected = fields(&["next_page_token", "persons.email", "persons.id"]);
         assert_eq!(Some(both.clone()), expected);
         both.unite(&fields(&["persons"]).unwrap());
-        assert_eq!(Some(&both), fields(&["persons", "next_page_token"]).as_ref());
+        assert_eq!(
+            Some(&both),
+            fields(&["persons", "next_page_token"]).as_ref()
+        );
         both.unite(&Fields::All);
         assert_eq!(both, Fields::All);
         assert!(both.has(&[1, 4]) && !fields(&["persons.id"]).unwrap().has(&[1, 4]));

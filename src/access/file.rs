@@ -97,7 +97,10 @@ impl Rule {
         let (identities, modes) = (&self.identities, &self.modes);
         (identities.is_empty() || identities.iter().any(|pattern| pattern.matches(name)))
             && (modes.is_empty() || modes.contains(&caller.identity.mode()))
-            && self.token_scopes.iter().all(|scope| caller.token_scopes.contains(scope))
+            && self
+                .token_scopes
+                .iter()
+                .all(|scope| caller.token_scopes.contains(scope))
     }
 }
 
@@ -206,8 +209,17 @@ fn rule(written: Written, policies: &Policies) -> Result<Rule, Problem> {
     Ok(Rule {
         identities: identities.collect::<Result<_, _>>()?,
         modes: written.modes,
-        token_scopes: written.token_scopes.iter().map(|scope| scope.as_str().into()).collect(),
-        rpcs: rpcs(&written.rpcs, written.classes.as_deref(), written.fields.as_deref(), policies)?,
+        token_scopes: written
+            .token_scopes
+            .iter()
+            .map(|scope| scope.as_str().into())
+            .collect(),
+        rpcs: rpcs(
+            &written.rpcs,
+            written.classes.as_deref(),
+            written.fields.as_deref(),
+            policies,
+        )?,
         calls_per_minute: written.calls_per_minute,
         charged_calls_per_day: written.charged_calls_per_day,
         name: written.name.into(),
@@ -228,9 +240,8 @@ fn rpcs(
     let granted = granted.collect::<Result<Vec<_>, _>>()?;
     let mut rpcs = BTreeMap::new();
     for word in words {
-        let meant = |(rpc, policy): &(&str, &Policy)| {
-            word == "*" || word == rpc || *word == policy.scope
-        };
+        let meant =
+            |(rpc, policy): &(&str, &Policy)| word == "*" || word == rpc || *word == policy.scope;
         let found: Vec<_> = policies.iter().filter(meant).collect();
         if found.is_empty() {
             let known = policies.iter();

@@ -126,7 +126,10 @@ mod tests {
         assert_eq!(&*both.name, "one");
         assert_eq!(both.rpcs.len(), 2);
         assert!(both.rpcs.contains_key(CURP) && both.rpcs.contains_key(GET));
-        assert_eq!((both.calls_per_minute, both.charged_calls_per_day), (Some(10), Some(5)));
+        assert_eq!(
+            (both.calls_per_minute, both.charged_calls_per_day),
+            (Some(10), Some(5))
+        );
         assert!(!both.rpcs[CURP].has(&[2, 20]));
         let more = access.of(&caller("ab", &["kyc"])).unwrap();
         assert_eq!(*more.rpcs[CURP], Fields::All);

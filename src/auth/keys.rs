@@ -149,7 +149,9 @@ mod tests {
         let keys = keys(&[
             "# rotated in May".to_owned(),
             line("payments", OLD),
-            line("payments", NEW).to_uppercase().replace("PAYMENTS", "payments"),
+            line("payments", NEW)
+                .to_uppercase()
+                .replace("PAYMENTS", "payments"),
             String::new(),
             line("back office", "another key with thirty-two bytes"),
         ]);
@@ -180,10 +182,19 @@ mod tests {
     fn what_is_wrong_is_said_without_repeating_it() {
         let twice = [line("a", OLD), line("b", OLD)].join("\n");
         for (text, problem) in [
-            ("canary", "line 1: expected a name, white space and a SHA-256"),
+            (
+                "canary",
+                "line 1: expected a name, white space and a SHA-256",
+            ),
             ("\na canary", "line 2: expected 64 hexadecimal digits"),
-            (&format!("é {}", "0".repeat(64)), "line 1: the name is not printable ASCII"),
-            (&format!("a {}", "+1".repeat(32)), "line 1: expected 64 hexadecimal digits"),
+            (
+                &format!("é {}", "0".repeat(64)),
+                "line 1: the name is not printable ASCII",
+            ),
+            (
+                &format!("a {}", "+1".repeat(32)),
+                "line 1: expected 64 hexadecimal digits",
+            ),
             (&twice, "line 2: the hash is there already"),
             ("# nothing\n", "holds no key"),
         ] {

@@ -44,7 +44,9 @@ impl Mesh {
     /// The peer, by its position, that is no address and no network.
     pub fn new(peers: &[String], headers: Vec<MeshHeader>) -> Result<Self, usize> {
         let peers = (1_usize..).zip(peers).map(|(position, text)| {
-            let address = text.parse::<IpAddr>().map(|ip| IpNet::from(ip.to_canonical()));
+            let address = text
+                .parse::<IpAddr>()
+                .map(|ip| IpNet::from(ip.to_canonical()));
             let network = || text.parse::<IpNet>().map(|network| network.trunc());
             address.or_else(|_| network()).map_err(|_| position)
         });
@@ -140,10 +142,22 @@ mod tests {
         let peer = Some("127.0.0.6".parse().unwrap());
         for (configured, sent, expected) in [
             (&both[..1], vec![(XFCC, "DNS=a.example")], Ok(None)),
-            (&both, vec![(XFCC, "DNS=a.example"), (L5D, NAME)], Ok(Some(NAME))),
+            (
+                &both,
+                vec![(XFCC, "DNS=a.example"), (L5D, NAME)],
+                Ok(Some(NAME)),
+            ),
             (&both, vec![(XFCC, "DNS=a.example")], Ok(Some("a.example"))),
-            (&both, vec![(XFCC, "DNS=a.example"), (XFCC, "DNS=b.example")], Ok(Some("b.example"))),
-            (&both, vec![(L5D, NAME), (L5D, "other")], Err(Unidentified::Refused)),
+            (
+                &both,
+                vec![(XFCC, "DNS=a.example"), (XFCC, "DNS=b.example")],
+                Ok(Some("b.example")),
+            ),
+            (
+                &both,
+                vec![(L5D, NAME), (L5D, "other")],
+                Err(Unidentified::Refused),
+            ),
             (&both, vec![(L5D, " ")], Err(Unidentified::Refused)),
             (&both, vec![(XFCC, "garbage"), (L5D, NAME)], Ok(Some(NAME))),
             (&both, vec![(XFCC, "garbage")], Err(Unidentified::Refused)),

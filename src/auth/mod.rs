@@ -97,9 +97,7 @@ impl Authenticator {
         let modes = settings.mode.iter().filter_map(|mode| {
             Some(match mode {
                 AuthMode::None => return None,
-                AuthMode::Jwt => {
-                    Jwt::start(&settings.jwt).map(|jwt| Asked::Jwt(Box::new(jwt)))
-                }
+                AuthMode::Jwt => Jwt::start(&settings.jwt).map(|jwt| Asked::Jwt(Box::new(jwt))),
                 AuthMode::Mtls => Ok(Asked::Mtls),
                 AuthMode::Mesh => mesh(&settings.mesh).map(Asked::Mesh),
                 AuthMode::Keys => keys(&settings.keys).map(Asked::Keys),
@@ -168,7 +166,9 @@ impl Authenticator {
             Asked::Mesh(mesh) => Some(mesh),
             _ => None,
         });
-        mesh.map_or(Ok(None), |mesh| mesh.identify(headers, peer::ip(extensions)))
+        mesh.map_or(Ok(None), |mesh| {
+            mesh.identify(headers, peer::ip(extensions))
+        })
     }
 
     fn reads_tokens(&self) -> bool {

@@ -60,8 +60,12 @@ mod tests {
 
     fn certificate(uris: &[&str], names: &[&str]) -> CertificateDer<'static> {
         let mut params = CertificateParams::default();
-        let uris = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap()));
-        let names = names.iter().map(|name| SanType::DnsName((*name).try_into().unwrap()));
+        let uris = uris
+            .iter()
+            .map(|uri| SanType::URI((*uri).try_into().unwrap()));
+        let names = names
+            .iter()
+            .map(|name| SanType::DnsName((*name).try_into().unwrap()));
         params.subject_alt_names = uris.chain(names).collect();
         let key = KeyPair::generate().unwrap();
         params.self_signed(&key).unwrap().der().clone()
@@ -72,13 +76,29 @@ mod tests {
         const API: &str = "spiffe://bank.example/ns/payments/sa/api";
         for (uris, names, expected) in [
             (vec![API], vec!["api.bank.example"], Some(API)),
-            (vec![], vec!["API.bank.example", "b.example"], Some("api.bank.example")),
-            (vec!["https://bank.example"], vec!["api.bank.example"], Some("api.bank.example")),
-            (vec![], vec!["*.bank.example", "api.bank.example"], Some("api.bank.example")),
+            (
+                vec![],
+                vec!["API.bank.example", "b.example"],
+                Some("api.bank.example"),
+            ),
+            (
+                vec!["https://bank.example"],
+                vec!["api.bank.example"],
+                Some("api.bank.example"),
+            ),
+            (
+                vec![],
+                vec!["*.bank.example", "api.bank.example"],
+                Some("api.bank.example"),
+            ),
             (vec![], vec!["*.bank.example"], None),
             (vec![API, "spiffe://bank.example/other"], vec![], None),
             (vec![API, "https://bank.example"], vec![], None),
-            (vec!["spiffe://bank.example/a/../b"], vec!["api.bank.example"], None),
+            (
+                vec!["spiffe://bank.example/a/../b"],
+                vec!["api.bank.example"],
+                None,
+            ),
             (vec![], vec![], None),
         ] {
             let certificates = [certificate(&uris, &names)];

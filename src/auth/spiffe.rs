@@ -28,12 +28,13 @@ fn is_one(uri: &str) -> bool {
     let in_domain = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_')
     };
-    let in_path =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let in_path = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let is_segment =
         |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(in_path);
     let has_path = rest.len() > domain.len();
-    !domain.is_empty() && domain.bytes().all(in_domain) && (!has_path || path.split('/').all(is_segment))
+    !domain.is_empty()
+        && domain.bytes().all(in_domain)
+        && (!has_path || path.split('/').all(is_segment))
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@ use http::HeaderValue;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::{
-    config::MeshHeader,
-    server::peer::Peer,
-};
+use crate::{config::MeshHeader, server::peer::Peer};
 use issuer::{AUDIENCE, ISSUER, Signer, key_set};
 
 #[allow(dead_code)]
@@ -17,7 +14,10 @@ const L5D: &str = "l5d-client-id";
 const SIDECAR: &str = "127.0.0.6:1";
 
 fn settings(modes: &[AuthMode], jwks: &std::path::Path) -> config::Auth {
-    let hash: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = Sha256::digest(KEY)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     config::Auth {
         mode: modes.to_vec(),
         jwt: config::Jwt {
@@ -47,11 +47,24 @@ async fn the_first_mode_whose_credential_is_there_decides() {
     std::fs::write(&path, key_set(&[&signer])).unwrap();
     let token = format!("Bearer {}", signer.token("token-holder", ""));
     let forged = format!("Bearer {}", Signer::es256("one").token("token-holder", ""));
-    let (key, wrong) = (format!("Bearer {KEY}"), format!("Bearer {}", "x".repeat(40)));
+    let (key, wrong) = (
+        format!("Bearer {KEY}"),
+        format!("Bearer {}", "x".repeat(40)),
+    );
     let refused = Err(Unidentified::Refused);
     for (modes, sidecar, bearer, expected) in [
-        (&[Mesh, Jwt][..], Some("workload"), Some(&token), Ok("workload")),
-        (&[Jwt, Mesh], Some("workload"), Some(&token), Ok("token-holder")),
+        (
+            &[Mesh, Jwt][..],
+            Some("workload"),
+            Some(&token),
+            Ok("workload"),
+        ),
+        (
+            &[Jwt, Mesh],
+            Some("workload"),
+            Some(&token),
+            Ok("token-holder"),
+        ),
         (&[Jwt, Mesh], Some("workload"), None, Ok("workload")),
         // One that is bad is a refusal, whatever else is there.
         (&[Jwt, Mesh], Some("workload"), Some(&forged), refused),
@@ -75,7 +88,10 @@ async fn the_first_mode_whose_credential_is_there_decides() {
         };
         add(L5D, sidecar);
         add("authorization", bearer.map(String::as_str));
-        add("x-forwarded-client-cert", Some("URI=spiffe://bank.example/admin"));
+        add(
+            "x-forwarded-client-cert",
+            Some("URI=spiffe://bank.example/admin"),
+        );
         let mut extensions = Extensions::new();
         extensions.insert(Peer {
             address: SIDECAR.parse().unwrap(),
@@ -83,7 +99,11 @@ async fn the_first_mode_whose_credential_is_there_decides() {
         });
         let caller = authenticator.identify(&mut headers, &extensions).await;
         let name = caller.as_ref().map(|caller| caller.identity.name());
-        assert_eq!(name, expected.as_ref().map(|name| *name), "{modes:?} {sidecar:?} {bearer:?}");
+        assert_eq!(
+            name,
+            expected.as_ref().map(|name| *name),
+            "{modes:?} {sidecar:?} {bearer:?}"
+        );
         assert!(headers.is_empty(), "{modes:?}: {:?}", headers.keys());
     }
 }
@@ -96,7 +116,10 @@ async fn where_nobody_is_identified_credentials_go_no_further_either() {
     for name in ["authorization", L5D, "x-forwarded-client-cert", "x-purpose"] {
         headers.insert(name, HeaderValue::from_static("canary"));
     }
-    let caller = authenticator.identify(&mut headers, &Extensions::new()).await.unwrap();
+    let caller = authenticator
+        .identify(&mut headers, &Extensions::new())
+        .await
+        .unwrap();
     assert_eq!(caller.identity.mode(), AuthMode::None);
     assert_eq!(headers.len(), 1);
 }
@@ -125,10 +148,16 @@ async fn keys_are_read_again_and_a_broken_file_keeps_the_old() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys");
     let line = |name: &str, key: &str| {
-        let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = Sha256::digest(key)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         format!("{name} {hash}\n")
     };
-    let (old, new) = ("old key of thirty-two bytes at all", "new key of thirty-two bytes at all");
+    let (old, new) = (
+        "old key of thirty-two bytes at all",
+        "new key of thirty-two bytes at all",
+    );
     std::fs::write(&path, line("payments", old)).unwrap();
     let keys = keys(&config::PresharedKeys {
         file: Some(path.clone()),

@@ -25,7 +25,8 @@ pub async fn read(path: Arc<PathBuf>) -> Result<String, String> {
     let read = tokio::task::spawn_blocking(move || {
         files::text(&path, files::CONFIGURATION).map(|text| text.as_str().to_owned())
     });
-    read.await.unwrap_or_else(|_| Err("cannot be read".to_owned()))
+    read.await
+        .unwrap_or_else(|_| Err("cannot be read".to_owned()))
 }
 
 /// Watches a file for as long as the runtime lives. `first` is the text that is in force; `take` puts

@@ -4,7 +4,11 @@ use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration}
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{audit, call, check_config, health, sandbox, serve};
+use super::{
+    audit,
+    call::{self, token::Token},
+    check_config, health, sandbox, serve,
+};
 use crate::config::{self, Sources};
 
 /// Exit code of a command line that cannot be understood (`EX_USAGE`).
@@ -91,6 +95,12 @@ enum Command {
         /// Request metadata as `name: value`; may be repeated
         #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
         headers: Vec<String>,
+        /// A file with the token or key that is sent as `authorization: Bearer …`
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+        /// The environment variable with that token or key
+        #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
+        token_env: Option<String>,
         /// The call's deadline
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         timeout: Option<Duration>,
@@ -187,6 +197,8 @@ pub async fn run() -> ExitCode {
             json,
             address,
             headers,
+            token_file,
+            token_env,
             timeout,
         } => match address.map_or_else(|| configured_address(sources(Vec::new())), Ok) {
             Ok(address) => {
@@ -195,6 +207,9 @@ pub async fn run() -> ExitCode {
                     json,
                     address,
                     headers,
+                    token: token_file
+                        .map(Token::File)
+                        .or(token_env.map(Token::Variable)),
                     timeout,
                 };
                 call::run(args, &mut io::stdout(), &mut io::stderr()).await

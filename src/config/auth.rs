@@ -103,7 +103,7 @@ pub struct Jwt {
 
 impl Default for Jwt {
     fn default() -> Self {
-        use JwtAlgorithm::{Es256, EdDsa, Ps256, Rs256};
+        use JwtAlgorithm::{EdDsa, Es256, Ps256, Rs256};
         Self {
             issuer: None,
             audience: Vec::new(),
@@ -247,7 +247,10 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
         ));
         return problems;
     }
-    if (1..).zip(&auth.mode).any(|(next, mode)| auth.mode.iter().skip(next).any(|other| other == mode)) {
+    if (1..)
+        .zip(&auth.mode)
+        .any(|(next, mode)| auth.mode.iter().skip(next).any(|other| other == mode))
+    {
         problems.push(("auth.mode", "names a mode twice".to_owned()));
     }
     if has(AuthMode::Jwt) {
@@ -335,7 +338,8 @@ impl Mesh {
             ));
         }
         if let Err(position) = mesh::Mesh::new(&self.peers, Vec::new()) {
-            let problem = format!("item {position}: expected an address or a network such as 10.1.0.0/16");
+            let problem =
+                format!("item {position}: expected an address or a network such as 10.1.0.0/16");
             problems.push(("auth.mesh.peers", problem));
         }
         if self.headers.is_empty() {

@@ -40,7 +40,11 @@ pub(super) fn value(leaf: &Leaf, value: &toml::Value) -> Result<(), String> {
                     leaf.choices.is_empty() || leaf.choices.iter().any(|(known, _)| known == word)
                 })
             };
-            if items.iter().all(known) { Ok(()) } else { wrong() }
+            if items.iter().all(known) {
+                Ok(())
+            } else {
+                wrong()
+            }
         }
         _ => Err(format!(
             "{}, found {} {}",

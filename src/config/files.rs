@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 /// Largest configuration file, in bytes.
 pub(crate) const CONFIGURATION: u64 = 1024 * 1024;
 /// Largest file that holds a secret, in bytes.
-pub(super) const SECRET: u64 = 64 * 1024;
+pub(crate) const SECRET: u64 = 64 * 1024;
 
 /// The text of a file of at most `limit` bytes. The error says why not, and nothing of what the file holds.
 pub(crate) fn text(path: &Path, limit: u64) -> Result<Zeroizing<String>, String> {

@@ -38,8 +38,7 @@ pub use providers::{
     Youverify,
 };
 pub use settings::{
-    Admin, CurpCheck, CurpRules, Log, LogFormat, Persons, SandboxSettings, Server,
-    Settings,
+    Admin, CurpCheck, CurpRules, Log, LogFormat, Persons, SandboxSettings, Server, Settings,
 };
 pub use span::{NotASpan, Span};
 

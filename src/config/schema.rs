@@ -84,13 +84,17 @@ fn generate(settings: SchemaSettings) -> Value {
     schema
 }
 
-/// Drops what only repeats: the default of a whole table, `null` for what has no default, Rust's number formats.
+/// Drops what only repeats: the default of a whole table, `null` or an empty list for what has no default,
+/// Rust's number formats.
 fn tidy(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else {
         return;
     };
     object.retain(|keyword, value| match keyword.as_str() {
-        "default" => !value.is_null() && !value.is_object(),
+        "default" => {
+            let is_empty = value.as_array().is_some_and(Vec::is_empty);
+            !value.is_null() && !value.is_object() && !is_empty
+        }
         "format" => value
             .as_str()
             .is_some_and(|format| !format.starts_with("uint")),

@@ -127,9 +127,7 @@ impl Gateway {
 }
 
 /// What is shared between calls, and between replicas if there is a Redis.
-fn shared(
-    settings: &Settings,
-) -> Result<(Answers, Option<Creates>, Option<Shared>), BuildError> {
+fn shared(settings: &Settings) -> Result<(Answers, Option<Creates>, Option<Shared>), BuildError> {
     let cache = &settings.cache;
     let keys = Arc::new(match &cache.key {
         Some(key) => Keys::derived(key.expose())?,

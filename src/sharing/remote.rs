@@ -223,7 +223,9 @@ fn set(key: &str, value: &[u8], lifetime: Duration, condition: &[&str]) -> Pipel
 
 /// Redis refuses a lifetime of zero.
 fn millis(lifetime: Duration) -> u64 {
-    u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(lifetime.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 impl Inner {

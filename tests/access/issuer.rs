@@ -10,6 +10,7 @@ use std::{
 };
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::{Value, json};
 
@@ -27,22 +28,42 @@ pub struct Signer {
 impl Signer {
     pub fn es256(kid: &str) -> Self {
         use aws_lc_rs::{rand::SystemRandom, signature};
-        let (kind, random) = (&signature::ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+        let (kind, random) = (
+            &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+            SystemRandom::new(),
+        );
         let key = signature::EcdsaKeyPair::generate_pkcs8(kind, &random).unwrap();
-        Self::of(kid, Algorithm::ES256, EncodingKey::from_ec_der(key.as_ref()))
+        Self::of(
+            kid,
+            Algorithm::ES256,
+            EncodingKey::from_ec_der(key.as_ref()),
+        )
     }
 
     pub fn ed25519(kid: &str) -> Self {
         let random = aws_lc_rs::rand::SystemRandom::new();
-        let key = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&random).unwrap();
-        Self::of(kid, Algorithm::EdDSA, EncodingKey::from_ed_der(key.as_ref()))
+        use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+        let der = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap();
+        let public = URL_SAFE_NO_PAD.encode(pair.public_key());
+        Self {
+            kid: kid.to_owned(),
+            algorithm: Algorithm::EdDSA,
+            key: EncodingKey::from_ed_der(der.as_ref()),
+            jwk: json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": public}),
+        }
     }
 
     pub fn rs256(kid: &str) -> Self {
         use aws_lc_rs::{encoding::AsDer as _, rsa};
         let key = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
         let der = aws_lc_rs::encoding::Pkcs8V1Der::from(key.as_der().unwrap());
-        Self::of(kid, Algorithm::RS256, EncodingKey::from_rsa_der(der.as_ref()))
+        // The key within, without PKCS #8's 26 bytes about it, as the library wants it.
+        Self::of(
+            kid,
+            Algorithm::RS256,
+            EncodingKey::from_rsa_der(&der.as_ref()[26..]),
+        )
     }
 
     fn of(kid: &str, algorithm: Algorithm, key: EncodingKey) -> Self {
@@ -119,7 +140,9 @@ impl Jwks {
             answer: Mutex::new((StatusCode::OK, body, Duration::ZERO)),
             asked: AtomicUsize::new(0),
         });
-        let routes = Router::new().fallback(answer).with_state(Arc::clone(&inner));
+        let routes = Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&inner));
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Self { address, inner }
     }

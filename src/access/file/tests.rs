@@ -111,8 +111,10 @@ fn every_field_of_bytes_has_a_class() {
 
 #[test]
 fn fields_narrow_what_is_seen_and_grant_what_they_name() {
-    let rule = one("rpcs = ['identity.kenya_id.scrub']\nfields = ['verification', 'record.given_name', \
-                    'record.main_address.town', 'record.inquiries']");
+    let rule = one(
+        "rpcs = ['identity.kenya_id.scrub']\nfields = ['verification', 'record.given_name', \
+                    'record.main_address.town', 'record.inquiries']",
+    );
     let fields = &rule.rpcs[KENYA];
     for (path, seen) in [
         ("verification.outcome", true),
@@ -137,7 +139,13 @@ fn fields_narrow_what_is_seen_and_grant_what_they_name() {
 
 #[test]
 fn an_rpc_is_named_by_itself_or_by_its_scope() {
-    let named = |words: &str| one(&format!("rpcs = [{words}]")).rpcs.into_keys().map(String::from).collect::<Vec<_>>();
+    let named = |words: &str| {
+        one(&format!("rpcs = [{words}]"))
+            .rpcs
+            .into_keys()
+            .map(String::from)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(named("'identity.curp.check'"), [CURP]);
     assert_eq!(named("'identity.v1.IdentityService/CheckCurp'"), [CURP]);
     assert_eq!(named("'person.list', 'person.read'"), [GET, LIST]);
@@ -153,10 +161,34 @@ fn a_rule_is_about_those_it_names() {
     };
     let api = "spiffe://bank.example/ns/payments/sa/api";
     for (who, mode, name, scopes, expected) in [
-        ("identities = ['payments']", AuthMode::Keys, "payments", &[][..], true),
-        ("identities = ['payments']", AuthMode::Keys, "payments2", &[], false),
-        ("identities = ['payments']", AuthMode::Keys, "Payments", &[], false),
-        ("identities = ['spiffe://bank.example/ns/payments/*']", AuthMode::Mtls, api, &[], true),
+        (
+            "identities = ['payments']",
+            AuthMode::Keys,
+            "payments",
+            &[][..],
+            true,
+        ),
+        (
+            "identities = ['payments']",
+            AuthMode::Keys,
+            "payments2",
+            &[],
+            false,
+        ),
+        (
+            "identities = ['payments']",
+            AuthMode::Keys,
+            "Payments",
+            &[],
+            false,
+        ),
+        (
+            "identities = ['spiffe://bank.example/ns/payments/*']",
+            AuthMode::Mtls,
+            api,
+            &[],
+            true,
+        ),
         (
             "identities = ['spiffe://bank.example/ns/payments/*']",
             AuthMode::Mtls,
@@ -171,18 +203,66 @@ fn a_rule_is_about_those_it_names() {
             &[],
             false,
         ),
-        ("identities = ['*.payments.example']", AuthMode::Mtls, "api.payments.example", &[], true),
+        (
+            "identities = ['*.payments.example']",
+            AuthMode::Mtls,
+            "api.payments.example",
+            &[],
+            true,
+        ),
         ("identities = ['a*a']", AuthMode::Keys, "a", &[], false),
         ("identities = ['*']", AuthMode::Keys, "anybody", &[], true),
         // The same name by another mode is another caller where the rule says so.
-        ("identities = ['*']\nmodes = ['mtls']", AuthMode::Jwt, api, &[], false),
-        ("identities = ['*']\nmodes = ['mtls', 'mesh']", AuthMode::Mesh, api, &[], true),
-        ("token_scopes = ['kyc']", AuthMode::Jwt, "anybody", &["kyc", "more"], true),
-        ("token_scopes = ['kyc', 'read']", AuthMode::Jwt, "anybody", &["kyc"], false),
+        (
+            "identities = ['*']\nmodes = ['mtls']",
+            AuthMode::Jwt,
+            api,
+            &[],
+            false,
+        ),
+        (
+            "identities = ['*']\nmodes = ['mtls', 'mesh']",
+            AuthMode::Mesh,
+            api,
+            &[],
+            true,
+        ),
+        (
+            "token_scopes = ['kyc']",
+            AuthMode::Jwt,
+            "anybody",
+            &["kyc", "more"],
+            true,
+        ),
+        (
+            "token_scopes = ['kyc', 'read']",
+            AuthMode::Jwt,
+            "anybody",
+            &["kyc"],
+            false,
+        ),
         ("token_scopes = ['kyc']", AuthMode::Keys, "kyc", &[], false),
-        ("identities = ['a']\ntoken_scopes = ['kyc']", AuthMode::Jwt, "b", &["kyc"], false),
-        ("identities = ['a']\ntoken_scopes = ['kyc']", AuthMode::Jwt, "a", &[], false),
-        ("identities = ['a']\ntoken_scopes = ['kyc']", AuthMode::Jwt, "a", &["kyc"], true),
+        (
+            "identities = ['a']\ntoken_scopes = ['kyc']",
+            AuthMode::Jwt,
+            "b",
+            &["kyc"],
+            false,
+        ),
+        (
+            "identities = ['a']\ntoken_scopes = ['kyc']",
+            AuthMode::Jwt,
+            "a",
+            &[],
+            false,
+        ),
+        (
+            "identities = ['a']\ntoken_scopes = ['kyc']",
+            AuthMode::Jwt,
+            "a",
+            &["kyc"],
+            true,
+        ),
     ] {
         let rule = rules(&format!("[[allow]]\nname = 'r'\n{who}\nrpcs = ['*']")).remove(0);
         let about = rule.is_about(&caller(mode, name, scopes));
@@ -194,10 +274,19 @@ fn a_rule_is_about_those_it_names() {
 fn what_is_wrong_is_named() {
     let with = |lines: &str| format!("[[allow]]\nname = 'r'\nidentities = ['a']\n{lines}");
     for (text, problem) in [
-        (with("rpcs = ['identity.curp.chek']"), "rule r: rpcs: \"identity.curp.chek\" is unknown; did you mean \"identity.curp.check\"?"),
-        (with("rpcs = ['Nothing']"), "rule r: rpcs: \"Nothing\" is unknown"),
+        (
+            with("rpcs = ['identity.curp.chek']"),
+            "rule r: rpcs: \"identity.curp.chek\" is unknown; did you mean \"identity.curp.check\"?",
+        ),
+        (
+            with("rpcs = ['Nothing']"),
+            "rule r: rpcs: \"Nothing\" is unknown",
+        ),
         (with("rpcs = []"), "rule r: rpcs: is empty"),
-        (with("rpcs = ['*']\nclasses = ['image']"), "rule r: classes: \"image\" is unknown; did you mean \"images\"?"),
+        (
+            with("rpcs = ['*']\nclasses = ['image']"),
+            "rule r: classes: \"image\" is unknown; did you mean \"images\"?",
+        ),
         (
             with("rpcs = ['identity.curp.check']\nfields = ['record.nothing']"),
             "rule r: fields: the answer of identity.v1.IdentityService/CheckCurp has no field \"record.nothing\"",
@@ -206,15 +295,42 @@ fn what_is_wrong_is_named() {
             with("rpcs = ['identity.curp.check', 'person.read']\nfields = ['record.curp']"),
             "rule r: fields: the answer of person.v1.PersonService/GetPerson has no field \"record.curp\"",
         ),
-        (with("rpcs = ['*']\nbudget = 1"), "line 5: unknown field `budget`"),
-        (with("rpcs = ['*']\ncalls_per_minute = -1"), "line 5: invalid value: integer `-1`"),
-        (with("modes = ['tls']\nrpcs = ['*']"), "line 4: unknown variant `tls`"),
-        ("[[allow]]\nname = 'r'\nrpcs = ['*']".to_owned(), "rule r: identities: is missing"),
-        ("[[allow]]\nname = 'r'\nidentities = ['a**']\nrpcs = ['*']".to_owned(), "rule r: identities: \"a**\" has more than one *"),
-        ("[[allow]]\nname = 'r'\nidentities = ['']\nrpcs = ['*']".to_owned(), "rule r: identities: \"\" is empty"),
-        ("[[allow]]\nname = 'a b'\nidentities = ['a']\nrpcs = ['*']".to_owned(), "rule 1: name: expected 1 to 64"),
-        ("[[allow]]\nidentities = ['a']\nrpcs = ['*']".to_owned(), "line 1: missing field `name`"),
-        ("[[deny]]\nname = 'r'".to_owned(), "line 1: unknown field `deny`"),
+        (
+            with("rpcs = ['*']\nbudget = 1"),
+            "line 5: unknown field `budget`",
+        ),
+        (
+            with("rpcs = ['*']\ncalls_per_minute = -1"),
+            "line 5: invalid value: integer `-1`",
+        ),
+        (
+            with("modes = ['tls']\nrpcs = ['*']"),
+            "line 4: unknown variant `tls`",
+        ),
+        (
+            "[[allow]]\nname = 'r'\nrpcs = ['*']".to_owned(),
+            "rule r: identities: is missing",
+        ),
+        (
+            "[[allow]]\nname = 'r'\nidentities = ['a**']\nrpcs = ['*']".to_owned(),
+            "rule r: identities: \"a**\" has more than one *",
+        ),
+        (
+            "[[allow]]\nname = 'r'\nidentities = ['']\nrpcs = ['*']".to_owned(),
+            "rule r: identities: \"\" is empty",
+        ),
+        (
+            "[[allow]]\nname = 'a b'\nidentities = ['a']\nrpcs = ['*']".to_owned(),
+            "rule 1: name: expected 1 to 64",
+        ),
+        (
+            "[[allow]]\nidentities = ['a']\nrpcs = ['*']".to_owned(),
+            "line 1: missing field `name`",
+        ),
+        (
+            "[[deny]]\nname = 'r'".to_owned(),
+            "line 1: unknown field `deny`",
+        ),
         ("allow".to_owned(), "line 1: "),
         (
             "[[allow]]\nname='r'\nidentities=['a']\nrpcs=['*']\n".repeat(2),

@@ -92,7 +92,8 @@ impl Source {
         };
         let (sender, state) = watch::channel(State::default());
         let wanted = Arc::new(Notify::new());
-        tokio::spawn(fetch_for_ever(place, interval, sender, Arc::clone(&wanted)));
+        let pace = Pace { interval, cooldown };
+        tokio::spawn(fetch_for_ever(place, pace, sender, Arc::clone(&wanted)));
         Ok(Self {
             state,
             wanted,
@@ -124,9 +125,7 @@ impl Source {
         let changed = timeout(self.patience, state.changed()).await;
         let now = state.borrow_and_update().clone();
         match changed {
-            Ok(Ok(())) => now
-                .find(kid, algorithm)
-                .ok_or_else(|| self.unknown(&now)),
+            Ok(Ok(())) => now.find(kid, algorithm).ok_or_else(|| self.unknown(&now)),
             _ => Err(Unidentified::KeysUnavailable(self.cooldown)),
         }
     }
@@ -150,9 +149,17 @@ impl State {
     }
 }
 
+/// How often it is fetched.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    interval: Duration,
+    /// After this only if a token asks for it.
+    cooldown: Duration,
+}
+
 async fn fetch_for_ever(
     place: Place,
-    interval: Duration,
+    Pace { interval, cooldown }: Pace,
     state: watch::Sender<State>,
     wanted: Arc<Notify>,
 ) {
@@ -188,11 +195,19 @@ async fn fetch_for_ever(
             state.fetched = Some(Instant::now());
             state.failed = failed;
         });
-        let pause = if failed { interval.min(AFTER_FAILURE) } else { interval };
-        tokio::select! {
-            () = sleep_until(Instant::now() + pause) => {}
-            () = wanted.notified() => {}
-            () = state.closed() => return,
+        let pause = if failed {
+            interval.min(AFTER_FAILURE)
+        } else {
+            interval
+        };
+        let (again, cool) = (Instant::now() + pause, Instant::now() + cooldown);
+        loop {
+            tokio::select! {
+                () = sleep_until(again) => break,
+                // What was wanted while it was fetched has been answered by that.
+                () = wanted.notified() => if Instant::now() >= cool { break },
+                () = state.closed() => return,
+            }
         }
     }
 }

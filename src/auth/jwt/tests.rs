@@ -34,7 +34,10 @@ fn changed(claim: &str, value: Value) -> Value {
     let mut claims = claims("alice", "kyc");
     match value {
         Value::Null => claims.as_object_mut().unwrap().remove(claim),
-        value => claims.as_object_mut().unwrap().insert(claim.to_owned(), value),
+        value => claims
+            .as_object_mut()
+            .unwrap()
+            .insert(claim.to_owned(), value),
     };
     claims
 }
@@ -81,13 +84,25 @@ async fn a_token_is_good_only_if_everything_about_it_is() {
 
 #[tokio::test]
 async fn every_configured_kind_of_key_verifies_and_none_verifies_for_another() {
-    let (ec, ed, rsa) = (Signer::es256("ec"), Signer::ed25519("ed"), Signer::rs256("rsa"));
+    let (ec, ed, rsa) = (
+        Signer::es256("ec"),
+        Signer::ed25519("ed"),
+        Signer::rs256("rsa"),
+    );
     let jwks = Jwks::start(key_set(&[&ec, &ed, &rsa])).await;
     let jwt = started(&jwks).await;
     for signer in [&ec, &ed, &rsa] {
         let token = signer.token("alice", "");
-        assert_eq!(who(&jwt, &token).await.as_deref(), Ok("alice"), "{}", signer.kid);
-        for other in [&ec, &ed, &rsa].into_iter().filter(|other| other.kid != signer.kid) {
+        assert_eq!(
+            who(&jwt, &token).await.as_deref(),
+            Ok("alice"),
+            "{}",
+            signer.kid
+        );
+        for other in [&ec, &ed, &rsa]
+            .into_iter()
+            .filter(|other| other.kid != signer.kid)
+        {
             let header = Header {
                 kid: Some(other.kid.clone()),
                 ..signer.header()
@@ -101,7 +116,10 @@ async fn every_configured_kind_of_key_verifies_and_none_verifies_for_another() {
     only.algorithms = vec![config::JwtAlgorithm::Es256];
     let jwt = Jwt::start(&only).unwrap();
     assert!(who(&jwt, &ec.token("alice", "")).await.is_ok());
-    assert_eq!(who(&jwt, &rsa.token("alice", "")).await, Err(Unidentified::Refused));
+    assert_eq!(
+        who(&jwt, &rsa.token("alice", "")).await,
+        Err(Unidentified::Refused)
+    );
 }
 
 #[tokio::test]
@@ -134,27 +152,53 @@ async fn forged_tokens_are_refused() {
     cut.pop();
     for (what, token) in [
         ("alg none, no signature", format!("{none}.{}.", parts[1])),
-        ("alg none, a signature", format!("{none}.{}.{}", parts[1], parts[2])),
+        (
+            "alg none, a signature",
+            format!("{none}.{}.{}", parts[1], parts[2]),
+        ),
         ("HS256 under the modulus", hmac(modulus.as_bytes())),
-        ("HS256 under the raw modulus", hmac(&URL_SAFE_NO_PAD.decode(modulus).unwrap())),
-        ("HS256 under the JWK", hmac(signer.jwk.to_string().as_bytes())),
+        (
+            "HS256 under the raw modulus",
+            hmac(&URL_SAFE_NO_PAD.decode(modulus).unwrap()),
+        ),
+        (
+            "HS256 under the JWK",
+            hmac(signer.jwk.to_string().as_bytes()),
+        ),
         ("HS256 under nothing", hmac(b"")),
-        ("other claims", format!("{}.{other_claims}.{}", parts[0], parts[2])),
+        (
+            "other claims",
+            format!("{}.{other_claims}.{}", parts[0], parts[2]),
+        ),
         ("no signature", format!("{}.{}.", parts[0], parts[1])),
         ("two parts", format!("{}.{}", parts[0], parts[1])),
         ("four parts", format!("{good}.x")),
         ("cut", cut),
         ("nothing", String::new()),
         ("dots", "..".to_owned()),
-        ("an unknown extension", with_header(|header| header.crit = Some(vec!["b64".to_owned()]))),
+        (
+            "an unknown extension",
+            with_header(|header| header.crit = Some(vec!["b64".to_owned()])),
+        ),
         // What a header says of keys is not asked.
-        ("no kid of ours", with_header(|header| header.kid = Some("two".to_owned()))),
+        (
+            "no kid of ours",
+            with_header(|header| header.kid = Some("two".to_owned())),
+        ),
         ("another key", Signer::rs256("one").token("alice", "")),
     ] {
-        assert_eq!(who(&jwt, &token).await, Err(Unidentified::Refused), "{what}");
+        assert_eq!(
+            who(&jwt, &token).await,
+            Err(Unidentified::Refused),
+            "{what}"
+        );
     }
     // Only one key fits, so its id may be left out.
-    assert!(who(&jwt, &with_header(|header| header.kid = None)).await.is_ok());
+    assert!(
+        who(&jwt, &with_header(|header| header.kid = None))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -164,7 +208,10 @@ async fn scopes_come_from_scope_and_scp() {
     let jwt = started(&jwks).await;
     let mut claims = claims("alice", " a  b ");
     claims["scp"] = json!(["c d", "b"]);
-    let caller = jwt.identify(&Secret::new(signer.sign(&claims))).await.unwrap();
+    let caller = jwt
+        .identify(&Secret::new(signer.sign(&claims)))
+        .await
+        .unwrap();
     let scopes: Vec<_> = caller.token_scopes.iter().map(AsRef::as_ref).collect();
     assert_eq!(scopes, ["a", "b", "c d"]);
 }
@@ -222,7 +269,10 @@ async fn unknown_key_ids_cause_one_question_in_a_while() {
     let before = jwks.asked();
     tokio::time::sleep(Duration::from_millis(350)).await;
     let calls = (0..50).map(|number| {
-        let (jwt, signer) = (Arc::clone(&jwt), Signer::es256(&format!("unknown {number}")));
+        let (jwt, signer) = (
+            Arc::clone(&jwt),
+            Signer::es256(&format!("unknown {number}")),
+        );
         async move { who(&jwt, &signer.token("alice", "")).await }
     });
     for refused in futures_util::future::join_all(calls).await {
@@ -249,9 +299,15 @@ async fn while_the_key_set_cannot_be_had_known_keys_go_on_and_others_cannot_be_j
         jwks.answers(status, &body);
         tokio::time::sleep(Duration::from_millis(250)).await;
         let unknown = who(&jwt, &other.token("bob", "")).await;
-        assert!(matches!(unknown, Err(Unidentified::KeysUnavailable(_))), "{what}: {unknown:?}");
+        assert!(
+            matches!(unknown, Err(Unidentified::KeysUnavailable(_))),
+            "{what}: {unknown:?}"
+        );
         assert_eq!(jwks.asked(), asked + 1, "{what}");
-        assert!(who(&jwt, &known.token("alice", what)).await.is_ok(), "{what}");
+        assert!(
+            who(&jwt, &known.token("alice", what)).await.is_ok(),
+            "{what}"
+        );
     }
     jwks.answers(200, &key_set(&[&known, &other]));
     tokio::time::sleep(Duration::from_millis(250)).await;
@@ -324,7 +380,8 @@ fn only_public_keys_for_signatures_are_taken() {
         jwk[name] = value;
         json!({ "keys": [jwk] }).to_string()
     };
-    let symmetric = json!({"keys": [{"kty": "oct", "kid": "one", "alg": "HS256", "k": "c2VjcmV0"}]});
+    let symmetric =
+        json!({"keys": [{"kty": "oct", "kid": "one", "alg": "HS256", "k": "c2VjcmV0"}]});
     for (what, set, usable) in [
         ("as it is", key_set(&[&signer]), true),
         ("for signatures", with("use", json!("sig")), true),
@@ -333,7 +390,11 @@ fn only_public_keys_for_signatures_are_taken() {
         ("to encrypt", with("key_ops", json!(["encrypt"])), false),
         ("of another algorithm", with("alg", json!("ECDH-ES")), false),
         ("symmetric", symmetric.to_string(), false),
-        ("unknown", json!({"keys": [{"kty": "new"}]}).to_string(), false),
+        (
+            "unknown",
+            json!({"keys": [{"kty": "new"}]}).to_string(),
+            false,
+        ),
     ] {
         let parsed = key_set::KeySet::parse(&set);
         let found = parsed.is_ok_and(|set| set.find(Some("one"), Algorithm::ES256).is_some());

@@ -13,7 +13,8 @@ pub(super) fn name(header: &str) -> Option<String> {
     let element = elements(header)?.pop()?;
     let all = |key: &str| -> Vec<&str> {
         let pairs = element.iter();
-        let of_key = pairs.filter(|(name, value)| name.eq_ignore_ascii_case(key) && !value.is_empty());
+        let of_key =
+            pairs.filter(|(name, value)| name.eq_ignore_ascii_case(key) && !value.is_empty());
         of_key.map(|(_, value)| value.as_str()).collect()
     };
     let uris = all("URI");
@@ -118,10 +119,19 @@ mod tests {
                 r#"Subject="x\\",URI=spiffe://bank.example/a"#,
                 Some("spiffe://bank.example/a"),
             ),
-            (r#"URI="spiffe://bank.example/a" ; By=x"#, Some("spiffe://bank.example/a")),
-            ("uri=spiffe://bank.example/a", Some("spiffe://bank.example/a")),
+            (
+                r#"URI="spiffe://bank.example/a" ; By=x"#,
+                Some("spiffe://bank.example/a"),
+            ),
+            (
+                "uri=spiffe://bank.example/a",
+                Some("spiffe://bank.example/a"),
+            ),
             // Two ids are none, and so is one that is malformed.
-            ("URI=spiffe://bank.example/a;URI=spiffe://bank.example/b", None),
+            (
+                "URI=spiffe://bank.example/a;URI=spiffe://bank.example/b",
+                None,
+            ),
             ("URI=spiffe://bank.example/a/../b;DNS=a.example", None),
             ("Subject=\"CN=a\";Subject=\"CN=b\"", None),
             ("Hash=468e", None),

@@ -85,7 +85,10 @@ fn nothing_given_is_the_defaults_and_so_is_what_check_config_prints_of_them() {
     assert_eq!(from_file(&shown).expect("read").redacted_toml(), shown);
     for leaf in leaves() {
         let line = match &leaf.default {
-            Some(value) => format!("\n{} = {value}\n", leaf.name()),
+            Some(value) => {
+                let value = toml::Value::try_from(value).expect("TOML");
+                format!("\n{} = {value}\n", leaf.name())
+            }
             None => format!("\n# {} is not set\n", leaf.name()),
         };
         assert!(shown.contains(&line), "{line}");

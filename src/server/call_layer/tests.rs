@@ -21,7 +21,12 @@ const DEFAULT: Duration = Duration::from_secs(30);
 fn layer(places: usize) -> CallLayer {
     let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
     let door = Door::start(&config::Auth::default(), &policies, None).unwrap();
-    CallLayer::new(&policies, door, Admission::new(places, Arc::default()), DEFAULT)
+    CallLayer::new(
+        &policies,
+        door,
+        Admission::new(places, Arc::default()),
+        DEFAULT,
+    )
 }
 
 fn request(path: &str, timeout: Option<&str>, peer: [u8; 4]) -> Request<Body> {
