@@ -172,15 +172,15 @@ class Layer:
 
 
 def layers(budgets: bool) -> dict[str, list[Layer]]:
-    """The shipped numbers: the gateway's own, deploy/envoy/caller.yaml, and a client of three attempts."""
+    """The gateway's own numbers; a proxy of two retries and a client of three attempts, with budgets like it."""
 
     def layer(attempts: int, reserve: int) -> Layer:
         return Layer(attempts, Budget(0.2, reserve) if budgets else None)
 
     return {
         "the gateway": [layer(3, 10)],
-        "and Envoy": [layer(3, 10), layer(3, 3)],
-        "and the client": [layer(3, 10), layer(3, 3), layer(3, 10)],
+        "and a proxy that repeats UNAVAILABLE": [layer(3, 10), layer(3, 3)],
+        "and a client that does, too": [layer(3, 10), layer(3, 3), layer(3, 10)],
     }
 
 
@@ -235,7 +235,7 @@ def tables() -> str:
     parts = (
         ("Kept answers: 20 lookups a second, three in ten of a person who was asked for some ten minutes before, every caller with `max_age`", sharing),
         ("A provider's limit of 100 requests a second, divided; calls come by chance to a replica chosen by chance, or in turn", rates),
-        ("Requests that the provider gets for each call", repeats),
+        ("Requests that the provider gets for each call, circuits left out", repeats),
         ("Calls a second to one provider before OVERLOADED", places),
     )
     return "\n" + "\n".join(f"**{title}.**\n\n" + "\n".join(table()) + "\n" for title, table in parts) + "\n"

@@ -128,6 +128,16 @@ def test_the_same_files_give_the_same_image(tmp_path: Path):
     assert (tmp_path / "image.id").read_text().strip() == image()
 
 
+def test_a_configuration_is_held_against_a_version_before_it_rolls(tmp_path: Path):
+    config = tmp_path / "config.toml"
+    for text, code in (('[server]\nlame_duck = "4s"\n', 0), ('[server]\nlame_dcuk = "4s"\n', 64)):
+        config.write_text(text)
+        mounted = (f"--volume={config}:/c.toml:ro", "--network=none")
+        with Container("check-config", options=mounted, IDGW_CONFIG="/c.toml") as checked:
+            assert checked.wait() == code, checked.output()
+            assert ("lame_dcuk" in checked.output()) == (code != 0)
+
+
 def test_there_is_no_shell():
     for shell in ("/bin/sh", "sh", "/bin/bash", "/busybox/sh"):
         refused = podman("run", "--rm", "--network=none", f"--entrypoint={shell}", image(), "-c", "true")
@@ -251,16 +261,22 @@ def outcome(python: Python, call: grpc.Future) -> str:
 # --- What a static binary in an empty image could lack ---
 
 
-def test_it_reaches_a_provider_by_https_with_the_bundle_of_the_image(contract: dict, tmp_path: Path):
-    """The bundle's place is mounted over with one that holds the test's own authority."""
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("/etc/ssl/certs/ca-certificates.crt", {}), ("/own.pem", {"SSL_CERT_FILE": "/own.pem"})],
+    ids=["in the bundle's place", "named"],
+)
+def test_it_reaches_a_provider_by_https_if_the_bundle_knows_it(
+    place: str, told: dict[str, str], contract: dict, tmp_path: Path
+):
     with TlsProvider(tmp_path) as provider:
         settings = verifik(provider.url, provider.token)
-        mounted = f"--volume={provider.authority}:/etc/ssl/certs/ca-certificates.crt:ro"
-        with gateway_container(options=(mounted,), **settings) as container:
+        mounted = f"--volume={provider.authority}:{place}:ro"
+        with gateway_container(options=(mounted,), **settings, **told) as container:
             answer = Python(container.serving()["grpc"], contract).call("VerifyPeForeignerId", LOOKUP)
             assert answer["verification"]["outcome"] == "OUTCOME_FOUND"
         assert provider.received == 1
-        # The image's own bundle does not know that authority: the request never leaves.
+        # The image's own bundle does not know the test's authority: the request never leaves.
         with gateway_container(**settings, IDGW_PROVIDERS__VERIFIK__MAX_ATTEMPTS="1") as container:
             with pytest.raises(CallFailed) as failed:
                 Python(container.serving()["grpc"], contract).call("VerifyPeForeignerId", LOOKUP)
@@ -295,9 +311,11 @@ def test_the_time_from_start_to_serving(figures):
             assert health.stdout == "SERVING\n"
             serving = datetime.fromisoformat(container.serving()["timestamp"]).timestamp()
             times.append((answered - began, serving - began_at(container.proc())))
+            [resident] = re.findall(r"^VmRSS:\s+(\d+) kB$", (container.proc() / "status").read_text(), re.MULTILINE)
     whole, own = (sorted(column)[1] for column in zip(*times, strict=True))
     figures["from `podman run` to an answer of SERVING"] = f"{whole * 1000:.0f} ms"
     figures["from the container's process to its line `serving`"] = f"{own * 1000:.0f} ms"
+    figures["resident memory at rest"] = f"{int(resident) / 1024:.0f} MiB"
     # Only against something gone badly wrong: the machine may be busy.
     assert whole < 20 and own < 10
 
