@@ -12,7 +12,7 @@ load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-
 _list:
     @just --list --unsorted
 
-# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC, Envoy), and redis-server.
+# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC, Helm's engine, Envoy), and redis-server.
 setup-tools:
     .ci/setup-tools
 
@@ -55,6 +55,15 @@ build:
 # Drive the release binary with real clients: grpcurl, Python gRPC, its own commands, the README.
 system *ARGS: build
     pytest -c tests/system/pytest.ini tests/system {{ARGS}}
+
+# Helm's chart: lint, render and validate the matrix, the drift tests, the program with what the chart gives it.
+chart *ARGS: build
+    python helm/generate.py
+    pytest -c tests/chart/pytest.ini tests/chart {{ARGS}}
+
+# Write the chart's generated files anew: values.yaml, values.schema.json, the README's table, files/.
+chart-docs: build
+    python helm/generate.py --write
 
 # Three instances behind Envoy, with Redis, under load, faults and restarts (docs/chaos.md); `--help` lists options.
 chaos *ARGS: build
