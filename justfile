@@ -61,6 +61,11 @@ chart *ARGS: build
     python helm/generate.py
     pytest -c tests/chart/pytest.ini tests/chart {{ARGS}}
 
+# The chart installed, upgraded and rolled back against a real API server; needs Go, and half an hour the first time.
+k8s *ARGS:
+    tests/k8s/setup
+    pytest -c tests/k8s/pytest.ini tests/k8s {{ARGS}}
+
 # Write the chart's generated files anew: values.yaml, values.schema.json, the README's table, files/.
 chart-docs: build
     python helm/generate.py --write

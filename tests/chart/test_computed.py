@@ -337,6 +337,8 @@ def test_spread_is_for_each_version_on_its_own():
         ({"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}, "autoscaling.minReplicas"),
         ({"autoscaling": {"cpuPercent": 0}}, "neither"),
         ({"ports": {"grpc": 9090}}, "ports.admin"),
+        ({"rollout": {"maxSurge": 0}}, "rollout"),
+        ({"rollout": {"maxSurge": "0%", "maxUnavailable": "0%"}}, "rollout"),
         ({"priorityClass": {"create": True}}, "priorityClass.name"),
     ],
 )
@@ -359,5 +361,5 @@ def test_without_a_network_policy_something_else_must_know_the_callers(values):
 
 def test_names_follow_the_release():
     assert of_matrix("redis").one("Deployment")["metadata"]["name"] == "idgw"
-    assert render(nameOverride="kyc").one("Deployment")["metadata"] ["name"] == "demo-kyc"
+    assert render(nameOverride="kyc").one("Deployment")["metadata"]["name"] == "demo-kyc"
     assert of_matrix("default").one("Service")["metadata"]["namespace"] == NAMESPACE

@@ -164,6 +164,9 @@ httpGet:
 {{- if and $values.grpcRoute.enabled (not $values.grpcRoute.parentRefs) }}
 {{- fail "grpcRoute.parentRefs: say which Gateway" }}
 {{- end }}
+{{- if and (has (toString $values.rollout.maxSurge) (list "0" "0%")) (has (toString $values.rollout.maxUnavailable) (list "0" "0%")) }}
+{{- fail "rollout: maxSurge and maxUnavailable are both 0, so no pod could ever be replaced" }}
+{{- end }}
 {{- if $values.autoscaling.enabled }}
 {{- if gt (int64 $values.autoscaling.minReplicas) (int64 $values.autoscaling.maxReplicas) }}
 {{- fail "autoscaling.minReplicas: is more than maxReplicas" }}
