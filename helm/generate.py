@@ -98,8 +98,7 @@ def config_schema(program: dict, path: tuple[str, ...] = ()) -> dict:
     if "duration" in program.get("x-form", ""):
         kept["pattern"] = DURATION
     if path in CHART_DEFAULTS:
-        many = program.get("type") == "array"
-        kept["default"] = [CHART_DEFAULTS[path]] if many else CHART_DEFAULTS[path]
+        kept["default"] = CHART_DEFAULTS[path]
         kept["description"] = f"{kept['description']} {WHY[path]}"
     return kept
 
@@ -215,7 +214,8 @@ def rows(values: dict, path: tuple[str, ...] = ()):
 def meaning(value: dict) -> str:
     """All that is to be said of a value: its description, the words it may be."""
     text = " ".join(value.get("description", "").split())
-    for choice in value.get("oneOf", []):
+    worded = value["items"] if isinstance(value.get("items"), dict) else value
+    for choice in worded.get("oneOf", []):
         if "const" in choice:
             text += f" `{choice['const']}`: {' '.join(choice.get('description', '').split())}"
     return text

@@ -304,10 +304,26 @@ def test_probes_ask_http_or_grpc():
 
 
 def test_both_ports_listen_on_the_pod_s_address():
-    config = tomllib.loads(of_matrix("default").config())
-    assert config["server"]["listen"] == "0.0.0.0:50051" and config["admin"]["listen"] == "0.0.0.0:9090"
-    config = tomllib.loads(of_matrix("grpc-probes").config())
-    assert config["server"]["listen"] == "[::]:50051" and config["admin"]["listen"] == "[::]:9090"
+    """As variables: the image has them too, and they win over the file."""
+    for name, address in (("default", "0.0.0.0"), ("grpc-probes", "[::]")):
+        variables = {entry["name"]: entry.get("value") for entry in of_matrix(name).container()["env"]}
+        assert variables["IDGW_SERVER__LISTEN"] == f"{address}:50051"
+        assert variables["IDGW_ADMIN__LISTEN"] == f"{address}:9090"
+        assert "listen" not in of_matrix(name).config()
+
+
+def commands(rendered) -> dict[str, list[str]]:
+    return {container["name"]: container["args"] for container in rendered.one("Pod")["spec"]["containers"]}
+
+
+def test_helm_test_calls_what_it_may():
+    assert set(commands(of_matrix("default"))) == {"health", "call"}
+    assert set(commands(of_matrix("sandbox"))) == {"health", "call", "lookup"}
+    assert set(commands(render(config={"auth": {"mode": "jwt"}}))) == {"health"}
+    assert set(commands(render(config={"server": {"reflection": False}}))) == {"health"}
+    told = commands(render(config={"auth": {"mode": "jwt"}}, tests={"arguments": ["--header", "x: y"]}))
+    assert set(told) == {"health", "call"} and all(words[-2:] == ["--header", "x: y"] for words in told.values())
+    assert all("demo-identity-gateway.identity.svc.cluster.local:50051" in words for words in told.values())
 
 
 def test_spread_is_for_each_version_on_its_own():
@@ -337,6 +353,7 @@ def test_spread_is_for_each_version_on_its_own():
         ({"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}, "autoscaling.minReplicas"),
         ({"autoscaling": {"cpuPercent": 0}}, "neither"),
         ({"ports": {"grpc": 9090}}, "ports.admin"),
+        ({"linkerd": {"enabled": True}, "probes": {"mode": "grpc"}}, "probes.mode"),
         ({"rollout": {"maxSurge": 0}}, "rollout"),
         ({"rollout": {"maxSurge": "0%", "maxUnavailable": "0%"}}, "rollout"),
         ({"priorityClass": {"create": True}}, "priorityClass.name"),

@@ -85,14 +85,9 @@ any other, only null is nothing.
 {{- end -}}
 {{- end }}
 
-{{/* The whole file: `config`, where it listens, and where the credentials' files are. */}}
+{{/* The whole file: `config`, and where the credentials' files are. */}}
 {{- define "identity-gateway.toml" -}}
-{{- $ports := .Values.ports -}}
 {{- $config := deepCopy .Values.config -}}
-{{- $admin := default dict $config.admin -}}
-{{- $_ := set $admin "listen" (include "identity-gateway.listen" (dict "address" $ports.address "port" $ports.admin)) -}}
-{{- $_ := set $config "admin" $admin -}}
-{{- $_ := set $config.server "listen" (include "identity-gateway.listen" (dict "address" $ports.address "port" $ports.grpc)) -}}
 {{- range include "identity-gateway.credentials" . | fromJsonArray -}}
 {{- if .file -}}
 {{- $table := $config -}}

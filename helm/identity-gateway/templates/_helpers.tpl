@@ -158,6 +158,9 @@ httpGet:
 {{- if and $values.istio.enabled $values.linkerd.enabled }}
 {{- fail "istio.enabled and linkerd.enabled: say one of them" }}
 {{- end }}
+{{- if and $values.linkerd.enabled (eq $values.probes.mode "grpc") }}
+{{- fail "probes.mode: is `grpc`, and Linkerd lets only its mesh reach the gRPC port, which the kubelet is not in: leave it at http" }}
+{{- end }}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled }}
 {{- fail "serviceMonitor.enabled and podMonitor.enabled: say one of them, or every pod is scraped twice" }}
 {{- end }}
