@@ -62,7 +62,7 @@ chart *ARGS: build
     pytest -c tests/chart/pytest.ini tests/chart {{ARGS}}
 
 # The chart installed, upgraded and rolled back against a real API server; needs Go, and half an hour the first time.
-k8s *ARGS:
+k8s *ARGS: build
     tests/k8s/setup
     pytest -c tests/k8s/pytest.ini tests/k8s {{ARGS}}
 

@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from rendered import CHART, MATRIX, NAMESPACE, of_matrix, pods
+from rendered import CHART, MATRIX, NAMESPACE, RELEASE, of_matrix, pods
 from schemas import VERSIONS, custom, is_custom, validate
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -129,6 +129,17 @@ def test_the_text_is_as_it_was(name):
     if os.environ.get("UPDATE_SNAPSHOTS"):
         path.write_text(text)
     assert path.read_text() == text, f"{path.name}: run UPDATE_SNAPSHOTS=1 just chart"
+
+
+def test_the_package_renders_the_same(tmp_path):
+    """Everything that the templates read is in it; the matrix is not."""
+    with helm.Chart.load(helm.package(CHART, destination=tmp_path)) as chart:
+        values = of_matrix("production").values
+        files = chart.render(values, name=RELEASE, namespace=NAMESPACE)
+        assert not [file["name"] for file in chart.files if file["name"].startswith("ci/")]
+    assert {path.removeprefix("identity-gateway/templates/"): text for path, text in files.items() if "NOTES" not in path} == (
+        of_matrix("production").files
+    )
 
 
 def test_no_snapshot_is_left_over():

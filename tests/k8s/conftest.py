@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path += [str(TESTS / "chart"), str(TESTS.parent / "helm")]
+sys.path += [str(TESTS / "chart"), str(TESTS / "system"), str(TESTS.parent / "helm")]
 
 from control_plane import ControlPlane, wait_for  # noqa: E402
 from node import Node  # noqa: E402
@@ -27,7 +27,7 @@ def cluster(tmp_path_factory):
                 return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
             wait_for(definition["metadata"]["name"], established)
-        with Node(cluster):
+        with Node(cluster) as cluster.node:
             yield cluster
 
 

@@ -1,11 +1,15 @@
 """What stands in for scheduler and kubelet: it binds every pod to one node, says that it runs and is ready, and lets it go
-when it is deleted. No container is started: the rollouts are the controllers' own, the pods are only said to be there."""
+when it is deleted. No container is started: the rollouts are the controllers' own, the pods are only said to be there.
+A pod that shall end, such as that of `helm test`, is another matter: its commands are run, with the program itself and the
+gateway at `address` in place of the Service, and what the pod ends with is what they end with."""
 
+import subprocess
 import threading
 import time
 from datetime import datetime, timezone
 
 from control_plane import ControlPlane, Refused
+from harness import BINARY, environment
 
 NODE = "here"
 
@@ -19,6 +23,8 @@ class Node:
 
     def __init__(self, cluster: ControlPlane):
         self.cluster = cluster
+        # Where the commands of pods that shall end find the gateway.
+        self.address = ""
         self.error: BaseException | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -58,6 +64,9 @@ class Node:
             target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
             binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}, "target": target}
             self.cluster.ask("POST", f"{path}/binding", binding)
+        elif pod["spec"]["restartPolicy"] == "Never":
+            if pod["status"].get("phase") == "Pending":
+                self._run(pod, path)
         elif pod["status"].get("phase") != "Running":
             conditions = [
                 {"type": kind, "status": "True", "lastTransitionTime": now()}
@@ -72,3 +81,23 @@ class Node:
             ]
             status = {"phase": "Running", "conditions": conditions, "containerStatuses": containers, "startTime": now()}
             self.cluster.ask("PATCH", f"{path}/status", {"status": status}, content="application/merge-patch+json")
+
+    def _run(self, pod: dict, path: str) -> None:
+        """Runs a pod to its end."""
+        containers = []
+        for container in pod["spec"]["containers"]:
+            assert container["command"] == ["/identity-gateway"]
+            words = container["args"]
+            place = words.index("--address") + 1
+            ended = subprocess.run(
+                [BINARY, *words[:place], self.address, *words[place + 1 :]],
+                capture_output=True, timeout=60, env=environment(),
+            )
+            terminated = {"exitCode": ended.returncode, "startedAt": now(), "finishedAt": now()}
+            containers.append({
+                "name": container["name"], "ready": False, "restartCount": 0, "image": container["image"], "imageID": "",
+                "state": {"terminated": terminated},
+            })
+        failed = any(container["state"]["terminated"]["exitCode"] for container in containers)
+        status = {"phase": "Failed" if failed else "Succeeded", "containerStatuses": containers, "startTime": now()}
+        self.cluster.ask("PATCH", f"{path}/status", {"status": status}, content="application/merge-patch+json")

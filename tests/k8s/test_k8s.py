@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from control_plane import Refused, wait_for
+from harness import Gateway
 from rendered import CHART, MATRIX, of_matrix
 
 RELEASE = "demo"
@@ -196,3 +197,17 @@ def test_the_rendered_default_can_be_applied_as_it_is(cluster, namespace):
             cluster.ask("PATCH", f"{path}?fieldManager=kubectl&fieldValidation=Strict", document, content="application/apply-patch+yaml")
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{RELEASE}-identity-gateway"
     wait_for("two pods", lambda: cluster.ask("GET", path).get("status", {}).get("availableReplicas") == 2)
+
+
+@pytest.mark.parametrize("name", ["default", "sandbox"])
+def test_helm_test_says_whether_the_gateway_answers(cluster, namespace, name):
+    """The pod's own commands, run by the stand-in for the kubelet against a gateway with the release's configuration."""
+    release = Release(cluster, namespace)
+    release.helm.install(CHART, RELEASE, yaml.safe_load(MATRIX[name].read_text()) or {})
+    arguments = release.deployment()["spec"]["template"]["spec"]["containers"][0]["args"][1:]
+    with Gateway(flags=tuple(arguments), IDGW_AUTH__MODE="none") as gateway:
+        cluster.node.address = gateway.address
+        release.helm.test(RELEASE, timeout=60)
+    with pytest.raises(helm.HelmError):
+        release.helm.test(RELEASE, timeout=60)
+    release.helm.uninstall(RELEASE)
