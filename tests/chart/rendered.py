@@ -43,9 +43,15 @@ class Rendered:
         ]
 
     def text(self) -> str:
-        """All of it, as `helm template` shows it, with the notes at the end."""
-        parts = [f"---\n# Source: {path}\n{text.strip()}\n" for path, text in self.files.items() if text.strip()]
-        return "".join(parts) + "---\n# NOTES.txt\n" + "".join(f"# {line}".rstrip() + "\n" for line in self.notes.splitlines())
+        """All of it, as `helm template` shows it, with the notes at the end. Of the dashboard only that it is there."""
+        parts = []
+        for path, text in self.files.items():
+            if path == "dashboard.yaml" and text.strip():
+                text = text[: text.index("    {")] + "    # files/grafana-dashboard.json"
+            if text.strip():
+                parts.append(f"---\n# Source: {path}\n{text.strip()}\n")
+        notes = "".join(f"# {line}".rstrip() + "\n" for line in self.notes.splitlines())
+        return "".join(parts) + "---\n# NOTES.txt\n" + notes
 
     def of_kind(self, kind: str, group: str | None = None) -> list[dict]:
         return [
