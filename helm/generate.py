@@ -95,6 +95,11 @@ def config_schema(program: dict, path: tuple[str, ...] = ()) -> dict:
         kept["type"] = "object"
         kept["additionalProperties"] = False
         return kept
+    if isinstance(program.get("type"), list) and "items" in program:
+        # A word, or a list of such words: each may only be one that the program knows.
+        items = kept.pop("items")
+        del kept["type"]
+        kept["anyOf"] = [{"type": "array", "items": items}, items]
     if "duration" in program.get("x-form", ""):
         kept["pattern"] = DURATION
     if path in CHART_DEFAULTS:
@@ -214,8 +219,8 @@ def rows(values: dict, path: tuple[str, ...] = ()):
 def meaning(value: dict) -> str:
     """All that is to be said of a value: its description, the words it may be."""
     text = " ".join(value.get("description", "").split())
-    worded = value["items"] if isinstance(value.get("items"), dict) else value
-    for choice in worded.get("oneOf", []):
+    worded = value.get("anyOf", [value])[0]
+    for choice in worded.get("items", worded).get("oneOf", []):
         if "const" in choice:
             text += f" `{choice['const']}`: {' '.join(choice.get('description', '').split())}"
     return text

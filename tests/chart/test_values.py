@@ -177,6 +177,7 @@ def test_the_chart_s_version_of_the_program_is_cargo_s():
 
 def sample(leaf: dict, which: str):
     """A value for a key: the least or the most that it may be."""
+    leaf = leaf.get("anyOf", [leaf])[0]
     kinds = leaf.get("type") if isinstance(leaf.get("type"), list) else [leaf.get("type")]
     if "integer" in kinds:
         return leaf["minimum" if which == "least" else "maximum"]
@@ -249,6 +250,11 @@ def test_keys_of_other_shapes_need_only_be_generated(program, own, elsewhere):
     with helm.Chart.load(elsewhere) as chart:
         chart.validate_schema(values)
         files = chart.render(values, name="x", namespace="y")
+        for mode in ("jwt", "none", ["none"]):
+            chart.validate_schema({"config": {"auth": {"mode": mode}}})
+        for mode in ("anybody", ["jwt", "anybody"], 5):
+            with pytest.raises(helm.HelmError):
+                chart.validate_schema({"config": {"auth": {"mode": mode}}})
     config = yaml.safe_load(files["identity-gateway/templates/configmap.yaml"])["data"]["config.toml"]
     assert tomllib.loads(config)["auth"] == auth
     assert "IDGW_AUTH__PEPPER" in files["identity-gateway/templates/deployment.yaml"]
