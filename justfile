@@ -64,6 +64,10 @@ chaos *ARGS: build
 overload *ARGS: build
     {{load}} overload {{ARGS}}
 
+# What tracing every call costs in CPU time, against none (docs/observability.md).
+trace-cost *ARGS: build
+    {{load}} trace-cost {{ARGS}}
+
 # Everything that CI runs, in its order.
 ci:
     bash .ci/run

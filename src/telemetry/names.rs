@@ -97,7 +97,7 @@ attributes! {
     CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: nothing kept that is young enough for the caller.";
     DRIFT = "idgw.drift", "What was not in the provider's document: `code` (a status or result code), `value` (another listed value) or `field` (a JSON field).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
-    RECORDED = "idgw.audit.result", "What became of an audit record: `written`, `lost`, or `refused`: the call was, because it could not be recorded (`audit.required`).";
+    RECORDED = "idgw.audit.result", "What became of an audit record: `written`, `lost`, `refused`: the call was, because it could not be recorded (`audit.required`); or `unsent`: the collector did not take its copy (`audit.otlp`).";
     SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";
     VERSION = "idgw.version", "The program's version.";
     REVISION = "idgw.revision", "The commit it was built from; `unknown` if that was not said at build time.";
@@ -174,7 +174,7 @@ metrics! {
         "Seconds until the provider's token expires, negative afterwards; only for a token that says so (Verifik's JWT).",
         [PROVIDER];
     AUDIT = "idgw.audit.records" ["{record}"] Counter,
-        "Audit records, by what became of them.", [RECORDED];
+        "Audit records, by what became of them; `unsent` ones are in the sink all the same.", [RECORDED];
     EXPORT_FAILURES = "idgw.telemetry.export_failures" ["{export}"] Counter,
         "Exports that the collector did not take.", [SIGNAL];
     PANICS = "idgw.panics" ["{panic}"] Counter,
@@ -198,6 +198,9 @@ pub const SCOPE: &str = "identity-gateway";
 pub const OTHER: &str = "_OTHER";
 /// Value of [`RPC_SYSTEM_NAME`].
 pub const GRPC: &str = "grpc";
+
+/// The event name of a copy of an audit record.
+pub const AUDIT_EVENT: &str = "idgw.audit";
 
 /// Waiting for a place in flight at the provider.
 pub const WAIT_QUEUE: &str = "idgw.wait.queue";
