@@ -17,6 +17,7 @@ use super::{
     health::HealthService,
     lifecycle::{Lifecycle, Phase},
     memory,
+    unread::UnreadLayer,
 };
 use crate::{
     audit::{Audit, StartError, layer::AuditLayer},
@@ -153,6 +154,7 @@ impl Serving {
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .max_concurrent_streams(Some(streams(settings.server.max_in_flight)))
+            .layer(UnreadLayer)
             .layer(recorded)
             .layer(layer)
             .add_service(HealthServer::new(health))
