@@ -339,4 +339,88 @@ pub const FIELDS: &[Field] = &[
         name: "location",
         meaning: "`panic`: the file and line of the defect; never its message, which may hold personal data.",
     },
+    Field {
+        name: "error",
+        meaning: "What failed, in the words of the system or the library; of a provider nothing.",
+    },
+    Field {
+        name: "signal",
+        meaning: "The kind of telemetry that is not exported: `traces`, `metrics` or `logs`.",
+    },
+    Field {
+        name: "propagators",
+        meaning: "`OTEL_PROPAGATORS`: the words that name none here.",
+    },
+    Field {
+        name: "grpc",
+        meaning: "`serving`: where gRPC is served.",
+    },
+    Field {
+        name: "admin",
+        meaning: "`serving`: where the admin port is.",
+    },
+    Field {
+        name: "verifik",
+        meaning: "`serving`: `live`, `sandbox`, or that it has no credential.",
+    },
+    Field {
+        name: "youverify",
+        meaning: "The same.",
+    },
+    Field {
+        name: "accuauth",
+        meaning: "The same.",
+    },
+    Field {
+        name: "look_in",
+        meaning: "`serving`: a command that lists the services.",
+    },
+    Field {
+        name: "lame_duck",
+        meaning: "`leaving`: how long calls are still taken.",
+    },
+    Field {
+        name: "drain_timeout",
+        meaning: "`draining`: how long calls in flight may take.",
+    },
+    Field {
+        name: "resident",
+        meaning: "`memory`: resident memory of the process, in bytes.",
+    },
+    Field {
+        name: "limit",
+        meaning: "`memory`: above it calls are refused, in bytes.",
+    },
+    Field {
+        name: "short",
+        meaning: "`memory`: whether calls are refused now.",
+    },
+    Field {
+        name: "head",
+        meaning: "`audit begins`: the hash of the record that the new ones follow.",
+    },
+    Field {
+        name: "written",
+        meaning: "`audit ends`: how many records were written.",
+    },
+    Field {
+        name: "lost",
+        meaning: "How many records were lost so far.",
+    },
+    Field {
+        name: "refused",
+        meaning: "`audit ends`: how many calls were refused because they could not be recorded.",
+    },
+    Field {
+        name: "why",
+        meaning: "Why an audit record was lost.",
+    },
+    Field {
+        name: "open_ms",
+        meaning: "`circuit open`: how long calls are turned away before one tries, in milliseconds.",
+    },
+    Field {
+        name: "call",
+        meaning: "The id of a call in the audit.",
+    },
 ];

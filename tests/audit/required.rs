@@ -134,7 +134,10 @@ async fn serve_does_not_start_without_its_audit() {
     let only_otlp = [("IDGW_AUDIT__SINK", "off"), ("IDGW_AUDIT__OTLP", "true")];
     let (code, told) = place.refused(&only_otlp);
     assert_eq!(code, 64);
-    assert!(told.contains("audit.otlp") && told.contains("audit.sink is off"), "{told}");
+    assert!(
+        told.contains("audit.otlp") && told.contains("audit.sink is off"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
