@@ -9,6 +9,7 @@ mod lifecycle;
 mod memory;
 pub mod peer;
 mod start;
+mod unread;
 
 pub use lifecycle::Lifecycle;
 pub use start::{ServeError, Serving, bind};
