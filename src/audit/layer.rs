@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::{Extensions, HeaderMap, Request, Response};
-use tonic::{Code, Status, transport::server::TcpConnectInfo};
+use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     policy::{Policies, PolicyError},
     proto::gateway::v1::Charge,
+    server::peer::Peer,
     telemetry::call_facts::CallFacts,
 };
 
@@ -61,7 +62,7 @@ impl AuditLayer {
 }
 
 fn peer(extensions: &Extensions) -> Option<SocketAddr> {
-    extensions.get::<TcpConnectInfo>()?.remote_addr()
+    extensions.get::<Peer>().map(|peer| peer.address)
 }
 
 impl<S> Layer<S> for AuditLayer {
