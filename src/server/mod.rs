@@ -14,6 +14,7 @@ pub mod peer;
 mod slow_body;
 mod start;
 mod tls;
+mod unread;
 
 pub use lifecycle::Lifecycle;
 pub use start::{ServeError, Serving, bind};

@@ -18,6 +18,7 @@ use super::{
     lifecycle::{Lifecycle, Phase},
     listener, memory,
     tls::{self, TlsError},
+    unread::UnreadLayer,
 };
 use crate::{
     audit::{Audit, StartError, layer::AuditLayer},
@@ -167,6 +168,7 @@ impl Serving {
             .http2_max_header_list_size(Some(settings.server.max_header_bytes))
             .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
             .http2_max_local_error_reset_streams(Some(LOCAL_RESETS))
+            .layer(UnreadLayer)
             .layer(recorded)
             .layer(layer)
             .add_service(HealthServer::new(health))

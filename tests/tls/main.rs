@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::indexing_slicing
 )]
 #![allow(dead_code, reason = "tests/it uses more of what is shared")]
