@@ -12,11 +12,12 @@ use super::{
     grants::{Access, Grants},
 };
 use crate::{
-    auth::{self, Authenticator, StartError, identity::Caller, watched},
+    auth::{self, Authenticator, StartError, identity::Caller},
     config,
     domain::failure::{Failure, Kind, Quota},
     policy::Policies,
-    telemetry::{call_facts::CallFacts, labels::Reloaded},
+    reload::{Content, Watch},
+    telemetry::call_facts::CallFacts,
 };
 
 /// What all calls share.
@@ -37,8 +38,8 @@ pub struct Rights {
 }
 
 impl Door {
-    /// The configured modes and the policy file. Files are watched, and a key set fetched, in tasks of the
-    /// current runtime.
+    /// The configured modes and the policy file. A key set is fetched in a task of the current runtime; what
+    /// is to be done when another file changes is added to `watches`.
     ///
     /// # Errors
     ///
@@ -47,10 +48,11 @@ impl Door {
         settings: &config::Auth,
         policies: &Policies,
         shared: Option<Shared>,
+        watches: &mut Vec<Watch>,
     ) -> Result<Self, StartError> {
-        let authenticator = Authenticator::start(settings)?;
+        let authenticator = Authenticator::start(settings, watches)?;
         let access = match &settings.policy_file {
-            Some(path) => Some(policy_file(path, policies)?),
+            Some(path) => Some(policy_file(path, policies, watches)?),
             None if authenticator.is_on() => {
                 let problem = "is missing: nobody could do anything".to_owned();
                 return Err(StartError::Setting("auth.policy_file", problem));
@@ -138,16 +140,22 @@ impl Rights {
 fn policy_file(
     path: &std::path::Path,
     policies: &Policies,
+    watches: &mut Vec<Watch>,
 ) -> Result<Arc<ArcSwap<Access>>, StartError> {
     let wrong = |problem| StartError::Setting("auth.policy_file", problem);
     let text = auth::text(path).map_err(wrong)?;
     let access = Access::parse(&text, policies).map_err(|error| wrong(error.to_string()))?;
     let access = Arc::new(ArcSwap::from_pointee(access));
     let (into, policies) = (Arc::clone(&access), policies.clone());
-    watched::watch(Reloaded::Policy, path.to_owned(), &text, move |text| {
-        let access = Access::parse(text, &policies).map_err(|error| error.to_string())?;
-        into.store(Arc::new(access));
+    let take = move |contents: &[Content]| {
+        let access = Access::parse(auth::utf8(contents)?, &policies);
+        into.store(Arc::new(access.map_err(|error| error.to_string())?));
         Ok(())
-    });
+    };
+    watches.push(Watch::new(
+        "auth.policy_file",
+        vec![path.to_owned()],
+        take,
+    ));
     Ok(access)
 }

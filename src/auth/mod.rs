@@ -15,7 +15,6 @@ pub mod keys;
 pub mod mesh;
 pub mod mtls;
 pub mod spiffe;
-pub mod watched;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,13 +28,13 @@ use self::{
     mesh::Mesh,
 };
 use crate::{
-    config::{self, AuthMode, files},
+    config::{self, AuthMode},
     domain::{
         failure::{Failure, Kind},
         redaction::Secret,
     },
+    reload::{self, Content, Watch},
     server::peer,
-    telemetry::labels::Reloaded,
 };
 
 /// Why a caller is not identified.
@@ -88,19 +87,20 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// The configured modes. Files are watched, and a key set fetched, in tasks of the current runtime.
+    /// The configured modes. A key set is fetched in a task of the current runtime; what is to be done when
+    /// another file changes is added to `watches`.
     ///
     /// # Errors
     ///
     /// The setting that cannot be used.
-    pub fn start(settings: &config::Auth) -> Result<Self, StartError> {
+    pub fn start(settings: &config::Auth, watches: &mut Vec<Watch>) -> Result<Self, StartError> {
         let modes = settings.mode.iter().filter_map(|mode| {
             Some(match mode {
                 AuthMode::None => return None,
                 AuthMode::Jwt => Jwt::start(&settings.jwt).map(|jwt| Asked::Jwt(Box::new(jwt))),
                 AuthMode::Mtls => Ok(Asked::Mtls),
                 AuthMode::Mesh => mesh(&settings.mesh).map(Asked::Mesh),
-                AuthMode::Keys => keys(&settings.keys).map(Asked::Keys),
+                AuthMode::Keys => keys(&settings.keys, watches).map(Asked::Keys),
             })
         });
         Ok(Self {
@@ -190,20 +190,33 @@ fn mesh(settings: &config::Mesh) -> Result<Mesh, StartError> {
         .map_err(|_| StartError::Setting("auth.mesh.peers", "holds what is no address".to_owned()))
 }
 
-fn keys(settings: &config::PresharedKeys) -> Result<Keys, StartError> {
-    let (text, table) = settings
+fn keys(settings: &config::PresharedKeys, watches: &mut Vec<Watch>) -> Result<Keys, StartError> {
+    let table = settings
         .read()
         .map_err(|(key, problem)| StartError::Setting(key, problem))?;
     let table = Arc::new(ArcSwap::from_pointee(table));
-    if let (Some(path), Some(text)) = (&settings.file, text) {
+    if let Some(path) = &settings.file {
         let (into, hashes) = (Arc::clone(&table), settings.hashes.clone());
-        watched::watch(Reloaded::Keys, path.clone(), &text, move |text| {
+        let take = move |contents: &[Content]| {
+            let text = utf8(contents)?;
             let lines = text.lines().chain(hashes.iter().map(String::as_str));
             into.store(Arc::new(KeyTable::parse(lines)?));
             Ok(())
-        });
+        };
+        watches.push(Watch::new("auth.keys.file", vec![path.clone()], take));
     }
     Ok(Keys(table))
+}
+
+/// The text of the only file of a watch.
+///
+/// # Errors
+///
+/// If it is none.
+pub fn utf8(contents: &[Content]) -> Result<&str, String> {
+    let bytes = contents.first().map(|content| content.as_slice());
+    let text = std::str::from_utf8(bytes.unwrap_or_default());
+    text.map_err(|_| "is not UTF-8".to_owned())
 }
 
 /// The text of a small file of the configuration.
@@ -212,7 +225,8 @@ fn keys(settings: &config::PresharedKeys) -> Result<Keys, StartError> {
 ///
 /// Why it cannot be read.
 pub fn text(path: &std::path::Path) -> Result<String, String> {
-    files::text(path, files::CONFIGURATION).map(|text| text.as_str().to_owned())
+    let content = reload::read(path)?;
+    utf8(&[content]).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use issuer::{AUDIENCE, ISSUER, Signer, key_set};
 #[path = "../../tests/access/issuer.rs"]
 mod issuer;
 
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_millis(50);
 const KEY: &str = "a preshared key of thirty-two bytes";
 const L5D: &str = "l5d-client-id";
 const SIDECAR: &str = "127.0.0.6:1";
@@ -79,7 +81,7 @@ async fn the_first_mode_whose_credential_is_there_decides() {
         (&[Keys], None, Some(&token), refused),
         (&[Jwt, Keys, Mesh], None, None, refused),
     ] {
-        let authenticator = Authenticator::start(&settings(modes, &path)).unwrap();
+        let authenticator = Authenticator::start(&settings(modes, &path), &mut Vec::new()).unwrap();
         let mut headers = HeaderMap::new();
         let mut add = |name: &'static str, value: Option<&str>| {
             if let Some(value) = value {
@@ -110,7 +112,7 @@ async fn the_first_mode_whose_credential_is_there_decides() {
 
 #[tokio::test]
 async fn where_nobody_is_identified_credentials_go_no_further_either() {
-    let authenticator = Authenticator::start(&config::Auth::default()).unwrap();
+    let authenticator = Authenticator::start(&config::Auth::default(), &mut Vec::new()).unwrap();
     assert!(!authenticator.is_on());
     let mut headers = HeaderMap::new();
     for name in ["authorization", L5D, "x-forwarded-client-cert", "x-purpose"] {
@@ -128,7 +130,7 @@ async fn where_nobody_is_identified_credentials_go_no_further_either() {
 async fn a_header_of_a_mesh_from_elsewhere_names_nobody() {
     let directory = tempfile::tempdir().unwrap();
     let settings = settings(&[AuthMode::Mesh], &directory.path().join("none"));
-    let authenticator = Authenticator::start(&settings).unwrap();
+    let authenticator = Authenticator::start(&settings, &mut Vec::new()).unwrap();
     for address in ["127.0.0.1:1", "10.0.0.1:1"] {
         let mut headers = HeaderMap::new();
         headers.insert(L5D, HeaderValue::from_static("workload"));
@@ -159,11 +161,13 @@ async fn keys_are_read_again_and_a_broken_file_keeps_the_old() {
         "new key of thirty-two bytes at all",
     );
     std::fs::write(&path, line("payments", old)).unwrap();
-    let keys = keys(&config::PresharedKeys {
+    let settings = config::PresharedKeys {
         file: Some(path.clone()),
         hashes: Vec::new(),
-    });
-    let keys = keys.unwrap();
+    };
+    let mut watches = Vec::new();
+    let keys = keys(&settings, &mut watches).unwrap();
+    tokio::spawn(reload::run(watches, LOOK));
     let good = |key: &str| keys.identify(&Secret::new(key)).is_ok();
     let until = async |expected: (bool, bool)| {
         for _ in 0..400 {
@@ -178,7 +182,7 @@ async fn keys_are_read_again_and_a_broken_file_keeps_the_old() {
     std::fs::write(&path, line("payments", old) + &line("payments", new)).unwrap();
     until((true, true)).await;
     std::fs::write(&path, "payments not-a-hash").unwrap();
-    tokio::time::sleep(watched::INTERVAL * 2).await;
+    tokio::time::sleep(LOOK * 10).await;
     assert_eq!((good(old), good(new)), (true, true));
     std::fs::write(&path, line("payments", new)).unwrap();
     until((false, true)).await;

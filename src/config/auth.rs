@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::base_url::BaseUrl;
-use super::settings::Settings;
+use super::settings::{ClientAuth, Settings};
 use super::span::Span;
 use crate::{
     access,
@@ -44,7 +44,7 @@ pub enum AuthMode {
     None,
     /// By a signed token in `authorization: Bearer`.
     Jwt,
-    /// By a client certificate.
+    /// By a client certificate (`server.tls.client_auth`).
     Mtls,
     /// By the header of a service mesh's sidecar.
     Mesh,
@@ -216,12 +216,12 @@ pub struct PresharedKeys {
 }
 
 impl PresharedKeys {
-    /// The file's text, and the keys of file and lines together.
+    /// The keys of file and lines together.
     ///
     /// # Errors
     ///
     /// The key of the configuration, and what is wrong.
-    pub fn read(&self) -> Result<(Option<String>, KeyTable), (&'static str, String)> {
+    pub fn read(&self) -> Result<KeyTable, (&'static str, String)> {
         let text = self.file.as_deref().map(auth::text).transpose();
         let text = text.map_err(|problem| ("auth.keys.file", problem))?;
         let key = match text {
@@ -230,8 +230,7 @@ impl PresharedKeys {
         };
         let lines = text.iter().flat_map(|text| text.lines());
         let lines = lines.chain(self.hashes.iter().map(String::as_str));
-        let table = KeyTable::parse(lines).map_err(|problem| (key, problem))?;
-        Ok((text, table))
+        KeyTable::parse(lines).map_err(|problem| (key, problem))
     }
 }
 
@@ -255,6 +254,12 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
     }
     if has(AuthMode::Jwt) {
         problems.extend(auth.jwt.problems());
+    }
+    if has(AuthMode::Mtls) && settings.server.tls.client_auth == ClientAuth::Off {
+        problems.push((
+            "server.tls.client_auth",
+            "is off: auth.mode has mtls, and nobody would be asked for a certificate".to_owned(),
+        ));
     }
     if has(AuthMode::Mesh) {
         problems.extend(auth.mesh.problems());

@@ -21,6 +21,7 @@ mod settings;
 mod span;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -30,6 +31,7 @@ pub use audit::{Audit, AuditSink, Fsync};
 pub use auth::{Auth, AuthMode, Jwt, JwtAlgorithm, Mesh, MeshHeader, PresharedKeys};
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use cache::Cache;
+pub use check::credential;
 pub use docs::markdown;
 pub use load::load;
 pub use price::{NotAPrice, Price};
@@ -38,7 +40,8 @@ pub use providers::{
     Verifik, Youverify,
 };
 pub use settings::{
-    Admin, CurpCheck, CurpRules, Log, LogFormat, Persons, SandboxSettings, Server, Settings,
+    Admin, ClientAuth, CurpCheck, CurpRules, Log, LogFormat, Persons, SandboxSettings, Server,
+    Settings, Tls,
 };
 pub use span::{NotASpan, Span};
 

@@ -26,7 +26,7 @@ use tonic::{Code, Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{admission::Admission, deadline, peer};
+use super::{admission::Admission, deadline, peer, slow_body};
 use crate::{
     access::door::Door,
     auth::identity::Identity,
@@ -52,7 +52,7 @@ mod tests;
 
 /// What a caller that is turned away is asked to wait.
 const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
-/// Services that pass by.
+/// Services that pass by. A question to reflection may last: it is a stream.
 const HEALTH: &str = "/grpc.health.";
 const REFLECTION: &str = "/grpc.reflection.";
 
@@ -86,6 +86,7 @@ struct Shared {
     door: Door,
     places: Arc<Admission<Caller>>,
     default_deadline: Duration,
+    request_timeout: Duration,
 }
 
 /// The layer.
@@ -100,6 +101,7 @@ impl CallLayer {
         door: Door,
         places: Admission<Caller>,
         default_deadline: Duration,
+        request_timeout: Duration,
     ) -> Self {
         let by_path = policies.iter();
         let rpcs = Rpcs::new(policies.iter().map(|(rpc, _)| rpc));
@@ -111,6 +113,7 @@ impl CallLayer {
             door,
             places: Arc::new(places),
             default_deadline,
+            request_timeout,
         }))
     }
 }
@@ -149,7 +152,11 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
         if path.starts_with(HEALTH) {
-            return Box::pin(self.inner.call(request));
+            let time = self.shared.request_timeout;
+            return Box::pin(
+                self.inner
+                    .call(request.map(|body| slow_body::within(time, body))),
+            );
         }
         // The clone that was made ready goes; the new one waits for its turn.
         let waiting = self.inner.clone();
@@ -197,10 +204,11 @@ where
             }
             facts.ends(end);
             request.extensions_mut().insert(Arc::clone(&facts));
+            let request = request.map(|body| slow_body::within(shared.request_timeout, body));
             let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
             match tokio::time::timeout_at(end, answer).await {
                 Ok(Ok(answered)) => answered.map(|response| {
-                    let unread = policy.and_then(|_| unreadable(&response, &facts));
+                    let unread = policy.and_then(|_| unreadable(&response, &facts, policy));
                     told.end(unread.map_or(response, |failure| refusal(&failure, &facts)))
                 }),
                 Ok(Err(_panic)) => {
@@ -236,7 +244,11 @@ fn refusal(failure: &Failure, facts: &CallFacts) -> Response<Body> {
 
 /// What tonic refused before a handler saw it, and so without a reason: the request's frame. It is the
 /// caller's to mend, whatever code tonic has for it.
-fn unreadable(response: &Response<Body>, facts: &CallFacts) -> Option<Failure> {
+fn unreadable(
+    response: &Response<Body>,
+    facts: &CallFacts,
+    policy: Option<&Policy>,
+) -> Option<Failure> {
     if facts.reason().is_some() {
         return None;
     }
@@ -244,6 +256,8 @@ fn unreadable(response: &Response<Body>, facts: &CallFacts) -> Option<Failure> {
         Code::OutOfRange | Code::ResourceExhausted => {
             "must be no larger than server.max_request_bytes"
         }
+        // It did not arrive in time.
+        Code::DeadlineExceeded => return Some(cut_off(Kind::DeadlineExceeded, facts, policy)),
         Code::Internal | Code::InvalidArgument => "must be a message of the contract",
         _ => return None,
     };

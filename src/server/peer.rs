@@ -1,7 +1,7 @@
 //! Who is at the other end of a connection.
 //!
-//! The listener puts a [`Peer`] into the extensions of every request. A connection without TLS has
-//! tonic's own word for it instead.
+//! Every request carries it in its extensions: the listener's connections say it to tonic, over TLS and in
+//! plain text.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -10,23 +10,21 @@ use std::{
 
 use http::Extensions;
 use rustls::pki_types::CertificateDer;
-use tonic::transport::server::TcpConnectInfo;
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Where it is.
+    /// Where it came from: the caller, or the proxy before it.
     pub address: SocketAddr,
-    /// The client's certificates, its own first, once they were verified against the CA bundle.
+    /// The certificates that it proved to hold the key of, its own first. They were verified against
+    /// `server.tls.client_ca_file`; none over plain text, or if it showed none.
     pub certificates: Option<Arc<[CertificateDer<'static>]>>,
 }
 
 /// The address that the request came from; none in a test without a socket.
 #[must_use]
 pub fn address(extensions: &Extensions) -> Option<SocketAddr> {
-    let tcp = || extensions.get::<TcpConnectInfo>()?.remote_addr();
-    let peer = extensions.get::<Peer>().map(|peer| peer.address);
-    peer.or_else(tcp)
+    extensions.get::<Peer>().map(|peer| peer.address)
 }
 
 /// The IP address that the request came from, an IPv4 address as such also where the socket is IPv6.

@@ -90,24 +90,32 @@ words! {
 }
 
 words! {
-    /// What is read again when it changes.
-    Reloaded {
-        /// The policy file (`auth.policy_file`).
-        Policy = "policy",
-        /// The preshared keys (`auth.keys.file`).
-        Keys = "keys",
-        /// The key set that tokens are tested with (`auth.jwt.jwks_url`, `auth.jwt.jwks_file`).
-        Jwks = "jwks",
+    /// Why a connection was not taken.
+    Refusal {
+        /// There were too many.
+        Connections = "connections",
+        /// Its peer had too many.
+        Peer = "peer",
+        /// Its handshake took too long.
+        Timeout = "timeout",
+        /// Another handshake took its place, as too many were under way.
+        Displaced = "displaced",
+        /// TLS failed: a certificate, a version, a protocol.
+        Tls = "tls",
+        /// It did not speak HTTP/2.
+        Protocol = "protocol",
+        /// The system could not give one.
+        System = "system",
     }
 }
 
 words! {
-    /// What became of a new content.
+    /// What became of a file that changed.
     Reload {
-        /// It is in force.
-        Done = "done",
-        /// It cannot be used; the old one stays in force.
-        Refused = "refused",
+        /// The new is in force.
+        Taken = "taken",
+        /// The new could not be used: the old stays in force.
+        Kept = "kept",
     }
 }
 

@@ -51,6 +51,7 @@ impl Rig {
             ("IDGW_AUTH__MODE", "keys".to_owned()),
             ("IDGW_AUTH__KEYS__FILE", path("keys")),
             ("IDGW_AUTH__POLICY_FILE", path("policy.toml")),
+            ("IDGW_SERVER__RELOAD_INTERVAL", "200ms".to_owned()),
         ];
         let more = more
             .iter()

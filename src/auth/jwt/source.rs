@@ -23,14 +23,15 @@ use url::Url;
 
 use super::key_set::{Key, KeySet};
 use crate::{
-    auth::{StartError, Unidentified, watched},
+    auth::{self, StartError, Unidentified},
     config,
-    telemetry::labels::Reloaded,
+    telemetry::{labels::Reload, metrics},
 };
 
 /// Largest key set, in bytes.
 const LARGEST: usize = 512 * 1024;
-/// A file may be looked at this often for tokens with unknown key ids.
+/// A file is looked at so often, and for tokens with unknown key ids so often.
+const FILE_INTERVAL: Duration = Duration::from_secs(1);
 const FILE_COOLDOWN: Duration = Duration::from_millis(100);
 /// How soon a fetch that failed is repeated.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
@@ -88,7 +89,7 @@ impl Source {
         };
         let (interval, cooldown) = match &place {
             Place::Url(..) => (settings.jwks_refresh.get(), settings.jwks_cooldown.get()),
-            Place::File(_) => (watched::INTERVAL, FILE_COOLDOWN),
+            Place::File(_) => (FILE_INTERVAL, FILE_COOLDOWN),
         };
         let (sender, state) = watch::channel(State::default());
         let wanted = Arc::new(Notify::new());
@@ -180,7 +181,7 @@ async fn fetch_for_ever(
             let first = said.is_none() && !failed;
             said = Some(outcome.clone());
             if !first {
-                watched::tell(Reloaded::Jwks, outcome.map(|_| ()));
+                tell(&place, outcome.map(|_| ()));
             }
         }
         let keys = news.ok().flatten().map(Arc::new);
@@ -212,9 +213,31 @@ async fn fetch_for_ever(
     }
 }
 
+/// Says what became of a new key set, as of any file that is read again.
+fn tell(place: &Place, taken: Result<(), String>) {
+    let key = match place {
+        Place::Url(..) => "auth.jwt.jwks_url",
+        Place::File(_) => "auth.jwt.jwks_file",
+    };
+    match taken {
+        Ok(()) => {
+            metrics::reloaded(key, Reload::Taken);
+            tracing::info!(key, "read again: the new is in force");
+        }
+        Err(why) => {
+            metrics::reloaded(key, Reload::Kept);
+            tracing::warn!(key, why, "read again: the old stays in force");
+        }
+    }
+}
+
 async fn fetch(place: &Place) -> Result<String, String> {
     match place {
-        Place::File(path) => watched::read(Arc::clone(path)).await,
+        Place::File(path) => {
+            let path = Arc::clone(path);
+            let read = tokio::task::spawn_blocking(move || auth::text(&path)).await;
+            read.unwrap_or_else(|_| Err("cannot be read".to_owned()))
+        }
         Place::Url(client, url, limit) => timeout(*limit, download(client, url))
             .await
             .unwrap_or_else(|_| Err("did not answer in time".to_owned())),

@@ -7,12 +7,11 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use tonic::transport::server::TcpConnectInfo;
 use tonic_types::StatusExt as _;
 use tower::service_fn;
 
 use super::*;
-use crate::{config, proto};
+use crate::{config, proto, server::peer::Peer};
 
 const LOOKUP: &str = "/identity.v1.IdentityService/CheckCurp";
 const READ: &str = "/person.v1.PersonService/GetPerson";
@@ -20,11 +19,13 @@ const DEFAULT: Duration = Duration::from_secs(30);
 
 fn layer(places: usize) -> CallLayer {
     let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
-    let door = Door::start(&config::Auth::default(), &policies, None).unwrap();
+    let mut watches = Vec::new();
+    let door = Door::start(&config::Auth::default(), &policies, None, &mut watches).unwrap();
     CallLayer::new(
         &policies,
         door,
         Admission::new(places, Arc::default()),
+        DEFAULT,
         DEFAULT,
     )
 }
@@ -35,9 +36,9 @@ fn request(path: &str, timeout: Option<&str>, peer: [u8; 4]) -> Request<Body> {
         request = request.header("grpc-timeout", timeout);
     }
     request
-        .extension(TcpConnectInfo {
-            local_addr: None,
-            remote_addr: Some(SocketAddr::from((peer, 40_000))),
+        .extension(Peer {
+            address: SocketAddr::from((peer, 40_000)),
+            certificates: None,
         })
         .body(Body::empty())
         .unwrap()
