@@ -152,10 +152,6 @@ fn policy_file(
         into.store(Arc::new(access.map_err(|error| error.to_string())?));
         Ok(())
     };
-    watches.push(Watch::new(
-        "auth.policy_file",
-        vec![path.to_owned()],
-        take,
-    ));
+    watches.push(Watch::new("auth.policy_file", vec![path.to_owned()], take));
     Ok(access)
 }
