@@ -21,7 +21,7 @@ use super::{
 use crate::{
     policy::{Policies, PolicyError},
     proto::gateway::v1::Charge,
-    server::peer::Peer,
+    server::peer,
     telemetry::call_facts::CallFacts,
 };
 
@@ -62,7 +62,7 @@ impl AuditLayer {
 }
 
 fn peer(extensions: &Extensions) -> Option<SocketAddr> {
-    extensions.get::<Peer>().map(|peer| peer.address)
+    peer::address(extensions)
 }
 
 impl<S> Layer<S> for AuditLayer {
