@@ -1,6 +1,6 @@
 //! The overload run's figures, and what must hold of them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     Failed,
@@ -33,6 +33,8 @@ pub const LENIENT: Bounds = Bounds {
     refusal: Duration::from_millis(500),
 };
 
+/// The reason of a call that found no place.
+const OVERLOADED: &str = "OVERLOADED";
 /// By how much the memory may grow under the load.
 const GROWTH_MIB: f64 = 64.0;
 
@@ -79,8 +81,7 @@ impl Report {
         table.figure("overload: calls", self.stormy.len());
         let accepted = self.accepted(&mut table, &calm, bounds);
         let refused = self.refused(&mut table, bounds);
-        let others = self.stormy.len() - accepted - refused;
-        table.must("neither answered nor OVERLOADED", others, others == 0);
+        self.others(&mut table, accepted + refused);
         let late: Vec<_> = self.stormy.iter().map(|answer| answer.late).collect();
         table.figure("sent late: p99", ms(p99(&late)));
         self.beside(&mut table);
@@ -106,7 +107,7 @@ impl Report {
     fn refused(&self, table: &mut Table, bounds: &Bounds) -> usize {
         let refused = self.stormy.iter().filter(|answer| {
             let refusal = answer.result.as_ref().err();
-            refusal.is_some_and(|refusal| refusal.reason == "OVERLOADED")
+            refusal.is_some_and(|refusal| refusal.reason == OVERLOADED)
         });
         let refused: Vec<_> = refused.collect();
         let from_sent = refused
@@ -121,6 +122,31 @@ impl Report {
         let value = format!("{} ({} from due)", ms(sent), ms(due));
         table.must(&name, value, sent <= bounds.refusal);
         refused.len()
+    }
+
+    /// What was neither: how often each code and reason, and when the first and the last was due.
+    fn others(&self, table: &mut Table, expected: usize) {
+        let others = self.stormy.len() - expected;
+        table.must("neither answered nor OVERLOADED", others, others == 0);
+        let mut kinds = BTreeMap::<String, (usize, usize, usize)>::new();
+        for (n, answer) in self.stormy.iter().enumerate() {
+            let Err(refusal) = &answer.result else {
+                continue;
+            };
+            if refusal.reason == OVERLOADED {
+                continue;
+            }
+            let kind = format!(
+                "  {:?} {} {}",
+                refusal.code, refusal.reason, refusal.message
+            );
+            let seen = kinds.entry(kind).or_insert((0, n, n));
+            seen.0 += 1;
+            seen.2 = n;
+        }
+        for (kind, (times, first, last)) in kinds {
+            table.figure(&kind, format!("{times}, answers {first} to {last}"));
+        }
     }
 
     fn beside(&self, table: &mut Table) {

@@ -8,6 +8,7 @@ mod health;
 mod lifecycle;
 mod memory;
 mod start;
+mod unread;
 
 pub use lifecycle::Lifecycle;
 pub use start::{ServeError, Serving, bind};

@@ -17,6 +17,7 @@ use super::{
     health::HealthService,
     lifecycle::{Lifecycle, Phase},
     memory,
+    unread::UnreadLayer,
 };
 use crate::{
     audit::{Audit, StartError, layer::AuditLayer},
@@ -126,7 +127,11 @@ impl Serving {
         let lifecycle = Lifecycle::default();
         let policies = Policies::from_descriptors(proto::descriptors())?;
         let memory_is_short = Arc::default();
-        if let Some(limit) = memory::limit(settings.server.max_memory) {
+        let max_memory = memory::limit(settings.server.max_memory);
+        // What the process makes of the limits of its container: seen here rather than guessed.
+        let workers = tokio::runtime::Handle::current().metrics().num_workers();
+        tracing::info!(workers, max_memory, "limits");
+        if let Some(limit) = max_memory {
             tokio::spawn(memory::watch(limit, Arc::clone(&memory_is_short)));
         }
         let layer = CallLayer::new(
@@ -152,6 +157,7 @@ impl Serving {
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .max_concurrent_streams(Some(streams(settings.server.max_in_flight)))
+            .layer(UnreadLayer)
             .layer(recorded)
             .layer(layer)
             .add_service(HealthServer::new(health))

@@ -19,6 +19,7 @@ mod drain;
 mod errors;
 mod frames;
 mod gateway;
+mod late_bodies;
 mod logs;
 mod persons;
 mod probes;
