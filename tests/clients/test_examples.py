@@ -1,17 +1,18 @@
 """Every language's example builds, runs against the sandbox and prints what docs/clients.md shows."""
 
 import re
-import shutil
-import socket
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from builds import LANGUAGES, Build, run
-from harness import REPOSITORY, Gateway, wait_for
+from certificates import Authority
+from harness import REPOSITORY, Gateway
+from mesh import Envoy
 
 DOCUMENT = (REPOSITORY / "docs" / "clients.md").read_text()
 # The parent that docs/clients.md starts the examples with.
@@ -81,7 +82,7 @@ def test_it_sends_its_token_over_tls(name: str, builds: dict[str, Build], tls: "
 @language
 def test_it_does_not_trust_a_stranger(name: str, builds: dict[str, Build], tls: "TlsFront", tmp_path: Path):
     example = builds[name].finished()
-    stranger = make_authority(tmp_path, "stranger")
+    stranger = Authority(tmp_path / "stranger").certificate
     # Calls that wait for a connection would wait until their deadlines.
     hasty = tmp_path / "service-config.json"
     hasty.write_text(SERVICE_CONFIG.read_text().replace('"waitForReady": true', '"waitForReady": false'))
@@ -106,78 +107,32 @@ def test_it_sends_no_token_in_the_clear(name: str, builds: dict[str, Build], gat
     assert gateway.log("call") == []
 
 
+@dataclass
 class TlsFront:
     """An address that speaks TLS and wants the token, with a gateway and its sandbox behind it."""
 
-    def __init__(self, address: str, authority: Path, token: Path):
-        self.address, self.authority, self.token = address, authority, token
+    address: str
+    authority: Path
+    token: Path
 
 
 @pytest.fixture
 def tls(gateway: Gateway, tmp_path: Path) -> Iterator[TlsFront]:
     """Envoy in front of a gateway: it ends TLS and lets nobody pass without the token."""
-    authority = make_authority(tmp_path, "authority")
-    make_certificate(tmp_path)
+    authority = Authority(tmp_path / "authority")
+    server = authority.issue("server", "DNS:localhost")
     token = tmp_path / "token"
     token.write_text(f"{TOKEN}\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     config = (Path(__file__).parent / "envoy.yaml").read_text()
     for word, value in {
-        "FRONT_PORT": str(port),
         "GATEWAY_PORT": gateway.address.rpartition(":")[2],
-        "CERTIFICATE": str(tmp_path / "server.pem"),
-        "PRIVATE_KEY": str(tmp_path / "server.key"),
+        "CERTIFICATE": str(server.certificate),
+        "PRIVATE_KEY": str(server.key),
         "TOKEN": TOKEN,
     }.items():
         config = config.replace(f"${{{word}}}", value)
-    (tmp_path / "envoy.yaml").write_text(config)
-    log = (tmp_path / "envoy.log").open("w")
-    command = ["envoy", "--config-path", str(tmp_path / "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1"]
-    envoy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+    envoy = Envoy(tmp_path / "envoy", yaml.safe_load(config))
     try:
-
-        def listening() -> bool | None:
-            assert envoy.poll() is None, (tmp_path / "envoy.log").read_text()[-4000:]
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0 or None
-
-        wait_for("Envoy", listening)
-        yield TlsFront(f"localhost:{port}", authority, token)
+        yield TlsFront(f"localhost:{envoy.address.rpartition(':')[2]}", authority.certificate, token)
     finally:
         envoy.kill()
-        envoy.wait()
-
-
-def openssl(*words: str, folder: Path) -> None:
-    program = shutil.which("openssl")
-    assert program, "openssl is not on the PATH: run .ci/setup-tools"
-    subprocess.run([program, *words], cwd=folder, check=True, capture_output=True)
-
-
-def make_authority(folder: Path, name: str) -> Path:
-    """A certificate authority of its own; the file with its certificate."""
-    openssl(
-        *f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN={name}".split(),
-        *f"-keyout {name}.key -out {name}.pem".split(),
-        folder=folder,
-    )
-    return folder / f"{name}.pem"
-
-
-def make_certificate(folder: Path) -> None:
-    """server.pem and server.key for localhost, signed by `authority`."""
-    (folder / "server.ext").write_text(
-        "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
-    )
-    openssl(
-        *"req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost".split(),
-        *"-keyout server.key -out server.csr".split(),
-        folder=folder,
-    )
-    openssl(
-        *"x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2".split(),
-        *"-extfile server.ext -out server.pem".split(),
-        folder=folder,
-    )
