@@ -94,6 +94,10 @@ overload *ARGS: build
 scaling *ARGS:
     python examples/scaling/simulate.py {{ARGS}}
 
+# What tracing every call costs in CPU time, against none (docs/observability.md).
+trace-cost *ARGS: build
+    {{load}} trace-cost {{ARGS}}
+
 # Everything that CI runs, in its order.
 ci:
     bash .ci/run
