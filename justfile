@@ -19,11 +19,13 @@ setup-tools:
 # Format the Rust code and the proto files.
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path examples/rust/Cargo.toml
     buf format --write
 
 # Fail if the Rust code is not formatted.
 fmt-check:
     cargo fmt --all -- --check
+    cargo fmt --manifest-path examples/rust/Cargo.toml -- --check
 
 # Lint all Rust code; a warning is an error.
 lint:
@@ -47,6 +49,8 @@ test-all:
 # Write the generated tables of README.md and docs/ anew.
 docs:
     UPDATE_DOCS=1 cargo test --test "*" -- docs readme
+    python tools/api_reference.py > docs/api.md
+    python tools/service_config.py > deploy/client/service-config.json
 
 # Build the release binary, static, and the CA bundle of the image, into target/static/.
 build:
@@ -73,6 +77,10 @@ k8s *ARGS: build
 # Write the chart's generated files anew: values.yaml, values.schema.json, the README's table, files/.
 chart-docs: build
     python helm/generate.py --write
+
+# Build the clients of examples/ and run them, and all else that docs/clients.md promises to callers.
+clients *ARGS: build
+    pytest -c tests/clients/pytest.ini tests/clients {{ARGS}}
 
 # Three instances behind Envoy, with Redis, under load, faults and restarts (docs/chaos.md); `--help` lists options.
 chaos *ARGS: build
