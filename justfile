@@ -7,12 +7,12 @@ export PATH := justfile_directory() / ".tools/venv/bin:" + env("PATH")
 export PYTHONDONTWRITEBYTECODE := "1"
 
 # The load generator; IDGW_BINARY names another gateway than the release build.
-load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-${CARGO_TARGET_DIR:-target}/release/identity-gateway}"'
+load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-${CARGO_TARGET_DIR:-target}/static/identity-gateway}"'
 
 _list:
     @just --list --unsorted
 
-# Install the pinned tools into .tools/ (buf, just, grpcurl, cargo-deny, cargo-fuzz, pytest, Envoy …), and redis-server.
+# Install the pinned tools into .tools/ (buf, just, grpcurl, cargo-deny, cargo-fuzz, pytest, Envoy …), redis-server and podman.
 setup-tools:
     .ci/setup-tools
 
@@ -66,12 +66,16 @@ test-all:
 docs:
     UPDATE_DOCS=1 cargo test --locked --test "*" -- docs readme
 
-# Build the release binary.
+# Build the release binary, static, and the CA bundle of the image, into target/static/.
 build:
-    cargo build --release --locked
+    deploy/image/build-static "${CARGO_TARGET_DIR:-target}/static"
 
-# Drive the release binary with real clients: grpcurl, Python gRPC, its own commands, the README.
-system *ARGS: build
+# Build the image from what `build` made; target/image.id names it.
+image: build
+    deploy/image/build-image "${CARGO_TARGET_DIR:-target}"
+
+# Drive the release binary and the image with real clients: grpcurl, Python gRPC, its own commands, Envoy, the README.
+system *ARGS: image
     pytest -c tests/system/pytest.ini tests/system {{ARGS}}
 
 # Three instances behind Envoy, with Redis, under load, faults and restarts (docs/chaos.md); `--help` lists options.
@@ -81,6 +85,10 @@ chaos *ARGS: build
 # One instance, asked for five times what it can do (docs/chaos.md).
 overload *ARGS: build
     {{load}} overload {{ARGS}}
+
+# Print the figures of docs/scaling.md, of a small simulation; `--write` writes them there.
+scaling *ARGS:
+    python examples/scaling/simulate.py {{ARGS}}
 
 # Run each fuzz target, or those that are named, for some seconds (CONTRIBUTING.md, "Fuzzing").
 fuzz SECONDS="60" *TARGETS:
