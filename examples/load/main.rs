@@ -36,7 +36,7 @@ pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 struct Options {
     /// The gateway under test
-    #[arg(long, global = true, default_value = "target/release/identity-gateway")]
+    #[arg(long, global = true, default_value = "target/static/identity-gateway")]
     gateway: PathBuf,
     #[command(subcommand)]
     recipe: Recipe,
