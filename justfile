@@ -7,27 +7,47 @@ export PATH := justfile_directory() / ".tools/venv/bin:" + env("PATH")
 export PYTHONDONTWRITEBYTECODE := "1"
 
 # The load generator; IDGW_BINARY names another gateway than the release build.
-load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-${CARGO_TARGET_DIR:-target}/release/identity-gateway}"'
+load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-${CARGO_TARGET_DIR:-target}/static/identity-gateway}"'
 
 _list:
     @just --list --unsorted
 
-# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC, Envoy), and redis-server.
+# Install the pinned tools into .tools/ (buf, just, grpcurl, cargo-deny, cargo-fuzz, pytest, Python gRPC, Helm's engine, Envoy), redis-server and podman.
 setup-tools:
     .ci/setup-tools
 
 # Format the Rust code and the proto files.
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path examples/rust/Cargo.toml
+    cargo fmt --manifest-path fuzz/Cargo.toml
     buf format --write
 
 # Fail if the Rust code is not formatted.
 fmt-check:
     cargo fmt --all -- --check
+    cargo fmt --manifest-path examples/rust/Cargo.toml -- --check
+    cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 
 # Lint all Rust code; a warning is an error.
 lint:
     cargo clippy --all-targets --locked -- -D warnings
+
+# Check the dependencies against deny.toml (licences, versions, sources), that none is unused, and both lock files.
+deny:
+    cargo fetch --locked --quiet
+    cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml
+    cargo deny --locked --offline check --deny unmatched-skip --deny unnecessary-skip licenses bans sources
+    cargo shear --locked
+
+# Check the dependencies against the advisory database, which is fetched from GitHub. No part of CI: it says something new every day.
+advisories:
+    .ci/advisories
+
+# Bring fuzz/Cargo.lock in line with Cargo.lock, after a dependency has changed.
+lock:
+    cp Cargo.lock fuzz/Cargo.lock
+    cargo metadata --offline --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 
 # Lint the proto files, check their format, and that they break no caller of the commit before on main.
 proto:
@@ -38,23 +58,47 @@ proto:
 
 # Run the unit and integration tests.
 test:
-    cargo test
+    cargo test --locked
 
 # The same tests, with those that need a real Redis and promtool.
 test-all:
-    REDIS=required PROMTOOL=required cargo test
+    REDIS=required PROMTOOL=required cargo test --locked
 
 # Write the generated tables of README.md and docs/ anew.
 docs:
-    UPDATE_DOCS=1 cargo test --test "*" -- docs readme
+    UPDATE_DOCS=1 cargo test --locked --test "*" -- docs readme
+    python tools/api_reference.py > docs/api.md
+    python tools/service_config.py > deploy/client/service-config.json
 
-# Build the release binary.
+# Build the release binary, static, and the CA bundle of the image, into target/static/.
 build:
-    cargo build --release --locked
+    deploy/image/build-static "${CARGO_TARGET_DIR:-target}/static"
 
-# Drive the release binary with real clients: grpcurl, Python gRPC, its own commands, the README.
-system *ARGS: build
+# Build the image from what `build` made; target/image.id names it.
+image: build
+    deploy/image/build-image "${CARGO_TARGET_DIR:-target}"
+
+# Drive the release binary and the image with real clients: grpcurl, Python gRPC, its own commands, Envoy, the README.
+system *ARGS: image
     pytest -c tests/system/pytest.ini tests/system {{ARGS}}
+
+# Helm's chart: lint, render and validate the matrix, the drift tests, the program with what the chart gives it.
+chart *ARGS: build
+    python helm/generate.py
+    pytest -c tests/chart/pytest.ini tests/chart {{ARGS}}
+
+# The chart installed, upgraded and rolled back against a real API server; needs Go, and half an hour the first time.
+k8s *ARGS: build
+    tests/k8s/setup
+    pytest -c tests/k8s/pytest.ini tests/k8s {{ARGS}}
+
+# Write the chart's generated files anew: values.yaml, values.schema.json, the README's table, files/.
+chart-docs: build
+    python helm/generate.py --write
+
+# Build the clients of examples/ and run them, and all else that docs/clients.md promises to callers.
+clients *ARGS: build
+    pytest -c tests/clients/pytest.ini tests/clients {{ARGS}}
 
 # Three instances behind Envoy, with Redis, under load, faults and restarts (docs/chaos.md); `--help` lists options.
 chaos *ARGS: build
@@ -64,6 +108,30 @@ chaos *ARGS: build
 overload *ARGS: build
     {{load}} overload {{ARGS}}
 
-# Everything that CI runs, in its order.
-ci:
-    bash .ci/run
+# Print the figures of docs/scaling.md, of a small simulation; `--write` writes them there.
+scaling *ARGS:
+    python examples/scaling/simulate.py {{ARGS}}
+
+# What tracing every call costs in CPU time, against none (docs/observability.md).
+trace-cost *ARGS: build
+    {{load}} trace-cost {{ARGS}}
+
+# Run each fuzz target, or those that are named, for some seconds (CONTRIBUTING.md, "Fuzzing").
+fuzz SECONDS="60" *TARGETS:
+    .ci/fuzz run {{SECONDS}} {{TARGETS}}
+
+# Take over into fuzz/corpus what `just fuzz` found to reach code that nothing there reaches.
+fuzz-keep *TARGETS:
+    .ci/fuzz keep {{TARGETS}}
+
+# Write the bill of materials of the release binary: CycloneDX, target/identity-gateway.cdx.json.
+sbom:
+    .ci/sbom
+
+# Build the release binary twice, in two directories, and compare the bytes.
+reproducible:
+    .ci/reproducible
+
+# Everything that CI runs, in its order; `just ci --long` fuzzes as well, and runs the longer recipes.
+ci *ARGS:
+    bash .ci/run {{ARGS}}

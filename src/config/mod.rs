@@ -34,8 +34,8 @@ pub use docs::markdown;
 pub use load::load;
 pub use price::{NotAPrice, Price};
 pub use providers::{
-    Accuauth, BodyEncoding, Environment, IdTypes, ProviderState, Providers, Upstream, Verifik,
-    Youverify,
+    Accuauth, BodyEncoding, Environment, Environments, IdTypes, ProviderState, Providers, Upstream,
+    Verifik, Youverify,
 };
 pub use settings::{
     Admin, Auth, AuthMode, ClientAuth, CurpCheck, CurpRules, Log, LogFormat, Persons,

@@ -16,7 +16,7 @@ use url::Url;
 use super::base_url::BaseUrl;
 use super::price::Price;
 use super::span::Span;
-use crate::domain::redaction::Secret;
+use crate::domain::{redaction::Secret, verification::Provider};
 use crate::transport::{breaker, guard::Limits, rate::Rate, retry::Errors};
 
 /// What stands for a secret wherever settings are shown.
@@ -129,6 +129,36 @@ impl Providers {
             ("youverify", self.youverify.state()),
             ("accuauth", self.accuauth.state()),
         ]
+    }
+
+    /// About whom each answers.
+    #[must_use]
+    pub const fn environments(&self) -> Environments {
+        Environments {
+            verifik: self.verifik.environment,
+            youverify: self.youverify.environment,
+            accuauth: self.accuauth.environment,
+        }
+    }
+}
+
+/// About whom each provider answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Environments {
+    verifik: Environment,
+    youverify: Environment,
+    accuauth: Environment,
+}
+
+impl Environments {
+    /// About whom one answers.
+    #[must_use]
+    pub const fn of(self, provider: Provider) -> Environment {
+        match provider {
+            Provider::Verifik => self.verifik,
+            Provider::Youverify => self.youverify,
+            Provider::Accuauth => self.accuauth,
+        }
     }
 }
 

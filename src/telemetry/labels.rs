@@ -82,6 +82,8 @@ words! {
         Lost = "lost",
         /// It could not be written beforehand, and the call was refused.
         Refused = "refused",
+        /// Its copy did not reach the collector.
+        Unsent = "unsent",
     }
 }
 

@@ -135,6 +135,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: Bytes,
+    /// Whether it was read before, so that what is odd about it has been counted.
+    pub was_read: bool,
 }
 
 impl fmt::Debug for Answer {
@@ -173,6 +175,7 @@ mod tests {
             status: 200,
             retry_after: None,
             body: "canary".into(),
+            was_read: false,
         };
         assert_eq!(
             format!("{request:?} {answer:?}"),

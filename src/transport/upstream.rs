@@ -206,6 +206,7 @@ impl Upstream {
             status,
             retry_after,
             body,
+            was_read: false,
         })
     }
 

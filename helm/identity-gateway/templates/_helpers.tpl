@@ -1,0 +1,186 @@
+{{/* Names, labels and the values that are computed in more than one place. */}}
+
+{{- define "identity-gateway.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 48 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* At most 48 letters: names of objects add up to 14 (`-repeat-always`), and a name holds 63. */}}
+{{- define "identity-gateway.fullname" -}}
+{{- $name := include "identity-gateway.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 48 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 48 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 48 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "identity-gateway.selector" -}}
+app.kubernetes.io/name: {{ include "identity-gateway.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: server
+{{- end }}
+
+{{/* Of every object but the pods. */}}
+{{- define "identity-gateway.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/name: {{ include "identity-gateway.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ include "identity-gateway.version" . | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: identity-gateway
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "identity-gateway.version" -}}
+{{- default .Chart.AppVersion .Values.image.tag | trunc 63 | trimAll "-._" -}}
+{{- end }}
+
+{{- define "identity-gateway.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "identity-gateway.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "identity-gateway.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{/* The Service as every cluster resolves it. */}}
+{{- define "identity-gateway.host" -}}
+{{- printf "%s.%s.svc.cluster.local" (include "identity-gateway.fullname" .) .Release.Namespace -}}
+{{- end }}
+
+{{/* A span of time such as 1m30s in milliseconds. */}}
+{{- define "identity-gateway.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 -}}
+{{- $unit := regexFind "[a-z]+" . -}}
+{{- $sum = add $sum (mul (trimSuffix $unit . | int64) (get $units $unit)) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end }}
+
+{{/* A span of time in seconds, rounded up. */}}
+{{- define "identity-gateway.seconds" -}}
+{{- div (add (include "identity-gateway.milliseconds" . | int64) 999) 1000 -}}
+{{- end }}
+
+{{/* What of `shutdown.endpointSeconds` the lame-duck time does not cover: the pod waits it before SIGTERM. */}}
+{{- define "identity-gateway.preStopSeconds" -}}
+{{- $covered := div (include "identity-gateway.milliseconds" .Values.config.server.lame_duck | int64) 1000 -}}
+{{- max 0 (sub (int64 .Values.shutdown.endpointSeconds) $covered) -}}
+{{- end }}
+
+{{/* preStop, lame duck, drain and margin, one after the other. */}}
+{{- define "identity-gateway.graceSeconds" -}}
+{{- $preStop := include "identity-gateway.preStopSeconds" . | int64 -}}
+{{- $lameDuck := include "identity-gateway.seconds" .Values.config.server.lame_duck | int64 -}}
+{{- $drain := include "identity-gateway.seconds" .Values.config.server.drain_timeout | int64 -}}
+{{- add $preStop $lameDuck $drain (int64 .Values.shutdown.marginSeconds) -}}
+{{- end }}
+
+{{/* Of every container of the chart. */}}
+{{- define "identity-gateway.containerSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop: [ALL]
+privileged: false
+readOnlyRootFilesystem: true
+{{- end }}
+
+{{/* Of every pod of the chart. */}}
+{{- define "identity-gateway.podSecurity" -}}
+fsGroup: {{ int64 .Values.security.runAsGroup }}
+fsGroupChangePolicy: OnRootMismatch
+runAsGroup: {{ int64 .Values.security.runAsGroup }}
+runAsNonRoot: true
+runAsUser: {{ int64 .Values.security.runAsUser }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/* The two extended probes of gRPC and HTTP; call with (dict "root" $ "path" "/readyz" "probe" .Values.probes.readiness). */}}
+{{- define "identity-gateway.probe" -}}
+{{- if eq .root.Values.probes.mode "grpc" -}}
+grpc:
+  port: {{ int64 .root.Values.ports.grpc }}
+{{- else -}}
+httpGet:
+  path: {{ .path }}
+  port: admin
+{{- end }}
+{{ toYaml .probe }}
+{{- end }}
+
+{{/* Why the values cannot be meant. Nothing is rendered then. */}}
+{{- define "identity-gateway.check" -}}
+{{- $values := .Values -}}
+{{- $secrets := $values.secrets -}}
+{{- if eq (int64 $values.ports.grpc) (int64 $values.ports.admin) }}
+{{- fail "ports.admin: is the same as ports.grpc" }}
+{{- end }}
+{{- $sources := list -}}
+{{- if $secrets.existingSecret }}{{ $sources = append $sources "secrets.existingSecret" }}{{ end -}}
+{{- if $secrets.values }}{{ $sources = append $sources "secrets.values" }}{{ end -}}
+{{- if $secrets.externalSecret.enabled }}{{ $sources = append $sources "secrets.externalSecret" }}{{ end -}}
+{{- if gt (len $sources) 1 }}
+{{- fail (printf "%s: say one of them" (join " and " $sources)) }}
+{{- end }}
+{{- if and $secrets.existingSecret (not $secrets.keys) }}
+{{- fail "secrets.keys: say which credentials secrets.existingSecret holds" }}
+{{- end }}
+{{- if and $secrets.keys (not $secrets.existingSecret) }}
+{{- fail "secrets.existingSecret: say which Secret holds secrets.keys" }}
+{{- end }}
+{{- if $secrets.externalSecret.enabled }}
+{{- if not (and $secrets.externalSecret.storeName $secrets.externalSecret.remoteRefs) }}
+{{- fail "secrets.externalSecret: needs storeName and remoteRefs" }}
+{{- end }}
+{{- end }}
+{{- $guarded := or $values.sandbox.enabled $values.networkPolicy.enabled (and $values.istio.enabled $values.istio.authorization) $values.linkerd.enabled -}}
+{{- if and (include "identity-gateway.open" .) (not $guarded) }}
+{{- fail "config.auth.mode: is `none`, and nothing stands before the port: keep networkPolicy.enabled, or say who may call in istio.authorization or linkerd, or choose another mode" }}
+{{- end }}
+{{- if and (eq $values.config.audit.sink "file") (not $values.extraVolumeMounts) }}
+{{- fail "config.audit.sink: is `file`, and the root is read-only: mount a volume for it (extraVolumes, extraVolumeMounts)" }}
+{{- end }}
+{{- if and $values.istio.enabled $values.linkerd.enabled }}
+{{- fail "istio.enabled and linkerd.enabled: say one of them" }}
+{{- end }}
+{{- if and $values.linkerd.enabled (eq $values.probes.mode "grpc") }}
+{{- fail "probes.mode: is `grpc`, and Linkerd lets only its mesh reach the gRPC port, which the kubelet is not in: leave it at http" }}
+{{- end }}
+{{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled }}
+{{- fail "serviceMonitor.enabled and podMonitor.enabled: say one of them, or every pod is scraped twice" }}
+{{- end }}
+{{- if and $values.grpcRoute.enabled (not $values.grpcRoute.parentRefs) }}
+{{- fail "grpcRoute.parentRefs: say which Gateway" }}
+{{- end }}
+{{- if and (has (toString $values.rollout.maxSurge) (list "0" "0%")) (has (toString $values.rollout.maxUnavailable) (list "0" "0%")) }}
+{{- fail "rollout: maxSurge and maxUnavailable are both 0, so no pod could ever be replaced" }}
+{{- end }}
+{{- if $values.autoscaling.enabled }}
+{{- if gt (int64 $values.autoscaling.minReplicas) (int64 $values.autoscaling.maxReplicas) }}
+{{- fail "autoscaling.minReplicas: is more than maxReplicas" }}
+{{- end }}
+{{- if and (eq (int64 $values.autoscaling.cpuPercent) 0) (eq (int64 $values.autoscaling.inFlight) 0) }}
+{{- fail "autoscaling: neither cpuPercent nor inFlight is looked at" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Not empty if the program knows no callers: `auth.mode` is none, or `none` is one of several. */}}
+{{- define "identity-gateway.open" -}}
+{{- if contains "\"none\"" (toJson .Values.config.auth.mode) }}yes{{ end -}}
+{{- end }}
