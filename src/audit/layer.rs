@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::{Extensions, HeaderMap, Request, Response};
-use tonic::{Code, Status, transport::server::TcpConnectInfo};
+use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -22,6 +22,7 @@ use crate::{
     config::Environments,
     policy::{Policies, PolicyError},
     proto::gateway::v1::Charge,
+    server::peer::Peer,
     telemetry::call_facts::CallFacts,
 };
 
@@ -74,7 +75,7 @@ impl AuditLayer {
 }
 
 fn peer(extensions: &Extensions) -> Option<SocketAddr> {
-    extensions.get::<TcpConnectInfo>()?.remote_addr()
+    extensions.get::<Peer>().map(|peer| peer.address)
 }
 
 impl<S> Layer<S> for AuditLayer {

@@ -20,6 +20,7 @@ mod settings;
 mod span;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 pub use audit::{Audit, AuditSink, Fsync};
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use cache::Cache;
+pub use check::credential;
 pub use docs::markdown;
 pub use load::load;
 pub use price::{NotAPrice, Price};
@@ -36,8 +38,8 @@ pub use providers::{
     Verifik, Youverify,
 };
 pub use settings::{
-    Admin, Auth, AuthMode, CurpCheck, CurpRules, Log, LogFormat, Persons, SandboxSettings, Server,
-    Settings,
+    Admin, Auth, AuthMode, ClientAuth, CurpCheck, CurpRules, Log, LogFormat, Persons,
+    SandboxSettings, Server, Settings, Tls,
 };
 pub use span::{NotASpan, Span};
 

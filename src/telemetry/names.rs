@@ -98,6 +98,9 @@ attributes! {
     DRIFT = "idgw.drift", "What was not in the provider's document: `code` (a status or result code), `value` (another listed value) or `field` (a JSON field).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
     RECORDED = "idgw.audit.result", "What became of an audit record: `written`, `lost`, `refused`: the call was, because it could not be recorded (`audit.required`); or `unsent`: the collector did not take its copy (`audit.otlp`).";
+    REFUSAL = "idgw.refusal", "Why a connection was not taken: `connections` or `peer` (too many in all, or of its address), `timeout`, `displaced`, `tls`, `protocol` or `system`.";
+    FILE_KEY = "idgw.file", "The configuration key that names the file: `server.tls`, `providers.verifik.token_file`, …";
+    RELOAD = "idgw.reload.result", "`taken` or `kept` (the old is still in force).";
     SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";
     VERSION = "idgw.version", "The program's version.";
     REVISION = "idgw.revision", "The commit it was built from; `unknown` if that was not said at build time.";
@@ -175,6 +178,14 @@ metrics! {
         [PROVIDER];
     AUDIT = "idgw.audit.records" ["{record}"] Counter,
         "Audit records, by what became of them; `unsent` ones are in the sink all the same.", [RECORDED];
+    CONNECTIONS = "idgw.connections" ["{connection}"] UpDownCounter,
+        "Open connections on the gRPC port.", [];
+    CONNECTIONS_REFUSED = "idgw.connections.refused" ["{connection}"] Counter,
+        "Connections that were not taken, by reason.", [REFUSAL];
+    CERTIFICATE_EXPIRES = "idgw.tls.certificate.expires" ["s"] Gauge,
+        "Seconds until the server's certificate, or the first one of its chain, expires.", [];
+    RELOADS = "idgw.reloads" ["{reload}"] Counter,
+        "Changes of files that are read again: taken, or unusable and the old kept.", [FILE_KEY, RELOAD];
     EXPORT_FAILURES = "idgw.telemetry.export_failures" ["{export}"] Counter,
         "Exports that the collector did not take.", [SIGNAL];
     PANICS = "idgw.panics" ["{panic}"] Counter,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 
+use super::Credentials;
 use crate::domain::verification::{Billing, Verified};
 
 /// A request to a provider. Its `Debug` shows the method only: path, query and body hold personal
@@ -64,6 +65,17 @@ impl Request {
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
+        self
+    }
+
+    /// Sets the headers that make the gateway known.
+    #[must_use]
+    pub fn known_by(mut self, credentials: &Credentials) -> Self {
+        let headers = credentials.headers();
+        let cloned = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()));
+        self.headers.extend(cloned);
         self
     }
 

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 use identity_gateway::{
     domain::{failure::Kind, verification::Provider},
     proto, sandbox, status,
-    telemetry::names,
+    telemetry::{
+        labels::{Refusal, Reload},
+        names,
+    },
 };
 use serde_json::{Value, json};
 
@@ -66,6 +69,8 @@ fn allowed(name: &str) -> Option<BTreeSet<String>> {
         "idgw_limit" => words(&["process", "provider", "rate", "held", "circuit"]),
         "idgw_state" => words(&["closed", "half_open", "open"]),
         "idgw_audit_result" => words(&["written", "lost", "refused", "unsent"]),
+        "idgw_refusal" => words(&Refusal::ALL.map(Refusal::as_str)),
+        "idgw_reload_result" => words(&Reload::ALL.map(Reload::as_str)),
         "idgw_drift" => words(&["code", "value", "field"]),
         "http_request_method" => words(&["GET", "POST", "PUT", "DELETE"]),
         "url_template" => words(&[
