@@ -7,12 +7,12 @@ export PATH := justfile_directory() / ".tools/venv/bin:" + env("PATH")
 export PYTHONDONTWRITEBYTECODE := "1"
 
 # The load generator; IDGW_BINARY names another gateway than the release build.
-load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-${CARGO_TARGET_DIR:-target}/release/identity-gateway}"'
+load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-${CARGO_TARGET_DIR:-target}/static/identity-gateway}"'
 
 _list:
     @just --list --unsorted
 
-# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC, Helm's engine, Envoy), and redis-server.
+# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC, Helm's engine, Envoy), redis-server and podman.
 setup-tools:
     .ci/setup-tools
 
@@ -48,12 +48,16 @@ test-all:
 docs:
     UPDATE_DOCS=1 cargo test --test "*" -- docs readme
 
-# Build the release binary.
+# Build the release binary, static, and the CA bundle of the image, into target/static/.
 build:
-    cargo build --release --locked
+    deploy/image/build-static "${CARGO_TARGET_DIR:-target}/static"
 
-# Drive the release binary with real clients: grpcurl, Python gRPC, its own commands, the README.
-system *ARGS: build
+# Build the image from what `build` made; target/image.id names it.
+image: build
+    deploy/image/build-image "${CARGO_TARGET_DIR:-target}"
+
+# Drive the release binary and the image with real clients: grpcurl, Python gRPC, its own commands, Envoy, the README.
+system *ARGS: image
     pytest -c tests/system/pytest.ini tests/system {{ARGS}}
 
 # Helm's chart: lint, render and validate the matrix, the drift tests, the program with what the chart gives it.
@@ -77,6 +81,10 @@ chaos *ARGS: build
 # One instance, asked for five times what it can do (docs/chaos.md).
 overload *ARGS: build
     {{load}} overload {{ARGS}}
+
+# Print the figures of docs/scaling.md, of a small simulation; `--write` writes them there.
+scaling *ARGS:
+    python examples/scaling/simulate.py {{ARGS}}
 
 # Everything that CI runs, in its order.
 ci:

@@ -127,7 +127,11 @@ impl Serving {
         let lifecycle = Lifecycle::default();
         let policies = Policies::from_descriptors(proto::descriptors())?;
         let memory_is_short = Arc::default();
-        if let Some(limit) = memory::limit(settings.server.max_memory) {
+        let max_memory = memory::limit(settings.server.max_memory);
+        // What the process makes of the limits of its container: seen here rather than guessed.
+        let workers = tokio::runtime::Handle::current().metrics().num_workers();
+        tracing::info!(workers, max_memory, "limits");
+        if let Some(limit) = max_memory {
             tokio::spawn(memory::watch(limit, Arc::clone(&memory_is_short)));
         }
         let layer = CallLayer::new(

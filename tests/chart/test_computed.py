@@ -205,6 +205,50 @@ def test_istio_repeats_only_what_the_contract_allows():
     assert all("retries" in route and "timeout" not in route for route in routes)
 
 
+def test_istio_is_told_what_the_envoys_of_deploy_are_told():
+    """tests/system/test_mesh.py drives deploy/envoy with real Envoys, so what is proved there holds for the chart."""
+    envoy = yaml.safe_load((REPOSITORY / "deploy" / "envoy" / "caller.yaml").read_text())
+
+    def found(tree, word):
+        if isinstance(tree, dict):
+            for name, inner in tree.items():
+                if name == word:
+                    yield inner
+                yield from found(inner, word)
+        elif isinstance(tree, list):
+            for inner in tree:
+                yield from found(inner, word)
+
+    [routes] = [routes for routes in found(envoy, "routes") if len(routes) > 1]
+    proved = {}
+    for route in routes:
+        retry = route["route"]["retry_policy"]
+        path = route["match"].get("path", route["match"].get("prefix"))
+        proved[path] = {"attempts": retry["num_retries"], "retryOn": retry["retry_on"]}
+    *named, _ = of_matrix("istio").one("VirtualService")["spec"]["http"]
+    for route in named:
+        for match in route["match"]:
+            path = match["uri"]["exact"]
+            assert route["retries"] == proved.get(path, proved["/"]), path
+    [outlier] = found(envoy, "outlier_detection")
+    ours = of_matrix("istio").one("DestinationRule")["spec"]["trafficPolicy"]["outlierDetection"]
+    assert outlier["split_external_local_origin_errors"] is ours["splitExternalLocalOriginErrors"] is True
+    assert outlier["consecutive_local_origin_failure"] == ours["consecutiveLocalOriginFailures"]
+
+
+def test_the_image_is_the_one_that_the_chart_expects():
+    """User, program and ports, as the Dockerfile says them."""
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    security, container = of_matrix("default").pod()["securityContext"], of_matrix("default").container()
+    assert f"USER {security['runAsUser']}:{security['runAsGroup']}\n" in dockerfile
+    assert f"ENTRYPOINT {json.dumps(container['command'])}\n" in dockerfile
+    ports = " ".join(str(port["containerPort"]) for port in container["ports"])
+    assert f"EXPOSE {ports}\n" in dockerfile
+    # What the image sets, the chart sets too: the image's variables would win over the configuration file.
+    variables = {entry["name"] for entry in container["env"]}
+    assert set(re.findall(r"IDGW_(?!REVISION)\w+(?==)", dockerfile)) <= variables
+
+
 def test_an_unavailable_provider_leaves_no_pod_out():
     outlier = of_matrix("istio").one("DestinationRule")["spec"]["trafficPolicy"]["outlierDetection"]
     assert outlier["splitExternalLocalOriginErrors"] is True

@@ -18,6 +18,27 @@ def pytest_sessionstart() -> None:
         pytest.exit(f"{BINARY} is not there: run the tests by `just system`", returncode=1)
 
 
+# What tests have measured, for the last lines of a run.
+FIGURES = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if figures := config.stash[FIGURES]:
+        terminalreporter.section("figures")
+        for name, value in figures.items():
+            terminalreporter.write_line(f"{name}: {value}")
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> dict[str, str]:
+    """Where a test notes what it has measured; printed at the end of the run."""
+    return pytestconfig.stash[FIGURES]
+
+
 @pytest.fixture(scope="session")
 def contract(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """Every class that grpcio-tools makes from proto/, by its full name."""

@@ -18,7 +18,7 @@ T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
 TARGET = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
 # The program under test; IDGW_BINARY names another one, such as the debug build.
-BINARY = Path(os.environ.get("IDGW_BINARY", TARGET / "release" / "identity-gateway")).absolute()
+BINARY = Path(os.environ.get("IDGW_BINARY", TARGET / "static" / "identity-gateway")).absolute()
 
 # How long anything may take that should be there at once. Never slept, only a limit.
 PATIENCE = 30.0
@@ -62,10 +62,13 @@ def wait_for(what: str, look: Callable[[], T | None]) -> T:
 class Program:
     """A command of the program that runs until it is told to stop."""
 
+    # What stands before the arguments.
+    program: tuple[str, ...] = (str(BINARY),)
+
     def __init__(self, *arguments: str, **variables: str):
         settings = {"IDGW_LOG__FORMAT": "json"} | variables
         self.process = subprocess.Popen(
-            [str(BINARY), *arguments],
+            [*self.program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
