@@ -2,13 +2,20 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use identity_gateway::{cli, telemetry::panics};
+use identity_gateway::{cli, process, telemetry::panics};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     panics::install();
+    if let Err(error) = process::prepare() {
+        let _told = writeln!(
+            std::io::stderr(),
+            "memory is not kept out of core files: {error}"
+        );
+        return ExitCode::FAILURE;
+    }
     // There is one provider of cryptography in the tree; naming it leaves nothing to be guessed.
     let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -111,6 +111,26 @@ impl Child {
             .ok_or_else(|| self.tell("is gone: it has no memory"))
     }
 
+    /// The CPU time that all its threads have taken, those that have ended included.
+    pub fn cpu_time(&self) -> Result<Duration, Failed> {
+        /// Linux tells it in hundredths of a second, whatever the kernel's own tick is.
+        const TICK: Duration = Duration::from_millis(10);
+        let path = format!("/proc/{}/stat", self.pid.as_raw_nonzero());
+        let stat = std::fs::read_to_string(path)?;
+        // The name stands in brackets, and may hold spaces. The third field follows it; `utime` and
+        // `stime` are the fourteenth and fifteenth.
+        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
+        let ticks = fields.and_then(|fields| {
+            let mut fields = fields.split(' ').skip(11);
+            let user: u32 = fields.next()?.parse().ok()?;
+            let system: u32 = fields.next()?.parse().ok()?;
+            Some(user + system)
+        });
+        ticks
+            .map(|ticks| TICK * ticks)
+            .ok_or_else(|| self.tell("is gone: it has no CPU time"))
+    }
+
     /// An error about it, with the end of what it printed.
     pub fn tell(&self, what: &str) -> Failed {
         let printed = std::fs::read_to_string(&self.log).unwrap_or_default();

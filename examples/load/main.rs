@@ -1,4 +1,5 @@
-//! Proves with the real program what docs/chaos.md says of it: `chaos` and `overload`.
+//! Proves with the real program what docs/chaos.md says of it, `chaos` and `overload`, and what
+//! docs/observability.md says of the cost of tracing, `trace-cost`.
 //!
 //! Everything runs on loopback and is bounded in time and count. Every child process belongs to this
 //! one and is ended by its own pid, also when something fails or the run is interrupted. Exit codes:
@@ -19,6 +20,7 @@ mod proxy;
 mod rig;
 mod spoil;
 mod subjects;
+mod trace_cost;
 mod verdict;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -34,7 +36,7 @@ pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 struct Options {
     /// The gateway under test
-    #[arg(long, global = true, default_value = "target/release/identity-gateway")]
+    #[arg(long, global = true, default_value = "target/static/identity-gateway")]
     gateway: PathBuf,
     #[command(subcommand)]
     recipe: Recipe,
@@ -46,6 +48,8 @@ enum Recipe {
     Chaos(chaos::Options),
     /// One instance, asked for several times what it can do
     Overload(overload::Options),
+    /// Two instances, one of which traces every call: what that costs in CPU time
+    TraceCost(trace_cost::Options),
 }
 
 #[tokio::main]
@@ -60,6 +64,10 @@ async fn main() -> ExitCode {
             Recipe::Overload(options) => {
                 let limit = options.time_limit();
                 within(limit, overload::run(&gateway, options)).await
+            }
+            Recipe::TraceCost(options) => {
+                let limit = options.time_limit();
+                within(limit, trace_cost::run(&gateway, options)).await
             }
         }
     };

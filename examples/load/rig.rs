@@ -67,7 +67,10 @@ impl<'a> Instance<'a> {
         let environment: Vec<_> = common
             .iter()
             .chain(settings)
-            .map(|(key, value)| (format!("IDGW_{key}"), value.clone()))
+            .map(|(key, value)| match key.starts_with("OTEL_") {
+                true => ((*key).to_owned(), value.clone()),
+                false => (format!("IDGW_{key}"), value.clone()),
+            })
             .collect();
         let process = spawn(name, program, directory, &environment)?;
         let mut instance = Self {

@@ -23,6 +23,7 @@ use super::{
     words::{Event, Purpose, Rpc},
 };
 use crate::{
+    config::Environments,
     domain::{
         consent::SubjectConsent,
         failure::{Failure, Kind},
@@ -46,6 +47,7 @@ pub struct Call {
     charge: Charge,
     peer: Option<SocketAddr>,
     purpose: Result<Option<Purpose>, &'static str>,
+    environments: Environments,
     began: OnceLock<Began>,
     created: OnceLock<IdentifierHash>,
     ended: AtomicBool,
@@ -64,6 +66,7 @@ impl Call {
         (rpc, charge): (Rpc, Charge),
         peer: Option<SocketAddr>,
         purpose: Result<Option<Purpose>, &'static str>,
+        environments: Environments,
     ) -> Self {
         Self {
             audit,
@@ -72,6 +75,7 @@ impl Call {
             charge,
             peer,
             purpose,
+            environments,
             began: OnceLock::new(),
             created: OnceLock::new(),
             ended: AtomicBool::new(false),
@@ -96,6 +100,9 @@ impl Call {
             purpose: self.purpose.clone().ok().flatten(),
             consent: began.consent,
             provider: facts.provider(),
+            environment: facts
+                .provider()
+                .map(|provider| self.environments.of(provider)),
             verification_id: facts.verification_id(),
             identifier: began.identifier,
             created_hash: self.created.get().copied(),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::{Extensions, HeaderMap, Request, Response};
-use tonic::{Code, Status, transport::server::TcpConnectInfo};
+use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -19,8 +19,10 @@ use super::{
     words::{Purpose, Rpc},
 };
 use crate::{
+    config::Environments,
     policy::{Policies, PolicyError},
     proto::gateway::v1::Charge,
+    server::peer::Peer,
     telemetry::call_facts::CallFacts,
 };
 
@@ -29,20 +31,26 @@ use crate::{
 pub struct AuditLayer {
     audit: Arc<Audit>,
     charges: Arc<[(Rpc, Charge)]>,
+    environments: Environments,
 }
 
 impl AuditLayer {
-    /// The layer over the audit.
+    /// The layer over the audit, where these are the providers' environments.
     ///
     /// # Errors
     ///
     /// If a recorded RPC has no policy.
-    pub fn new(audit: Arc<Audit>, policies: &Policies) -> Result<Self, PolicyError> {
+    pub fn new(
+        audit: Arc<Audit>,
+        policies: &Policies,
+        environments: Environments,
+    ) -> Result<Self, PolicyError> {
         let charge = |rpc: Rpc| Ok((rpc, policies.get(rpc.as_str())?.charge));
         let charges: Result<Arc<[_]>, PolicyError> = Rpc::ALL.into_iter().map(charge).collect();
         Ok(Self {
             audit,
             charges: charges?,
+            environments,
         })
     }
 
@@ -52,7 +60,13 @@ impl AuditLayer {
         let known = self.charges.iter().find(|(known, _)| *known == rpc)?;
         let peer = peer(request.extensions());
         let purpose = Purpose::of(request.headers());
-        let call = Call::new(Arc::clone(&self.audit), *known, peer, purpose);
+        let call = Call::new(
+            Arc::clone(&self.audit),
+            *known,
+            peer,
+            purpose,
+            self.environments,
+        );
         let id = call.id();
         let facts = Arc::new(CallFacts::audited(call));
         self.audit.opened(id, &facts);
@@ -61,7 +75,7 @@ impl AuditLayer {
 }
 
 fn peer(extensions: &Extensions) -> Option<SocketAddr> {
-    extensions.get::<TcpConnectInfo>()?.remote_addr()
+    extensions.get::<Peer>().map(|peer| peer.address)
 }
 
 impl<S> Layer<S> for AuditLayer {

@@ -4,7 +4,7 @@
 //! ```text
 //! layer ── makes a Call for each recorded RPC, and records how it ended, however it ended
 //! call  ── what the handlers say of it: begin (its checks passed), intend (about to ask)
-//! record → writer (one, from a bounded queue) → chain → sink: file, standard output
+//! record → writer (one, from a bounded queue) → chain → sink: file, standard output → copies: OTLP
 //! ```
 //!
 //! A result never waits: if the queue is full it is lost, and counted. An intent, which only
@@ -12,6 +12,7 @@
 
 pub mod call;
 pub mod chain;
+mod copies;
 mod file;
 pub mod hash;
 pub mod layer;
@@ -43,6 +44,7 @@ use uuid::Uuid;
 pub use self::losses::Counts;
 use self::{
     chain::Digest,
+    copies::{Copies, Unsendable},
     file::Files,
     hash::Hasher,
     losses::{Losses, Why},
@@ -69,6 +71,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// There can be no copies.
+    #[error("audit.otlp: records cannot be sent: {0}")]
+    Copies(#[from] Unsendable),
     /// The key makes no hashes.
     #[error("audit.key: cannot be used")]
     Key,
@@ -134,7 +139,9 @@ impl Audit {
             None => None,
             Some((sink, last)) => {
                 let start = Record::start(hasher.key_id());
-                let writer = Writer::start(sink, last, start, Arc::clone(&losses))
+                let copies = settings.otlp.then(|| Copies::start(settings.queue));
+                let copies = copies.transpose()?;
+                let writer = Writer::start((sink, copies), last, start, Arc::clone(&losses))
                     .map_err(|source| failed(settings.path.as_ref(), source))?;
                 tracing::info!(
                     head = writer.head().map(tracing::field::display),

@@ -13,6 +13,7 @@ use super::{
     words::{Event, IdentifierKind, Purpose, Rpc},
 };
 use crate::{
+    config::Environment,
     domain::{
         consent::SubjectConsent,
         verification::{Billing, Outcome, Provider, Source, VerificationId},
@@ -62,6 +63,8 @@ pub(super) struct CallRecord {
     pub consent: Option<SubjectConsent>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "provider")]
     pub provider: Option<Provider>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
     pub verification_id: Option<VerificationId>,
     #[serde(flatten)]

@@ -49,7 +49,8 @@ impl Disk {
         let (files, last) = self.open().unwrap();
         let losses = Arc::new(Losses::new(true));
         let start = Record::start(Hasher::new(b"key").unwrap().key_id());
-        let writer = Writer::start(Box::new(files), last, start, Arc::clone(&losses)).unwrap();
+        let writer =
+            Writer::start((Box::new(files), None), last, start, Arc::clone(&losses)).unwrap();
         (writer, losses)
     }
 
@@ -104,6 +105,7 @@ fn result() -> Record {
         purpose: None,
         consent: None,
         provider: None,
+        environment: None,
         verification_id: None,
         identifier: None,
         created_hash: None,

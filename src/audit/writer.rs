@@ -3,10 +3,11 @@
 //!
 //! What waits in the queue is written in one go and, under `audit.fsync = each`, brought to disk by
 //! one fsync. The chain moves on only with lines that arrived; lines that did not leave no gap in it,
-//! but are counted in the next line that does.
+//! but are counted in the next line that does. Lines that arrived are copied to a collector, if there is one.
 
 use std::{io, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
     time::MissedTickBehavior,
@@ -14,6 +15,7 @@ use tokio::{
 
 use super::{
     chain::{Chain, Digest, Place},
+    copies::Copies,
     losses::{Losses, Why},
     record::Record,
     sink::Sink,
@@ -46,6 +48,7 @@ pub struct Entry {
 pub struct Writer {
     chain: Chain,
     sink: Box<dyn Sink>,
+    copies: Option<Copies>,
     losses: Arc<Losses>,
     is_dirty: bool,
     is_closed: bool,
@@ -73,7 +76,7 @@ impl Writer {
     ///
     /// If the sink takes no line.
     pub fn start(
-        mut sink: Box<dyn Sink>,
+        (mut sink, copies): (Box<dyn Sink>, Option<Copies>),
         last: Option<Digest>,
         start: Record,
         losses: Arc<Losses>,
@@ -84,13 +87,16 @@ impl Writer {
         line.push(b'\n');
         sink.write(&line)?;
         sink.settle()?;
-        Ok(Self {
+        let writer = Self {
             chain,
             sink,
+            copies,
             losses,
             is_dirty: false,
             is_closed: false,
-        })
+        };
+        writer.copy(&line, [start.time]);
+        Ok(writer)
     }
 
     /// Writes what comes out of the queue, until its other end is gone.
@@ -134,6 +140,9 @@ impl Writer {
                     });
                     self.write(std::mem::take(&mut entries));
                     self.settle();
+                    if let Some(copies) = &self.copies {
+                        copies.end();
+                    }
                     self.is_closed = true;
                     // Whoever waited may have gone.
                     let _told = closed.send(());
@@ -203,6 +212,10 @@ impl Writer {
                 self.chain = chunk.chain;
                 self.is_dirty = true;
                 self.losses.told(chunk.lost);
+                self.copy(
+                    &chunk.bytes,
+                    chunk.entries.iter().map(|one| one.record.time),
+                );
                 for entry in chunk.entries {
                     self.losses.written();
                     if let Some(arrived) = entry.arrived {
@@ -212,6 +225,16 @@ impl Writer {
                 }
             }
             Err(error) => self.give_up(chunk.entries, Why::Failed(error)),
+        }
+    }
+
+    /// Sends copies of lines, each of which has a time.
+    fn copy(&self, lines: &[u8], times: impl IntoIterator<Item = Timestamp>) {
+        if let Some(copies) = &self.copies {
+            let lines = lines.split(|byte| *byte == b'\n');
+            for (line, time) in lines.zip(times) {
+                copies.send(line, time);
+            }
         }
     }
 

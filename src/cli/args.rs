@@ -4,7 +4,11 @@ use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration}
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{audit, call, check_config, health, sandbox, serve};
+use super::{
+    audit,
+    call::{self, Security},
+    check_config, health, sandbox, serve,
+};
 use crate::config::{self, Sources};
 
 /// Exit code of a command line that cannot be understood (`EX_USAGE`).
@@ -73,6 +77,8 @@ enum Command {
         /// How long to wait
         #[arg(long, default_value = "3s", value_name = "DURATION", value_parser = duration)]
         timeout: Duration,
+        #[command(flatten)]
+        tls: TlsArgs,
     },
     /// Looks after the audit's files
     Audit {
@@ -94,7 +100,30 @@ enum Command {
         /// The call's deadline
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         timeout: Option<Duration>,
+        #[command(flatten)]
+        tls: TlsArgs,
     },
+}
+
+/// Without any of these, a gateway of this configuration is asked as `server.tls` says, and one at another
+/// `--address` in plain text.
+#[derive(Debug, Args)]
+struct TlsArgs {
+    /// Over TLS; the certificate must be of one of the system's CAs
+    #[arg(long)]
+    tls: bool,
+    /// Over TLS; the certificate must be of a CA in this PEM file
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+    /// The name that the certificate must have; that of the address if left out
+    #[arg(long, value_name = "NAME")]
+    tls_name: Option<String>,
+    /// PEM file with the certificate to show
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file with its private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -175,10 +204,11 @@ pub async fn run() -> ExitCode {
             service,
             address,
             timeout,
-        } => match address.map_or_else(|| configured_address(sources(Vec::new())), Ok) {
-            Ok(address) => {
+            tls,
+        } => match gateway(address, tls, || sources(Vec::new())) {
+            Ok((address, security)) => {
                 let (mut out, mut err) = (io::stdout(), io::stderr());
-                health::run(&address, &service, timeout, &mut out, &mut err).await
+                health::run(&address, &security, &service, timeout, &mut out, &mut err).await
             }
             Err(code) => code,
         },
@@ -188,12 +218,14 @@ pub async fn run() -> ExitCode {
             address,
             headers,
             timeout,
-        } => match address.map_or_else(|| configured_address(sources(Vec::new())), Ok) {
-            Ok(address) => {
+            tls,
+        } => match gateway(address, tls, || sources(Vec::new())) {
+            Ok((address, security)) => {
                 let args = call::CallArgs {
                     method,
                     json,
                     address,
+                    security,
                     headers,
                     timeout,
                 };
@@ -204,13 +236,36 @@ pub async fn run() -> ExitCode {
     }
 }
 
-/// The address that `serve` is configured to listen on.
-fn configured_address(sources: Sources) -> Result<String, ExitCode> {
-    match config::load(sources) {
-        Ok(settings) => Ok(settings.server.listen.to_string()),
-        Err(error) => {
-            let _told = io::Write::write_fmt(&mut io::stderr(), format_args!("{error}\n"));
-            Err(ExitCode::from(USAGE))
+/// Where the gateway is, and how it is reached: as said, and for the rest as `serve` is configured.
+fn gateway(
+    address: Option<String>,
+    tls: TlsArgs,
+    sources: impl FnOnce() -> Sources,
+) -> Result<(String, Security), ExitCode> {
+    let refused = |error: &dyn std::fmt::Display| {
+        let _told = io::Write::write_fmt(&mut io::stderr(), format_args!("{error}\n"));
+        ExitCode::from(USAGE)
+    };
+    let said = tls.tls || tls.tls_ca.is_some() || tls.tls_name.is_some() || tls.tls_cert.is_some();
+    let own = tls.tls_cert.zip(tls.tls_key);
+    let said = said.then(|| call::Tls {
+        trust: tls.tls_ca.map_or(call::Trust::System, call::Trust::Cas),
+        name: tls.tls_name,
+        own,
+    });
+    let (address, configured) = match address {
+        Some(address) => (address, None),
+        None => {
+            let settings = config::load(sources()).map_err(|error| refused(&error))?;
+            let server = settings.server;
+            (server.listen.to_string(), call::Tls::of_server(&server.tls))
+        }
+    };
+    match said.or(configured) {
+        None => Ok((address, Security::Plain)),
+        Some(tls) => {
+            let security = tls.load().map_err(|error| refused(&error))?;
+            Ok((address, security))
         }
     }
 }

@@ -19,6 +19,7 @@ mod json;
 mod method;
 pub(crate) mod print_error;
 mod reflect;
+mod security;
 
 use std::{
     error::Error as _,
@@ -33,6 +34,7 @@ use tonic::{
     Request, Status, TimeoutExpired, client::Grpc, metadata::MetadataMap, transport::Channel,
 };
 
+pub use self::security::{Security, SecurityError, Tls, Trust};
 use self::{
     codec::DynamicCodec,
     connect::{Address, ConnectError, connect},
@@ -59,6 +61,8 @@ pub struct CallArgs {
     pub json: String,
     /// `HOST:PORT`. The unspecified address means loopback.
     pub address: String,
+    /// Whether it is reached over TLS.
+    pub security: Security,
     /// Request metadata, each `name: value`; also sent with the questions to the reflection service.
     pub headers: Vec<String>,
     /// How long the RPC may take; sent to the server as `grpc-timeout`. None: no limit.
@@ -157,7 +161,7 @@ async fn call(args: CallArgs) -> Result<String, Failure> {
     };
 
     let discovery = async {
-        let channel = connect(&address, DISCOVERY_TIMEOUT).await?;
+        let channel = connect(&address, &args.security, DISCOVERY_TIMEOUT).await?;
         let mut server = Reflection::new(channel.clone(), headers.clone());
         let method = method.resolve(&mut server).await?;
         Ok::<_, Failure>((channel, method))

@@ -12,6 +12,7 @@ use tonic_health::pb::{
 };
 
 use super::call::{
+    Security,
     connect::{Address, ConnectError, connect},
     print_error,
 };
@@ -20,27 +21,29 @@ use super::call::{
 /// from the connection to the answer.
 pub async fn run(
     address: &str,
+    security: &Security,
     service: &str,
     timeout: Duration,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> ExitCode {
-    let status = match tokio::time::timeout(timeout, check(address, service, timeout)).await {
-        Ok(Ok(status)) => status,
-        Ok(Err(failure)) => {
-            // The exit code says it too, should standard error be gone.
-            let _ = match failure {
-                Failure::Connect(error) => writeln!(err, "error: {error}"),
-                Failure::Answer(status) => print_error::print(&status, err),
-            };
-            return ExitCode::FAILURE;
-        }
-        Err(_) => {
-            let shown = humantime::format_duration(timeout);
-            let _ = writeln!(err, "error: {address} did not answer within {shown}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let status =
+        match tokio::time::timeout(timeout, check(address, security, service, timeout)).await {
+            Ok(Ok(status)) => status,
+            Ok(Err(failure)) => {
+                // The exit code says it too, should standard error be gone.
+                let _ = match failure {
+                    Failure::Connect(error) => writeln!(err, "error: {error}"),
+                    Failure::Answer(status) => print_error::print(&status, err),
+                };
+                return ExitCode::FAILURE;
+            }
+            Err(_) => {
+                let shown = humantime::format_duration(timeout);
+                let _ = writeln!(err, "error: {address} did not answer within {shown}");
+                return ExitCode::FAILURE;
+            }
+        };
     let _ = writeln!(out, "{}", status.as_str_name()).and_then(|()| out.flush());
     match status {
         ServingStatus::Serving => ExitCode::SUCCESS,
@@ -53,9 +56,16 @@ enum Failure {
     Answer(Status),
 }
 
-async fn check(address: &str, service: &str, timeout: Duration) -> Result<ServingStatus, Failure> {
+async fn check(
+    address: &str,
+    security: &Security,
+    service: &str,
+    timeout: Duration,
+) -> Result<ServingStatus, Failure> {
     let address = Address::parse(address).map_err(Failure::Connect)?;
-    let channel = connect(&address, timeout).await.map_err(Failure::Connect)?;
+    let channel = connect(&address, security, timeout)
+        .await
+        .map_err(Failure::Connect)?;
     let request = HealthCheckRequest {
         service: service.to_owned(),
     };

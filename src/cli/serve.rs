@@ -100,6 +100,14 @@ async fn start_sandbox(settings: &mut Settings) -> Result<(), ServeError> {
         .parse::<config::BaseUrl>()
         .map_err(|_| failed(io::Error::other("the sandbox's own address is no base URL")))?;
     let providers = &mut settings.providers;
+    // Nothing of the real ones may reach in: no credential from a file, and no proxy may see the sandbox.
+    providers.verifik.token_file = None;
+    providers.verifik.proxy = None;
+    providers.youverify.token_file = None;
+    providers.youverify.proxy = None;
+    providers.accuauth.api_id_file = None;
+    providers.accuauth.api_secret_file = None;
+    providers.accuauth.proxy = None;
     let secret = |text: &str| Some(Secret::new(text));
     providers.verifik.base_url = url.clone();
     providers.verifik.token = secret(sandbox::VERIFIK_TOKEN);

@@ -19,6 +19,10 @@ const SHORTEST_KEY: usize = 32;
 pub struct Audit {
     /// Where a record of every verification and every write of a person goes.
     pub sink: AuditSink,
+    /// Whether each record is also sent to the collector, as an OTLP log (`OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`
+    /// or `OTEL_EXPORTER_OTLP_ENDPOINT`). A copy beside `sink`, which is what `required` counts on: a copy
+    /// that the collector does not take is counted and keeps no call from its answer.
+    pub otlp: bool,
     /// The file that records are appended to, where `sink` is `file`. Full ones are kept beside it, named
     /// with a running number; a lock stands at the same name with `.lock`.
     #[schemars(with = "PathBuf")]
@@ -56,6 +60,7 @@ impl Default for Audit {
     fn default() -> Self {
         Self {
             sink: AuditSink::Off,
+            otlp: false,
             path: None,
             key: None,
             key_file: None,
@@ -124,6 +129,12 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
         problem(
             "audit.required",
             "is true, and audit.sink is off: every call would be refused",
+        );
+    }
+    if audit.otlp && audit.sink == AuditSink::Off {
+        problem(
+            "audit.otlp",
+            "is true, and audit.sink is off: the collector gets copies of what the sink holds",
         );
     }
     problems

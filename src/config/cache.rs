@@ -27,6 +27,9 @@ pub struct Cache {
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     pub url: Option<Secret>,
+    /// A file that holds the URL, instead of `url`; read at start.
+    #[schemars(with = "PathBuf")]
+    pub url_file: Option<PathBuf>,
     /// The key under which names are hashed and values are encrypted before they leave the process: 32 bytes
     /// or more, in base64 or as text, the same at all replicas. A new key is an empty cache.
     #[serde(serialize_with = "redacted")]
@@ -61,6 +64,7 @@ impl Default for Cache {
     fn default() -> Self {
         Self {
             url: None,
+            url_file: None,
             key: None,
             key_file: None,
             timeout: Span::new(std::time::Duration::from_millis(20)),

@@ -7,6 +7,8 @@ use super::providers::REDACTED;
 use super::schema::{Kind, Leaf};
 use super::settings::Settings;
 use super::span::Span;
+use super::tls;
+use crate::domain::redaction::Secret;
 
 /// Checks a value against its key's description: type, words, range; a secret, that it can be sent.
 pub(super) fn value(leaf: &Leaf, value: &toml::Value) -> Result<(), String> {
@@ -66,6 +68,18 @@ pub(super) fn secret(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The credential that a file holds: its text without the white space at its end.
+///
+/// # Errors
+///
+/// Why it cannot be sent; never what it is.
+pub fn credential(content: &[u8]) -> Result<Secret, String> {
+    let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8".to_owned())?;
+    let text = text.trim_end();
+    secret(text)?;
+    Ok(Secret::new(text))
+}
+
 /// Rules that need more than one value, or more than the schema can say: the keys they name, and the problem.
 pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
     let mut problems = Vec::new();
@@ -104,6 +118,7 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
         ));
     }
     problems.extend(audit::relations(settings));
+    problems.extend(tls::relations(settings));
     problems
 }
 

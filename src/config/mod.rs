@@ -20,6 +20,7 @@ mod settings;
 mod span;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -28,16 +29,17 @@ use std::path::PathBuf;
 pub use audit::{Audit, AuditSink, Fsync};
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use cache::Cache;
+pub use check::credential;
 pub use docs::markdown;
 pub use load::load;
 pub use price::{NotAPrice, Price};
 pub use providers::{
-    Accuauth, BodyEncoding, Environment, IdTypes, ProviderState, Providers, Upstream, Verifik,
-    Youverify,
+    Accuauth, BodyEncoding, Environment, Environments, IdTypes, ProviderState, Providers, Upstream,
+    Verifik, Youverify,
 };
 pub use settings::{
-    Admin, Auth, AuthMode, CurpCheck, CurpRules, Log, LogFormat, Persons, SandboxSettings, Server,
-    Settings,
+    Admin, Auth, AuthMode, ClientAuth, CurpCheck, CurpRules, Log, LogFormat, Persons,
+    SandboxSettings, Server, Settings, Tls,
 };
 pub use span::{NotASpan, Span};
 

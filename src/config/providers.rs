@@ -16,7 +16,7 @@ use url::Url;
 use super::base_url::BaseUrl;
 use super::price::Price;
 use super::span::Span;
-use crate::domain::redaction::Secret;
+use crate::domain::{redaction::Secret, verification::Provider};
 use crate::transport::{breaker, guard::Limits, rate::Rate, retry::Errors};
 
 /// What stands for a secret wherever settings are shown.
@@ -34,12 +34,16 @@ pub(super) fn redacted<S: Serializer>(
 }
 
 /// What the transport needs to know of a provider.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Upstream {
     /// Where it is reached. The path is `/` or a prefix that does not end in a slash.
     pub base_url: Url,
     /// From the first byte sent to the last byte read, connecting included.
     pub timeout: Duration,
+    /// The CAs that its certificate is checked against; none for the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The proxy on the way there; none for the direct way.
+    pub proxy: Option<Secret>,
     /// How long connecting may take, TLS included.
     pub connect_timeout: Duration,
     /// Largest answer that is read, in bytes.
@@ -108,6 +112,15 @@ pub struct Providers {
 }
 
 impl Providers {
+    /// The key of every provider's proxy, and the proxy.
+    pub(super) fn proxies(&self) -> [(&'static str, Option<&Secret>); 3] {
+        [
+            ("providers.verifik.proxy", self.verifik.proxy.as_ref()),
+            ("providers.youverify.proxy", self.youverify.proxy.as_ref()),
+            ("providers.accuauth.proxy", self.accuauth.proxy.as_ref()),
+        ]
+    }
+
     /// Every provider by name, with its state.
     #[must_use]
     pub fn states(&self) -> [(&'static str, ProviderState); 3] {
@@ -116,6 +129,36 @@ impl Providers {
             ("youverify", self.youverify.state()),
             ("accuauth", self.accuauth.state()),
         ]
+    }
+
+    /// About whom each answers.
+    #[must_use]
+    pub const fn environments(&self) -> Environments {
+        Environments {
+            verifik: self.verifik.environment,
+            youverify: self.youverify.environment,
+            accuauth: self.accuauth.environment,
+        }
+    }
+}
+
+/// About whom each provider answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Environments {
+    verifik: Environment,
+    youverify: Environment,
+    accuauth: Environment,
+}
+
+impl Environments {
+    /// About whom one answers.
+    #[must_use]
+    pub const fn of(self, provider: Provider) -> Environment {
+        match provider {
+            Provider::Verifik => self.verifik,
+            Provider::Youverify => self.youverify,
+            Provider::Accuauth => self.accuauth,
+        }
     }
 }
 
@@ -144,6 +187,19 @@ macro_rules! provider {
             /// slow and not only that time ran out.
             #[schemars(extend("x-min" = "1ms", "x-max" = "10m"))]
             pub timeout: Span,
+            /// A PEM file with the CAs that the provider's certificate is checked against, in place of the
+            /// system's; read again when it changes.
+            #[schemars(with = "PathBuf")]
+            pub ca_file: Option<PathBuf>,
+            /// The HTTP proxy to the provider, such as `http://user:password@proxy.internal:3128`. Without it the
+            /// provider is reached directly: `HTTPS_PROXY` and its like are not read. A secret, because it may
+            /// hold a password.
+            #[serde(serialize_with = "redacted")]
+            #[schemars(with = "String", extend("x-secret" = true))]
+            pub proxy: Option<Secret>,
+            /// A file that holds the proxy's URL, instead of `proxy`; read at start.
+            #[schemars(with = "PathBuf")]
+            pub proxy_file: Option<PathBuf>,
             /// How long connecting to the provider may take, TLS included.
             #[schemars(extend("x-min" = "1ms", "x-max" = "1m"))]
             pub connect_timeout: Span,
@@ -203,6 +259,8 @@ macro_rules! provider {
                 Upstream {
                     base_url: self.base_url.get().clone(),
                     timeout: self.timeout.get(),
+                    ca_file: self.ca_file.clone(),
+                    proxy: self.proxy.clone(),
                     connect_timeout: self.connect_timeout.get(),
                     max_response_bytes: self.max_response_bytes,
                     environment: self.environment,
@@ -246,6 +304,9 @@ macro_rules! provider {
                     base_url: BaseUrl::built_in($base_url),
                     $($key: $default,)*
                     timeout: Span::seconds(20),
+                    ca_file: None,
+                    proxy: None,
+                    proxy_file: None,
                     connect_timeout: Span::seconds(3),
                     max_in_flight: 256,
                     queue: 64,
@@ -275,7 +336,7 @@ provider! {
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     token: Option<Secret> = None;
-    /// A file that holds the token, instead of `token`; read at start.
+    /// A file that holds the token, instead of `token`; read again when it changes.
     #[schemars(with = "PathBuf")]
     token_file: Option<PathBuf> = None;
     /// The path of person records below `base_url`; Verifik's newer pages say `/v2/face-recognition/persons`.
@@ -290,7 +351,7 @@ provider! {
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     token: Option<Secret> = None;
-    /// A file that holds the token, instead of `token`; read at start.
+    /// A file that holds the token, instead of `token`; read again when it changes.
     #[schemars(with = "PathBuf")]
     token_file: Option<PathBuf> = None;
     /// What YouVerify calls each kind of Kenyan document (`idType`).
@@ -305,14 +366,14 @@ provider! {
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     api_id: Option<Secret> = None;
-    /// A file that holds the API id, instead of `api_id`; read at start.
+    /// A file that holds the API id, instead of `api_id`; read again when it changes.
     #[schemars(with = "PathBuf")]
     api_id_file: Option<PathBuf> = None;
     /// The API secret, sent in the header `X-DF-API-SECRET`. Needs `api_id` beside it.
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     api_secret: Option<Secret> = None;
-    /// A file that holds the API secret, instead of `api_secret`; read at start.
+    /// A file that holds the API secret, instead of `api_secret`; read again when it changes.
     #[schemars(with = "PathBuf")]
     api_secret_file: Option<PathBuf> = None;
     /// How the body of a request is encoded; AccuAuth's document does not say.

@@ -5,6 +5,7 @@
 //! there. The `Default` implementations are the built-in defaults.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,69 @@ pub struct Server {
     pub max_response_bytes: usize,
     /// Whether the contract can be asked for by server reflection (v1 and v1alpha); grpcurl and `call` need it.
     pub reflection: bool,
+    /// Largest list of headers of a request, in bytes: names, values, and 32 for each. Metadata is in it, and a
+    /// mesh's header with a whole certificate chain.
+    #[schemars(range(min = 1024, max = 1_048_576))]
+    pub max_header_bytes: u32,
+    /// How long a request's message may take to arrive, whatever the call's deadline.
+    #[schemars(extend("x-min" = "10ms", "x-max" = "1h"))]
+    pub request_timeout: Span,
+    /// Most connections at once; one more is closed. An idle one takes about 20 KiB, over TLS 40.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_connections: usize,
+    /// Most connections of one address (of IPv6: one /64); one more is closed. Behind a proxy or a mesh that
+    /// shows one address for many callers, set it to `max_connections`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_connections_per_peer: usize,
+    /// How long a connection may take until it speaks HTTP/2, TLS included.
+    #[schemars(extend("x-min" = "10ms", "x-max" = "1m"))]
+    pub handshake_timeout: Span,
+    /// Most connections that do not speak HTTP/2 yet; one more ends the one that takes longest.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_handshakes: usize,
+    /// How long a connection may be silent before it is asked whether anybody is there (HTTP/2 PING).
+    #[schemars(extend("x-min" = "100ms", "x-max" = "1h"))]
+    pub keepalive_interval: Span,
+    /// How long the answer may take before the connection is closed.
+    #[schemars(extend("x-min" = "100ms", "x-max" = "10m"))]
+    pub keepalive_timeout: Span,
+    /// How often the files that may change while the program runs are looked at: certificates, CA bundles and
+    /// the providers' credentials.
+    #[schemars(extend("x-min" = "50ms", "x-max" = "1h"))]
+    pub reload_interval: Span,
+    /// TLS on the gRPC port. Without `cert_file` the port speaks plain HTTP/2.
+    pub tls: Tls,
+}
+
+/// TLS on the gRPC port.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// A PEM file with the server's certificate and those between it and its CA, the server's first. gRPC is then
+    /// served over TLS 1.2 or 1.3 and no other way. Needs `key_file`; read again when it changes.
+    #[schemars(with = "PathBuf")]
+    pub cert_file: Option<PathBuf>,
+    /// A PEM file with the private key of the certificate; read again when it changes.
+    #[schemars(with = "PathBuf")]
+    pub key_file: Option<PathBuf>,
+    /// A PEM file with the CAs whose client certificates are taken; read again when it changes.
+    #[schemars(with = "PathBuf")]
+    pub client_ca_file: Option<PathBuf>,
+    /// Whether clients are asked for a certificate.
+    pub client_auth: ClientAuth,
+}
+
+/// Whether clients are asked for a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientAuth {
+    /// They are not asked.
+    #[default]
+    Off,
+    /// They may show one, and it must be good.
+    Optional,
+    /// They must show a good one.
+    Required,
 }
 
 impl Default for Server {
@@ -93,6 +157,16 @@ impl Default for Server {
             max_request_bytes: 8 * MIB,
             max_response_bytes: 16 * MIB,
             reflection: true,
+            max_header_bytes: 32 * 1024,
+            request_timeout: Span::seconds(20),
+            max_connections: 16_384,
+            max_connections_per_peer: 8192,
+            handshake_timeout: Span::seconds(10),
+            max_handshakes: 1024,
+            keepalive_interval: Span::seconds(30),
+            keepalive_timeout: Span::seconds(10),
+            reload_interval: Span::seconds(5),
+            tls: Tls::default(),
         }
     }
 }

@@ -57,8 +57,8 @@ pub fn parse<'a, T: Deserialize<'a>>(provider: Provider, answer: &'a Answer) -> 
     serde_json::from_slice(&answer.body).map_err(|_| malformed(provider, answer))
 }
 
-/// The same, and reports if the answer has fields that nobody here reads: the provider's document lists
-/// every field that is read.
+/// The same, and reports once if the answer has fields that nobody here reads: the provider's document
+/// lists every field that is read.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub fn parse_watched<'a, T: Deserialize<'a>>(
     let mut unknown = false;
     let read = serde_ignored::deserialize(&mut json, |_| unknown = true);
     let read = read.and_then(|read| json.end().map(|()| read));
-    if unknown {
+    if unknown && !answer.was_read {
         metrics::drifted(provider, Drift::Field);
     }
     read.map_err(|_| malformed(provider, answer))

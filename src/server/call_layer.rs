@@ -20,11 +20,11 @@ use futures_util::FutureExt as _;
 use http::{Extensions, HeaderMap, Request, Response};
 use opentelemetry::context::FutureExt as _;
 use tokio::time::Instant;
-use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
+use tonic::{Code, Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{admission::Admission, deadline};
+use super::{admission::Admission, deadline, peer::Peer, slow_body};
 use crate::{
     domain::{
         failure::{Failure, Kind},
@@ -47,8 +47,9 @@ mod tests;
 
 /// What a caller that is turned away is asked to wait.
 const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
-/// Services that pass by.
-const UNTRACKED: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
+/// Services that pass by. A question to reflection may last: it is a stream.
+const HEALTH: &str = "/grpc.health.";
+const REFLECTION: &str = "/grpc.reflection.";
 
 /// Whose share of the places a call takes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,9 +63,8 @@ pub enum Caller {
 
 impl Caller {
     fn of(extensions: &Extensions) -> Self {
-        let peer = extensions.get::<TcpConnectInfo>();
-        let peer = peer.and_then(TcpConnectInfo::remote_addr);
-        peer.map_or(Self::Unknown, |address| Self::Peer(address.ip()))
+        let peer = extensions.get::<Peer>();
+        peer.map_or(Self::Unknown, |peer| Self::Peer(peer.address.ip()))
     }
 }
 
@@ -76,6 +76,7 @@ struct Shared {
     rpcs: Rpcs,
     places: Arc<Admission<Caller>>,
     default_deadline: Duration,
+    request_timeout: Duration,
 }
 
 /// The layer.
@@ -85,7 +86,12 @@ pub struct CallLayer(Arc<Shared>);
 impl CallLayer {
     /// The layer over the places of the process.
     #[must_use]
-    pub fn new(policies: &Policies, places: Admission<Caller>, default_deadline: Duration) -> Self {
+    pub fn new(
+        policies: &Policies,
+        places: Admission<Caller>,
+        default_deadline: Duration,
+        request_timeout: Duration,
+    ) -> Self {
         let by_path = policies.iter();
         let rpcs = Rpcs::new(policies.iter().map(|(rpc, _)| rpc));
         Self(Arc::new(Shared {
@@ -95,6 +101,7 @@ impl CallLayer {
             rpcs,
             places: Arc::new(places),
             default_deadline,
+            request_timeout,
         }))
     }
 }
@@ -132,7 +139,14 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        if UNTRACKED.iter().any(|service| path.starts_with(service)) {
+        if path.starts_with(HEALTH) {
+            let time = self.shared.request_timeout;
+            return Box::pin(
+                self.inner
+                    .call(request.map(|body| slow_body::within(time, body))),
+            );
+        }
+        if path.starts_with(REFLECTION) {
             return Box::pin(self.inner.call(request));
         }
         // The clone that was made ready goes; the new one waits for its turn.
@@ -167,10 +181,11 @@ where
             }
             facts.ends(end);
             request.extensions_mut().insert(Arc::clone(&facts));
+            let request = request.map(|body| slow_body::within(shared.request_timeout, body));
             let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
             match tokio::time::timeout_at(end, answer).await {
                 Ok(Ok(answered)) => answered.map(|response| {
-                    let unread = policy.and_then(|_| unreadable(&response, &facts));
+                    let unread = policy.and_then(|_| unreadable(&response, &facts, policy));
                     told.end(unread.map_or(response, |failure| refusal(&failure, &facts)))
                 }),
                 Ok(Err(_panic)) => {
@@ -193,7 +208,11 @@ fn refusal(failure: &Failure, facts: &CallFacts) -> Response<Body> {
 
 /// What tonic refused before a handler saw it, and so without a reason: the request's frame. It is the
 /// caller's to mend, whatever code tonic has for it.
-fn unreadable(response: &Response<Body>, facts: &CallFacts) -> Option<Failure> {
+fn unreadable(
+    response: &Response<Body>,
+    facts: &CallFacts,
+    policy: Option<&Policy>,
+) -> Option<Failure> {
     if facts.reason().is_some() {
         return None;
     }
@@ -201,6 +220,8 @@ fn unreadable(response: &Response<Body>, facts: &CallFacts) -> Option<Failure> {
         Code::OutOfRange | Code::ResourceExhausted => {
             "must be no larger than server.max_request_bytes"
         }
+        // It did not arrive in time.
+        Code::DeadlineExceeded => return Some(cut_off(Kind::DeadlineExceeded, facts, policy)),
         Code::Internal | Code::InvalidArgument => "must be a message of the contract",
         _ => return None,
     };

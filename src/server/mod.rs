@@ -1,13 +1,19 @@
 //! The gRPC server and what stands around it: listeners, layers, health, admin port, leaving.
 
 mod admin;
+mod admin_port;
 mod admission;
 mod call_layer;
+mod crowd;
 mod deadline;
 mod health;
 mod lifecycle;
+mod listener;
 mod memory;
+pub mod peer;
+mod slow_body;
 mod start;
+mod tls;
 mod unread;
 
 pub use lifecycle::Lifecycle;

@@ -1,22 +1,23 @@
 //! Binds the ports, puts the services together, serves, and leaves in order.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::transport::Server;
 use tonic_health::pb::health_server::HealthServer;
 
 use super::{
-    admin,
+    admin, admin_port,
     admission::Admission,
     call_layer::CallLayer,
     health::HealthService,
     lifecycle::{Lifecycle, Phase},
-    memory,
+    listener, memory,
+    tls::{self, TlsError},
     unread::UnreadLayer,
 };
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
         self, identity::v1::identity_service_server::IdentityServiceServer,
         person::v1::person_service_server::PersonServiceServer,
     },
+    reload,
     service::{
         gateway::{BuildError, Gateway},
         identity::Identity,
@@ -36,9 +38,11 @@ use crate::{
     transport::breaker::Circuit,
 };
 
-/// A client that is gone without a word is found out after these two.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams of one connection that its client reset before anybody saw them, and streams that were reset
+/// because they broke the protocol: one more ends the connection. A proxy whose callers all give up in a
+/// moment of overload has some of the first, nobody honest has any of the second.
+const PENDING_RESETS: usize = 100;
+const LOCAL_RESETS: usize = 1024;
 /// The least number of streams that one connection may have: a mesh sends all of a node's calls
 /// through a few.
 const MIN_STREAMS: u32 = 4096;
@@ -62,6 +66,9 @@ pub enum ServeError {
     /// A provider cannot be reached as configured.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// TLS cannot be served as configured.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The audit cannot begin.
     #[error(transparent)]
     Audit(#[from] StartError),
@@ -138,10 +145,16 @@ impl Serving {
             &policies,
             Admission::new(settings.server.max_in_flight, memory_is_short),
             settings.server.default_deadline.get(),
+            settings.server.request_timeout.get(),
         );
         let audit = Audit::start(&settings.audit)?;
-        let recorded = AuditLayer::new(audit.clone(), &policies)?;
-        let gateway = Gateway::new(settings, policies)?;
+        let recorded =
+            AuditLayer::new(audit.clone(), &policies, settings.providers.environments())?;
+        let (gateway, mut watches) = Gateway::new(settings, policies)?;
+        let tls = tls::start(&settings.server.tls)?.map(|(tls, watch)| {
+            watches.push(watch);
+            tls
+        });
         let health = HealthService::new(lifecycle.clone(), circuits(&gateway));
         let (requests, answers) = (
             settings.server.max_request_bytes,
@@ -154,9 +167,12 @@ impl Serving {
             .max_decoding_message_size(requests)
             .max_encoding_message_size(answers);
         let mut router = Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .http2_keepalive_interval(Some(settings.server.keepalive_interval.get()))
+            .http2_keepalive_timeout(Some(settings.server.keepalive_timeout.get()))
             .max_concurrent_streams(Some(streams(settings.server.max_in_flight)))
+            .http2_max_header_list_size(Some(settings.server.max_header_bytes))
+            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
+            .http2_max_local_error_reset_streams(Some(LOCAL_RESETS))
             .layer(UnreadLayer)
             .layer(recorded)
             .layer(layer)
@@ -170,8 +186,10 @@ impl Serving {
         }
 
         let mut signals = Signals::listen()?;
-        let admin = tokio::spawn(serve_admin(self.admin, lifecycle.clone()));
-        let incoming = TcpIncoming::from(self.grpc).with_nodelay(Some(true));
+        let routes = admin::routes(lifecycle.clone());
+        let admin = tokio::spawn(admin_port::serve(self.admin, routes));
+        let incoming = listener::incoming(self.grpc, tls, &limits(settings));
+        tokio::spawn(reload::run(watches, settings.server.reload_interval.get()));
         let draining = lifecycle.clone();
         let server = router.serve_with_incoming_shutdown(incoming, async move {
             draining.reached(Phase::Draining).await;
@@ -202,6 +220,17 @@ impl Serving {
 fn streams(max_in_flight: usize) -> u32 {
     let twice = max_in_flight.saturating_mul(2);
     u32::try_from(twice).unwrap_or(u32::MAX).max(MIN_STREAMS)
+}
+
+/// What the gRPC port takes.
+fn limits(settings: &Settings) -> listener::Limits {
+    let server = &settings.server;
+    listener::Limits {
+        connections: server.max_connections,
+        per_peer: server.max_connections_per_peer,
+        handshakes: server.max_handshakes,
+        handshake_timeout: server.handshake_timeout.get(),
+    }
 }
 
 /// The circuits of the configured providers.
@@ -240,12 +269,6 @@ async fn leave(signals: &mut Signals, lifecycle: &Lifecycle, settings: &Settings
     tokio::select! {
         () = tokio::time::sleep(server.drain_timeout.get()) => {}
         () = signals.next() => {}
-    }
-}
-
-async fn serve_admin(listener: TcpListener, lifecycle: Lifecycle) {
-    if let Err(error) = axum::serve(listener, admin::routes(lifecycle)).await {
-        tracing::error!(%error, "the admin port fell");
     }
 }
 

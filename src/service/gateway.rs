@@ -10,6 +10,7 @@ use crate::{
     domain::{
         curp::CurpRule,
         failure::{Failure, Kind},
+        redaction::Secret,
         verification::Provider,
     },
     policy::{Policies, Policy, PolicyError},
@@ -18,9 +19,14 @@ use crate::{
         verifik::Verifik,
         youverify::{self, Youverify},
     },
+    reload::{self, Watch},
     sharing::{Answers, Creates, Keys, Lifetimes, Remote, keys::KeyError, remote::NotAServer},
     telemetry::{metrics, token},
-    transport::{Upstream, retry, upstream},
+    transport::{
+        Credentials, Upstream, retry,
+        tls::{ClientTls, OwnCas, TlsError},
+        upstream,
+    },
 };
 
 /// An adapter with the way to its provider.
@@ -43,8 +49,11 @@ pub enum BuildError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be made (are there CA certificates on this machine?): {0}")]
+    #[error("the HTTP client cannot be made: {0}")]
     Client(#[from] reqwest::Error),
+    /// A provider cannot be reached over TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A credential holds bytes that no HTTP header can.
     #[error("the credential of {0} holds characters that an HTTP header cannot carry")]
     Credential(Provider),
@@ -76,18 +85,23 @@ pub struct Gateway {
 
 impl Gateway {
     /// Makes the routes to the configured providers; none of them is dialled yet. Redis is, if it is
-    /// configured, in a task of the current runtime.
+    /// configured, in a task of the current runtime. With the gateway comes what reads its files again.
     ///
     /// # Errors
     ///
-    /// If the policy table has a gap, or a credential, a key or the HTTP client is unusable.
-    pub fn new(settings: &Settings, policies: Policies) -> Result<Arc<Self>, BuildError> {
+    /// If the policy table has a gap, or a credential, a key, a CA or the HTTP client is unusable.
+    pub fn new(
+        settings: &Settings,
+        policies: Policies,
+    ) -> Result<(Arc<Self>, Vec<Watch>), BuildError> {
         let providers = &settings.providers;
         let (answers, creates) = shared(settings)?;
-        Ok(Arc::new(Self {
-            verifik: verifik(&providers.verifik)?,
-            youverify: youverify(&providers.youverify)?,
-            accuauth: accuauth(&providers.accuauth)?,
+        let mut tls = ClientTls::default();
+        let mut watches = Vec::new();
+        let gateway = Arc::new(Self {
+            verifik: verifik(&providers.verifik, &mut tls, &mut watches)?,
+            youverify: youverify(&providers.youverify, &mut tls, &mut watches)?,
+            accuauth: accuauth(&providers.accuauth, &mut tls, &mut watches)?,
             curp_rule: match settings.curp.check {
                 config::CurpCheck::Strict => CurpRule::Strict,
                 config::CurpCheck::Shape => CurpRule::Shape,
@@ -99,7 +113,9 @@ impl Gateway {
                 creates,
             ),
             policies,
-        }))
+        });
+        watches.extend(tls.into_watches());
+        Ok((gateway, watches))
     }
 
     /// Waits until nothing runs any more that no call in flight waits for.
@@ -153,22 +169,56 @@ fn lease(verifik: &config::Upstream) -> Duration {
     (limits.queue_timeout + verifik.timeout + retry::MAX_WAIT) * limits.max_attempts
 }
 
-fn verifik(settings: &config::Verifik) -> Result<Option<Route<Verifik>>, BuildError> {
+fn verifik(
+    settings: &config::Verifik,
+    tls: &mut ClientTls,
+    watches: &mut Vec<Watch>,
+) -> Result<Option<Route<Verifik>>, BuildError> {
     let Some(token) = &settings.token else {
         return Ok(None);
     };
-    if let Some(at) = token::expiry(token) {
-        metrics::token_expires(Provider::Verifik, at);
+    let headers = |token: &Secret| {
+        let headers = Verifik::headers(token);
+        headers.map_err(|_| BuildError::Credential(Provider::Verifik))
+    };
+    let credentials = Credentials::new(headers(token)?);
+    metrics::token_expires(Provider::Verifik, token::expiry(token));
+    if let Some(file) = &settings.token_file {
+        let credentials = credentials.clone();
+        let key = "providers.verifik.token_file";
+        watches.push(Watch::new(key, vec![file.clone()], move |files| {
+            let token = config::credential(only(files)?)?;
+            credentials.replace(headers(&token).map_err(|error| error.to_string())?);
+            metrics::token_expires(Provider::Verifik, token::expiry(&token));
+            Ok(())
+        }));
     }
-    let adapter = Verifik::new(token, settings.persons_path.clone())
-        .map_err(|_| BuildError::Credential(Provider::Verifik))?;
-    route(Provider::Verifik, adapter, settings.upstream()).map(Some)
+    let adapter = Verifik::new(credentials, settings.persons_path.clone());
+    route(Provider::Verifik, adapter, settings.upstream(), tls).map(Some)
 }
 
-fn youverify(settings: &config::Youverify) -> Result<Option<Route<Youverify>>, BuildError> {
+fn youverify(
+    settings: &config::Youverify,
+    tls: &mut ClientTls,
+    watches: &mut Vec<Watch>,
+) -> Result<Option<Route<Youverify>>, BuildError> {
     let Some(token) = &settings.token else {
         return Ok(None);
     };
+    let headers = |token: &Secret| {
+        let headers = Youverify::headers(token);
+        headers.map_err(|_| BuildError::Credential(Provider::Youverify))
+    };
+    let credentials = Credentials::new(headers(token)?);
+    if let Some(file) = &settings.token_file {
+        let credentials = credentials.clone();
+        let key = "providers.youverify.token_file";
+        watches.push(Watch::new(key, vec![file.clone()], move |files| {
+            let token = config::credential(only(files)?)?;
+            credentials.replace(headers(&token).map_err(|error| error.to_string())?);
+            Ok(())
+        }));
+    }
     let words = settings.id_types.clone();
     let id_types = youverify::IdTypes {
         national_id: words.national_id,
@@ -176,39 +226,91 @@ fn youverify(settings: &config::Youverify) -> Result<Option<Route<Youverify>>, B
         service_id: words.service_id,
         alien_id: words.alien_id,
     };
-    let adapter =
-        Youverify::new(token, id_types).map_err(|_| BuildError::Credential(Provider::Youverify))?;
-    route(Provider::Youverify, adapter, settings.upstream()).map(Some)
+    let adapter = Youverify::new(credentials, id_types);
+    route(Provider::Youverify, adapter, settings.upstream(), tls).map(Some)
 }
 
-fn accuauth(settings: &config::Accuauth) -> Result<Option<Route<Accuauth>>, BuildError> {
+fn accuauth(
+    settings: &config::Accuauth,
+    tls: &mut ClientTls,
+    watches: &mut Vec<Watch>,
+) -> Result<Option<Route<Accuauth>>, BuildError> {
     let (Some(id), Some(secret)) = (&settings.api_id, &settings.api_secret) else {
         return Ok(None);
     };
+    let headers = |id: &Secret, secret: &Secret| {
+        let headers = Accuauth::headers(id, secret);
+        headers.map_err(|_| BuildError::Credential(Provider::Accuauth))
+    };
+    let credentials = Credentials::new(headers(id, secret)?);
+    let (id_file, secret_file) = (&settings.api_id_file, &settings.api_secret_file);
+    let files: Vec<_> = id_file.iter().chain(secret_file).cloned().collect();
+    if !files.is_empty() {
+        let credentials = credentials.clone();
+        // What is not in a file stays what it was at the start.
+        let (id, secret) = (id.clone(), secret.clone());
+        let (id_from_file, secret_from_file) = (id_file.is_some(), secret_file.is_some());
+        let key = "providers.accuauth.api_secret_file";
+        watches.push(Watch::new(key, files, move |files| {
+            let mut files = files.iter().map(|file| config::credential(file));
+            let mut next = |from_file: bool, kept: &Secret| match from_file {
+                true => files.next().ok_or("is missing")?,
+                false => Ok(kept.clone()),
+            };
+            let id = next(id_from_file, &id)?;
+            let secret = next(secret_from_file, &secret)?;
+            credentials.replace(headers(&id, &secret).map_err(|error| error.to_string())?);
+            Ok(())
+        }));
+    }
     let encoding = match settings.body_encoding {
         config::BodyEncoding::Json => accuauth::BodyEncoding::Json,
         config::BodyEncoding::Form => accuauth::BodyEncoding::Form,
     };
-    let adapter = Accuauth::new(id, secret, encoding)
-        .map_err(|_| BuildError::Credential(Provider::Accuauth))?;
-    route(Provider::Accuauth, adapter, settings.upstream()).map(Some)
+    let adapter = Accuauth::new(credentials, encoding);
+    route(Provider::Accuauth, adapter, settings.upstream(), tls).map(Some)
+}
+
+/// The one file of a watch.
+fn only(files: &[reload::Content]) -> Result<&reload::Content, String> {
+    files.first().ok_or_else(|| "is missing".to_owned())
 }
 
 fn route<A>(
     provider: Provider,
     adapter: A,
     settings: config::Upstream,
+    tls: &mut ClientTls,
 ) -> Result<Route<A>, BuildError> {
     let base_url = settings.base_url.clone();
-    let upstream = Upstream::new(upstream::Settings {
+    let over_tls = base_url.scheme() == "https"
+        || settings
+            .proxy
+            .as_ref()
+            .is_some_and(|proxy| proxy.expose().starts_with("https:"));
+    let config = match &settings.ca_file {
+        _ if !over_tls => ClientTls::none(),
+        None => tls.system()?,
+        Some(file) => tls.own(OwnCas {
+            key: match provider {
+                Provider::Verifik => "providers.verifik.ca_file",
+                Provider::Youverify => "providers.youverify.ca_file",
+                Provider::Accuauth => "providers.accuauth.ca_file",
+            },
+            file,
+        })?,
+    };
+    let settings_of_way = upstream::Settings {
         provider,
         base_url: settings.base_url,
+        proxy: settings.proxy,
         timeout: settings.timeout,
         connect_timeout: settings.connect_timeout,
         max_response_bytes: settings.max_response_bytes,
         limits: settings.limits,
         price: settings.price,
-    })?;
+    };
+    let upstream = Upstream::new(settings_of_way, config)?;
     Ok(Route {
         adapter,
         upstream,

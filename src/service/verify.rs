@@ -225,7 +225,10 @@ async fn fly<L: Lookup>(
             Ok(Fresh {
                 verified: lookup.read(adapter, answer)?,
                 document: lookup.document(),
-                answer: answer.clone(),
+                answer: Answer {
+                    was_read: true,
+                    ..answer.clone()
+                },
                 checked_at: Timestamp::now(),
             })
         };

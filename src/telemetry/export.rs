@@ -7,16 +7,18 @@
 
 use std::{
     env,
-    sync::{Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use opentelemetry::KeyValue;
 use opentelemetry_otlp::{ExporterBuildError, LogExporter, MetricExporter, SpanExporter};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
     logs::{LogBatch, LogExporter as ExportsLogs},
     metrics::{Temporality, data::ResourceMetrics, exporter::PushMetricExporter},
+    resource::{EnvResourceDetector, TelemetryResourceDetector},
     trace::{SpanData, SpanExporter as ExportsSpans},
 };
 
@@ -46,13 +48,31 @@ pub(super) fn is_wanted(signal: Signal) -> bool {
 }
 
 /// Whether `OTEL_SDK_DISABLED` is `true`.
-pub(super) fn is_disabled() -> bool {
+pub(crate) fn is_disabled() -> bool {
     env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.trim().eq_ignore_ascii_case("true"))
+}
+
+/// Who speaks. What the operator says (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`) wins.
+pub(crate) fn resource() -> Resource {
+    static RESOURCE: LazyLock<Resource> = LazyLock::new(|| {
+        Resource::builder_empty()
+            .with_attributes([
+                KeyValue::new("service.name", "identity-gateway"),
+                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+                KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()),
+            ])
+            .with_detectors(&[
+                Box::new(TelemetryResourceDetector),
+                Box::new(EnvResourceDetector::new()),
+            ])
+            .build()
+    });
+    RESOURCE.clone()
 }
 
 /// An exporter that counts its failures and complains seldom.
 #[derive(Debug)]
-pub(super) struct Quiet<E> {
+pub(crate) struct Quiet<E> {
     exporter: E,
     signal: Signal,
 }
@@ -73,7 +93,7 @@ pub(super) fn metrics() -> Result<Quiet<MetricExporter>, ExporterBuildError> {
     })
 }
 
-pub(super) fn logs() -> Result<Quiet<LogExporter>, ExporterBuildError> {
+pub(crate) fn logs() -> Result<Quiet<LogExporter>, ExporterBuildError> {
     let exporter = LogExporter::builder().with_tonic().build()?;
     Ok(Quiet {
         exporter,

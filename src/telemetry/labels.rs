@@ -82,6 +82,38 @@ words! {
         Lost = "lost",
         /// It could not be written beforehand, and the call was refused.
         Refused = "refused",
+        /// Its copy did not reach the collector.
+        Unsent = "unsent",
+    }
+}
+
+words! {
+    /// Why a connection was not taken.
+    Refusal {
+        /// There were too many.
+        Connections = "connections",
+        /// Its peer had too many.
+        Peer = "peer",
+        /// Its handshake took too long.
+        Timeout = "timeout",
+        /// Another handshake took its place, as too many were under way.
+        Displaced = "displaced",
+        /// TLS failed: a certificate, a version, a protocol.
+        Tls = "tls",
+        /// It did not speak HTTP/2.
+        Protocol = "protocol",
+        /// The system could not give one.
+        System = "system",
+    }
+}
+
+words! {
+    /// What became of a file that changed.
+    Reload {
+        /// The new is in force.
+        Taken = "taken",
+        /// The new could not be used: the old stays in force.
+        Kept = "kept",
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub mod admin;
 pub mod call_facts;
-mod export;
+pub(crate) mod export;
 pub mod labels;
 mod log_line;
 pub mod logging;

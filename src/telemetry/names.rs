@@ -97,7 +97,10 @@ attributes! {
     CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: nothing kept that is young enough for the caller.";
     DRIFT = "idgw.drift", "What was not in the provider's document: `code` (a status or result code), `value` (another listed value) or `field` (a JSON field).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
-    RECORDED = "idgw.audit.result", "What became of an audit record: `written`, `lost`, or `refused`: the call was, because it could not be recorded (`audit.required`).";
+    RECORDED = "idgw.audit.result", "What became of an audit record: `written`, `lost`, `refused`: the call was, because it could not be recorded (`audit.required`); or `unsent`: the collector did not take its copy (`audit.otlp`).";
+    REFUSAL = "idgw.refusal", "Why a connection was not taken: `connections` or `peer` (too many in all, or of its address), `timeout`, `displaced`, `tls`, `protocol` or `system`.";
+    FILE_KEY = "idgw.file", "The configuration key that names the file: `server.tls`, `providers.verifik.token_file`, …";
+    RELOAD = "idgw.reload.result", "`taken` or `kept` (the old is still in force).";
     SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";
     VERSION = "idgw.version", "The program's version.";
     REVISION = "idgw.revision", "The commit it was built from; `unknown` if that was not said at build time.";
@@ -174,7 +177,15 @@ metrics! {
         "Seconds until the provider's token expires, negative afterwards; only for a token that says so (Verifik's JWT).",
         [PROVIDER];
     AUDIT = "idgw.audit.records" ["{record}"] Counter,
-        "Audit records, by what became of them.", [RECORDED];
+        "Audit records, by what became of them; `unsent` ones are in the sink all the same.", [RECORDED];
+    CONNECTIONS = "idgw.connections" ["{connection}"] UpDownCounter,
+        "Open connections on the gRPC port.", [];
+    CONNECTIONS_REFUSED = "idgw.connections.refused" ["{connection}"] Counter,
+        "Connections that were not taken, by reason.", [REFUSAL];
+    CERTIFICATE_EXPIRES = "idgw.tls.certificate.expires" ["s"] Gauge,
+        "Seconds until the server's certificate, or the first one of its chain, expires.", [];
+    RELOADS = "idgw.reloads" ["{reload}"] Counter,
+        "Changes of files that are read again: taken, or unusable and the old kept.", [FILE_KEY, RELOAD];
     EXPORT_FAILURES = "idgw.telemetry.export_failures" ["{export}"] Counter,
         "Exports that the collector did not take.", [SIGNAL];
     PANICS = "idgw.panics" ["{panic}"] Counter,
@@ -198,6 +209,9 @@ pub const SCOPE: &str = "identity-gateway";
 pub const OTHER: &str = "_OTHER";
 /// Value of [`RPC_SYSTEM_NAME`].
 pub const GRPC: &str = "grpc";
+
+/// The event name of a copy of an audit record.
+pub const AUDIT_EVENT: &str = "idgw.audit";
 
 /// Waiting for a place in flight at the provider.
 pub const WAIT_QUEUE: &str = "idgw.wait.queue";
@@ -335,5 +349,89 @@ pub const FIELDS: &[Field] = &[
     Field {
         name: "location",
         meaning: "`panic`: the file and line of the defect; never its message, which may hold personal data.",
+    },
+    Field {
+        name: "error",
+        meaning: "What failed, in the words of the system or the library; of a provider nothing.",
+    },
+    Field {
+        name: "signal",
+        meaning: "The kind of telemetry that is not exported: `traces`, `metrics` or `logs`.",
+    },
+    Field {
+        name: "propagators",
+        meaning: "`OTEL_PROPAGATORS`: the words that name none here.",
+    },
+    Field {
+        name: "grpc",
+        meaning: "`serving`: where gRPC is served.",
+    },
+    Field {
+        name: "admin",
+        meaning: "`serving`: where the admin port is.",
+    },
+    Field {
+        name: "verifik",
+        meaning: "`serving`: `live`, `sandbox`, or that it has no credential.",
+    },
+    Field {
+        name: "youverify",
+        meaning: "The same.",
+    },
+    Field {
+        name: "accuauth",
+        meaning: "The same.",
+    },
+    Field {
+        name: "look_in",
+        meaning: "`serving`: a command that lists the services.",
+    },
+    Field {
+        name: "lame_duck",
+        meaning: "`leaving`: how long calls are still taken.",
+    },
+    Field {
+        name: "drain_timeout",
+        meaning: "`draining`: how long calls in flight may take.",
+    },
+    Field {
+        name: "resident",
+        meaning: "`memory`: resident memory of the process, in bytes.",
+    },
+    Field {
+        name: "limit",
+        meaning: "`memory`: above it calls are refused, in bytes.",
+    },
+    Field {
+        name: "short",
+        meaning: "`memory`: whether calls are refused now.",
+    },
+    Field {
+        name: "head",
+        meaning: "`audit begins`: the hash of the record that the new ones follow.",
+    },
+    Field {
+        name: "written",
+        meaning: "`audit ends`: how many records were written.",
+    },
+    Field {
+        name: "lost",
+        meaning: "How many records were lost so far.",
+    },
+    Field {
+        name: "refused",
+        meaning: "`audit ends`: how many calls were refused because they could not be recorded.",
+    },
+    Field {
+        name: "why",
+        meaning: "Why an audit record was lost.",
+    },
+    Field {
+        name: "open_ms",
+        meaning: "`circuit open`: how long calls are turned away before one tries, in milliseconds.",
+    },
+    Field {
+        name: "call",
+        meaning: "The id of a call in the audit.",
     },
 ];

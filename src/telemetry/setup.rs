@@ -6,12 +6,10 @@
 
 use std::time::Duration;
 
-use opentelemetry::{KeyValue, global, metrics::MeterProvider as _};
+use opentelemetry::{global, metrics::MeterProvider as _};
 use opentelemetry_sdk::{
-    Resource,
     logs::SdkLoggerProvider,
     metrics::SdkMeterProvider,
-    resource::{EnvResourceDetector, TelemetryResourceDetector},
     trace::{Sampler, SdkTracerProvider},
 };
 
@@ -47,7 +45,7 @@ impl Telemetry {
     pub fn start(settings: &Log) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let disabled = export::is_disabled();
         let wanted = |signal| !disabled && export::is_wanted(signal);
-        let resource = resource();
+        let resource = export::resource();
         let mut problems = Vec::new();
 
         let loggers = wanted(Signal::Logs)
@@ -128,19 +126,4 @@ impl Telemetry {
         });
         let _given_up = tokio::time::timeout(FLUSH_LIMIT * 2, ended).await;
     }
-}
-
-/// Who speaks. What the operator says (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`) wins.
-fn resource() -> Resource {
-    Resource::builder_empty()
-        .with_attributes([
-            KeyValue::new("service.name", "identity-gateway"),
-            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-            KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()),
-        ])
-        .with_detectors(&[
-            Box::new(TelemetryResourceDetector),
-            Box::new(EnvResourceDetector::new()),
-        ])
-        .build()
 }

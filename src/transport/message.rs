@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 
+use super::Credentials;
 use crate::domain::verification::{Billing, Verified};
 
 /// A request to a provider. Its `Debug` shows the method only: path, query and body hold personal
@@ -67,6 +68,17 @@ impl Request {
         self
     }
 
+    /// Sets the headers that make the gateway known.
+    #[must_use]
+    pub fn known_by(mut self, credentials: &Credentials) -> Self {
+        let headers = credentials.headers();
+        let cloned = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()));
+        self.headers.extend(cloned);
+        self
+    }
+
     /// Sets a JSON body and its content type.
     #[must_use]
     pub fn json(self, body: &impl Serialize) -> Self {
@@ -123,6 +135,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: Bytes,
+    /// Whether it was read before, so that what is odd about it has been counted.
+    pub was_read: bool,
 }
 
 impl fmt::Debug for Answer {
@@ -161,6 +175,7 @@ mod tests {
             status: 200,
             retry_after: None,
             body: "canary".into(),
+            was_read: false,
         };
         assert_eq!(
             format!("{request:?} {answer:?}"),

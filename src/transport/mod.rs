@@ -3,13 +3,16 @@
 pub mod breaker;
 mod budget;
 mod bulkhead;
+pub mod credentials;
 pub mod guard;
 mod hold;
 pub mod message;
 pub mod rate;
 pub mod retry;
+pub mod tls;
 pub mod upstream;
 mod window;
 
+pub use credentials::Credentials;
 pub use message::{Answer, Priced, Request};
 pub use upstream::Upstream;

@@ -18,6 +18,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use jiff::Timestamp;
+use reqwest::Proxy;
+use rustls::ClientConfig;
 use tokio::sync::watch;
 use url::Url;
 
@@ -31,6 +33,7 @@ use crate::{
     config::Price,
     domain::{
         failure::{Failure, Kind},
+        redaction::Secret,
         verification::Provider,
     },
     policy::Policy,
@@ -44,6 +47,9 @@ use crate::{
 /// Idle connections are closed after this long. Node closes its side after 5 s by default, and a
 /// request that meets a closing connection has an unknown outcome: better to dial anew.
 const POOL_IDLE: Duration = Duration::from_secs(4);
+/// Headers of an answer. Their bytes are bounded by HTTP/1's buffer (about 400 KiB) and HTTP/2's own limit.
+const MAX_HEADERS: usize = 100;
+const MAX_HEADER_BYTES: u32 = 64 * 1024;
 /// The longest `Retry-After` that is believed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -56,6 +62,8 @@ pub struct Settings {
     pub base_url: Url,
     /// How long a whole attempt may take.
     pub timeout: Duration,
+    /// The proxy on the way there; none for the direct way.
+    pub proxy: Option<Secret>,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// How many bytes an answer may have.
@@ -80,16 +88,24 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// If the HTTP client cannot be made, as in an image without CA certificates.
-    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
+    /// If the HTTP client cannot be made.
+    pub fn new(settings: Settings, tls: ClientConfig) -> Result<Self, reqwest::Error> {
+        let builder = reqwest::Client::builder();
+        // A proxy of the environment's would see every request, and nobody here has asked for it.
+        let builder = match &settings.proxy {
+            None => builder.no_proxy(),
+            Some(proxy) => builder.proxy(Proxy::all(proxy.expose()).map_err(|e| e.without_url())?),
+        };
+        let client = builder
+            .tls_backend_preconfigured(tls)
+            .http1_max_headers(MAX_HEADERS)
+            .http2_max_header_list_size(MAX_HEADER_BYTES)
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(settings.limits.max_in_flight)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .user_agent(concat!("identity-gateway/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
             .build()?;
         Ok(Self {
             client,
@@ -190,6 +206,7 @@ impl Upstream {
             status,
             retry_after,
             body,
+            was_read: false,
         })
     }
 

@@ -184,6 +184,7 @@ async fn every_recorded_rpc_with_every_kind_of_end_has_its_record() {
             record["consent"],
             if is_kenya { json!(true) } else { json!(null) }
         );
+        assert_eq!(record["environment"], "live");
         assert!(record["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
         let time = record["time"].as_str().unwrap();
         assert!(time.len() == "2026-11-21T23:58:31.123Z".len() && time.ends_with('Z'));

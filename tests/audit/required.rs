@@ -130,6 +130,14 @@ async fn serve_does_not_start_without_its_audit() {
     assert_eq!(code, 64);
     assert!(told.contains("audit.key (from IDGW_AUDIT__KEY): is shorter than 32 characters"));
     assert!(!told.contains("short "));
+    // What the collector gets are copies.
+    let only_otlp = [("IDGW_AUDIT__SINK", "off"), ("IDGW_AUDIT__OTLP", "true")];
+    let (code, told) = place.refused(&only_otlp);
+    assert_eq!(code, 64);
+    assert!(
+        told.contains("audit.otlp") && told.contains("audit.sink is off"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use identity_gateway::cli::health;
+use identity_gateway::cli::{call::Security, health};
 use tokio::net::TcpListener;
 use tonic_health::ServingStatus;
 
@@ -10,7 +10,15 @@ use super::{Ran, server::Gateway};
 
 async fn ask(address: impl ToString, service: &str, timeout: Duration) -> Ran {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = health::run(&address.to_string(), service, timeout, &mut out, &mut err).await;
+    let code = health::run(
+        &address.to_string(),
+        &Security::Plain,
+        service,
+        timeout,
+        &mut out,
+        &mut err,
+    )
+    .await;
     Ran {
         code,
         out: String::from_utf8(out).unwrap(),

@@ -8,7 +8,7 @@ mod server;
 
 use std::{io, process::ExitCode, time::Duration};
 
-use identity_gateway::cli::call::{CallArgs, run};
+use identity_gateway::cli::call::{CallArgs, Security, run};
 use server::{Gateway, Offer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -45,6 +45,7 @@ impl Ran {
 
 fn args(address: impl ToString, method: &str, json: &str) -> CallArgs {
     CallArgs {
+        security: Security::Plain,
         method: method.to_owned(),
         json: json.to_owned(),
         address: address.to_string(),

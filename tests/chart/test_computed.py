@@ -3,13 +3,15 @@
 import json
 import math
 import re
+import shutil
 import tomllib
 
+import helm_python as helm
 import pytest
 import yaml
 
 import generate
-from rendered import MATRIX, NAMESPACE, REPOSITORY, of_matrix, refused, render
+from rendered import CHART, MATRIX, NAMESPACE, REPOSITORY, of_matrix, refused, render
 
 FREE = {"connect-failure", "refused-stream"}
 
@@ -125,22 +127,42 @@ def test_a_fixed_number_of_pods_and_the_autoscaler_exclude_each_other():
         assert fixed != bool(rendered.of_kind("HorizontalPodAutoscaler")), name
 
 
-def test_secrets_that_the_program_reads_from_files_are_files_and_the_others_variables():
-    rendered = of_matrix("redis")
-    config = tomllib.loads(rendered.config())
-    assert config["cache"]["key_file"] == "/etc/identity-gateway/secrets/cache.key"
-    assert "url" not in config["cache"]
-    variables = {entry["name"]: entry for entry in rendered.container()["env"]}
-    assert variables["IDGW_CACHE__URL"]["valueFrom"] == {"secretKeyRef": {"name": "identity-redis", "key": "cache.url"}}
-    assert "IDGW_CACHE__KEY" not in variables
-    [volume] = [volume for volume in rendered.pod()["volumes"] if volume["name"] == "secrets"]
-    assert volume["secret"]["items"] == [{"key": "cache.key", "path": "cache.key"}]
+CREDENTIALS = yaml.safe_load((CHART / "files" / "credentials.yaml").read_text())["credentials"]
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS, ids=lambda credential: credential["key"])
+def test_a_credential_is_a_file_where_the_program_reads_one_and_else_a_variable(credential):
+    key = credential["key"]
+    rendered = render(secrets={"existingSecret": "theirs", "keys": [key]})
     assert not rendered.of_kind("Secret")
+    table = tomllib.loads(rendered.config())
+    for step in key.split(".")[:-1]:
+        table = table[step]
+    variables = {entry["name"]: entry for entry in rendered.container()["env"]}
+    mounted = [volume["secret"] for volume in rendered.pod()["volumes"] if volume["name"] == "secrets"]
+    if credential["file"]:
+        assert table[f"{key.rpartition('.')[2]}_file"] == f"/etc/identity-gateway/secrets/{key}"
+        assert [secret["items"] for secret in mounted] == [[{"key": key, "path": key}]]
+        assert mounted[0]["secretName"] == "theirs" and credential["variable"] not in variables
+    else:
+        assert variables[credential["variable"]]["valueFrom"] == {"secretKeyRef": {"name": "theirs", "key": key}}
+        # An empty list of items would mount all of the Secret.
+        assert mounted == []
 
 
-def test_a_secret_without_files_is_not_mounted():
-    rendered = render(secrets={"values": {"cache.url": "redis://redis:6379"}})
-    assert "secrets" not in [volume["name"] for volume in rendered.pod()["volumes"]]
+def test_a_credential_without_a_file_is_a_variable(tmp_path):
+    """Whether or not the program has such a one today."""
+    folder = tmp_path / "identity-gateway"
+    shutil.copytree(CHART, folder)
+    one = {"key": "cache.url", "variable": "IDGW_CACHE__URL", "file": False}
+    (folder / "files" / "credentials.yaml").write_text(yaml.safe_dump({"credentials": [one]}))
+    with helm.Chart.load(folder) as chart:
+        files = chart.render({"secrets": {"values": {"cache.url": "redis://redis:6379"}}}, name="x", namespace="y")
+    pod = yaml.safe_load(files["identity-gateway/templates/deployment.yaml"])["spec"]["template"]["spec"]
+    assert [volume["name"] for volume in pod["volumes"]] == ["config"]
+    [variable] = [entry for entry in pod["containers"][0]["env"] if entry["name"] == "IDGW_CACHE__URL"]
+    assert variable["valueFrom"]["secretKeyRef"]["key"] == "cache.url"
+    assert "url" not in tomllib.loads(yaml.safe_load(files["identity-gateway/templates/configmap.yaml"])["data"]["config.toml"])["cache"]
 
 
 def egress(rendered) -> list[set[int]]:

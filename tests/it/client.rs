@@ -17,6 +17,7 @@ use identity_gateway::proto;
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::{
     Code, Request, Status,
     body::Body,
@@ -38,14 +39,23 @@ impl Client {
     pub async fn connect(address: SocketAddr) -> Self {
         let socket = tokio::net::TcpStream::connect(address).await.unwrap();
         socket.set_nodelay(true).unwrap();
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(socket))
+        Self::over(socket, format!("http://{address}").parse().unwrap())
             .await
-            .unwrap();
+            .unwrap()
+    }
+
+    /// Over a stream that is open already.
+    pub async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        origin: http::Uri,
+    ) -> Result<Self, hyper::Error> {
+        let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let (sender, connection) = shaken.await?;
         tokio::spawn(connection);
-        Self {
+        Ok(Self {
             connection: Connection(sender),
-            origin: format!("http://{address}").parse().unwrap(),
-        }
+            origin,
+        })
     }
 
     /// Calls `package.Service/Method`. Request and answer are proto JSON with the proto files' names.

@@ -2,15 +2,18 @@
 //!
 //! Behind the gateway stands the sandbox, with a go-between that plants a canary in every string of every
 //! answer, success and error, and makes some of them malformed. Every row of the sandbox's table is
-//! called, so every RPC and every documented answer, with canaries in the request too, at TRACE level
-//! with all exporters on. Then everything that left the process is searched. A word that is planted where
-//! it may be seen must be found in each of these places: the search works.
+//! called, so every RPC and every documented answer, with canaries in every field of the request too, at
+//! TRACE level with all exporters on, the audit and Redis included. Then everything that left the process
+//! is searched. A word that is planted where it may be seen must be found in each of these places: the
+//! search works.
+//!
+//! Redis is there with `REDIS=required`, as in tests/redis.
 
 mod go_between;
 mod process;
 mod rows;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use identity_gateway::sandbox;
 use serde_json::json;
@@ -19,6 +22,7 @@ use tonic::{Request, Status, metadata::MetadataValue, transport::Endpoint};
 use crate::{
     client::Client,
     collector::Collector,
+    redis_server::{KEY, Redis, redis},
     stage::{CURP, GET},
 };
 use go_between::{CANARY, GoBetween};
@@ -26,6 +30,8 @@ use process::Process;
 
 /// Stands where it may be seen.
 const PLANTED: &str = "plantedword";
+/// Names and values in Redis.
+const REDIS: &str = "Redis";
 
 /// Everything that left the process, by where it went.
 type Seen = BTreeMap<&'static str, String>;
@@ -33,19 +39,36 @@ type Seen = BTreeMap<&'static str, String>;
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_personal_leaves_but_in_the_reply_and_the_providers_request() {
     let (go_between, collector) = (GoBetween::start().await, Collector::start().await);
-    let mut process = Process::start(&variables(&go_between.url, &collector)).await;
+    let (redis, place) = (redis().await, tempfile::tempdir().unwrap());
+    let audit = place.path().join("audit.log");
+    let mut variables = variables(&go_between.url, &collector, &audit);
+    if let Some(redis) = &redis {
+        variables.push(("IDGW_CACHE__URL".to_owned(), redis.url()));
+        variables.push(("IDGW_CACHE__KEY".to_owned(), KEY.to_owned()));
+    }
+    let mut process = Process::start(&variables).await;
     let client = Client::connect(process.grpc).await;
     let mut seen = Seen::new();
     let mut requests = rows::Canaries::default();
 
     let mut calls = 0;
-    for plant in go_between::Plant::ALL {
+    for (round, plant) in go_between::Plant::ALL.into_iter().enumerate() {
         go_between.plants(plant);
+        for (method, request) in rows::whole(round) {
+            requests.sends(method, &request);
+            if let Err(status) = client.call(method, &request).await {
+                note(&mut seen, &status);
+            }
+        }
         for row in sandbox::table()
             .iter()
             .filter(|row| rows::is_run(row, plant))
         {
-            let request = requests.planted(row);
+            let mut request = requests.planted(row);
+            // Kept answers are for the first round: the others shall reach the provider.
+            if plant == go_between::Plant::Data && row.method.starts_with("identity.") {
+                request["max_age"] = json!("60s");
+            }
             if let Err(status) = client.call(row.method, &request).await {
                 note(&mut seen, &status);
             }
@@ -54,6 +77,7 @@ async fn nothing_personal_leaves_but_in_the_reply_and_the_providers_request() {
     }
     assert!(calls > 200, "{calls}");
     for (method, request) in rows::refused() {
+        requests.sends(method, &request);
         let status = client.call(method, &request).await.unwrap_err();
         note(&mut seen, &status);
     }
@@ -66,24 +90,37 @@ async fn nothing_personal_leaves_but_in_the_reply_and_the_providers_request() {
         let page = process.admin(page).await;
         seen.entry("admin pages").or_default().push_str(&page);
     }
+    let page = process.refused_filter("zqx=zqx").await;
+    seen.entry("admin pages").or_default().push_str(&page);
+    if let Some(redis) = &redis {
+        seen.insert(REDIS, in_redis(redis).await);
+    }
     let (out, err) = process.end().await;
     seen.insert("standard output", out);
     seen.insert("standard error", err);
     seen.extend(collector.text());
+    let recorded = std::fs::read_to_string(&audit).unwrap();
+    assert!(
+        recorded.lines().count() > 200,
+        "{}",
+        recorded.lines().count()
+    );
+    seen.insert("audit", recorded);
+    assert_eq!(requests.never_planted(), [""; 0]);
 
     let places: Vec<_> = seen.keys().copied().collect();
-    assert_eq!(
-        places,
-        [
-            "admin pages",
-            "errors",
-            "exported logs",
-            "exported metrics",
-            "exported spans",
-            "standard error",
-            "standard output"
-        ]
-    );
+    let expected = [
+        "admin pages",
+        "audit",
+        "errors",
+        "exported logs",
+        "exported metrics",
+        "exported spans",
+        "standard error",
+        "standard output",
+    ];
+    let expected = redis.iter().map(|_| REDIS).chain(expected);
+    assert_eq!(places, expected.collect::<Vec<_>>());
     for (place, text) in &seen {
         if *place != "standard error" {
             assert!(
@@ -102,7 +139,7 @@ async fn nothing_personal_leaves_but_in_the_reply_and_the_providers_request() {
     );
 }
 
-fn variables(provider: &str, collector: &Collector) -> Vec<(String, String)> {
+fn variables(provider: &str, collector: &Collector, audit: &Path) -> Vec<(String, String)> {
     let mut variables: Vec<_> = [
         (
             "IDGW_PROVIDERS__VERIFIK__TOKEN",
@@ -121,6 +158,11 @@ fn variables(provider: &str, collector: &Collector) -> Vec<(String, String)> {
             sandbox::ACCUAUTH_API_SECRET.to_owned(),
         ),
         ("IDGW_LOG__FILTER", format!("trace,{PLANTED}=trace")),
+        ("IDGW_AUDIT__SINK", "file".to_owned()),
+        ("IDGW_AUDIT__PATH", audit.display().to_string()),
+        ("IDGW_AUDIT__KEY", KEY.to_owned()),
+        ("IDGW_AUDIT__OTLP", "true".to_owned()),
+        ("IDGW_AUDIT__REQUIRED", "true".to_owned()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
         ("OTEL_LOGS_EXPORTER", "otlp".to_owned()),
         ("OTEL_METRIC_EXPORT_INTERVAL", "500".to_owned()),
@@ -145,6 +187,33 @@ fn variables(provider: &str, collector: &Collector) -> Vec<(String, String)> {
         }
     }
     variables
+}
+
+/// Every name and value in Redis, the planted word among them: it is written and found like all others.
+async fn in_redis(redis: &Redis) -> String {
+    // The looks of one round, and the two creates of each.
+    let kept = redis.dump().await;
+    let named = |prefix: &str| {
+        let names = kept.iter().map(|(name, _)| String::from_utf8_lossy(name));
+        names.filter(|name| name.starts_with(prefix)).count()
+    };
+    let (answers, creates) = (named("idgw:answer:"), named("idgw:create:"));
+    assert!(
+        answers > 5 && creates > 1,
+        "{answers} answers, {creates} creates"
+    );
+    let mut connection = redis.connection().await;
+    let set = redis::cmd("SET")
+        .arg(format!("test:{PLANTED}"))
+        .arg(1)
+        .to_owned();
+    let () = set.query_async(&mut connection).await.unwrap();
+    let kept = redis.dump().await.into_iter();
+    kept.map(|(name, value)| {
+        let text = String::from_utf8_lossy;
+        format!("{} {}\n", text(&name), text(&value))
+    })
+    .collect()
 }
 
 /// What a caller is told in an error.
@@ -182,6 +251,9 @@ async fn with_headers(process: &Process, seen: &mut Seen) {
             let value = MetadataValue::from_static("zqx=zqx");
             request.metadata_mut().insert(name, value);
         }
+        // The purpose is recorded as the caller wrote it.
+        let purpose = MetadataValue::from_static(PLANTED);
+        request.metadata_mut().insert("x-purpose", purpose);
         if let Err(status) = client.check_curp(request).await {
             note(seen, &status);
         }

@@ -22,6 +22,7 @@ use opentelemetry_proto::tonic::{
         },
     },
     common::v1::{AnyValue, KeyValue, any_value},
+    logs::v1::LogRecord,
     metrics::v1::Metric,
     trace::v1::Span,
 };
@@ -83,6 +84,14 @@ impl Collector {
         let resources = resources.flat_map(|one| &one.resource_metrics);
         let scopes = resources.flat_map(|one| &one.scope_metrics);
         scopes.flat_map(|one| one.metrics.clone()).collect()
+    }
+
+    /// Every log record so far.
+    pub fn logs(&self) -> Vec<LogRecord> {
+        let received = self.received.lock().unwrap();
+        let resources = received.logs.iter().flat_map(|one| &one.resource_logs);
+        let scopes = resources.flat_map(|one| &one.scope_logs);
+        scopes.flat_map(|one| one.log_records.clone()).collect()
     }
 
     /// Everything, signal by signal, as text.

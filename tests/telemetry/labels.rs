@@ -1,16 +1,20 @@
 //! No caller and no provider can add a label value.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use identity_gateway::{
     domain::{failure::Kind, verification::Provider},
     proto, sandbox, status,
-    telemetry::names,
+    telemetry::{
+        labels::{Refusal, Reload},
+        names,
+    },
 };
 use serde_json::{Value, json};
 
 use crate::{
     gateway::Gateway,
+    provider::Does,
     stage::{CURP, FOREIGNER, Stage, curp},
     wire,
 };
@@ -64,7 +68,9 @@ fn allowed(name: &str) -> Option<BTreeSet<String>> {
         "idgw_billing" => words(&["billed", "not_billed", "unknown"]),
         "idgw_limit" => words(&["process", "provider", "rate", "held", "circuit"]),
         "idgw_state" => words(&["closed", "half_open", "open"]),
-        "idgw_audit_result" => words(&["written", "lost", "refused"]),
+        "idgw_audit_result" => words(&["written", "lost", "refused", "unsent"]),
+        "idgw_refusal" => words(&Refusal::ALL.map(Refusal::as_str)),
+        "idgw_reload_result" => words(&Reload::ALL.map(Reload::as_str)),
         "idgw_drift" => words(&["code", "value", "field"]),
         "http_request_method" => words(&["GET", "POST", "PUT", "DELETE"]),
         "url_template" => words(&[
@@ -189,6 +195,34 @@ async fn more_callers_make_no_more_series() {
     };
     let (first, second) = (ask(1).await, ask(1000).await);
     assert_eq!(first, second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_counted_once_for_an_answer_however_many_read_it() {
+    let stage = Stage::set(&[]).await;
+    let odd = json!({"request_id": "r-1", "status": "OK", "result_code": "0", "new": "field",
+        "result": {"curp": "AAPR630321HDFLRC09", "estatusCurp": "ODD"}});
+    let odd = Does::Waits(Duration::from_secs(1), wire::json(200, odd));
+    stage.provider.next([odd]);
+    let client = stage.gateway.client.clone();
+    let first = tokio::spawn(async move { client.call(CURP, &curp()).await });
+    assert!(stage.provider.until(|(requests, _)| requests == 1).await);
+    // They want another part of the same answer, and one wants it to be kept.
+    let request = json!({"curp": "AAPR630321HDFLRC09", "include_document": true, "max_age": "60s"});
+    let (second, third) = tokio::join!(
+        stage.gateway.client.call(CURP, &request),
+        stage.gateway.client.call(CURP, &request)
+    );
+    for answer in [first.await.unwrap(), second, third] {
+        answer.unwrap();
+    }
+    assert_eq!(stage.provider.received().len(), 1);
+    let (_, page) = stage.gateway.admin("/metrics").await;
+    for drift in ["value", "field"] {
+        let once =
+            format!("idgw_drifts_total{{idgw_drift=\"{drift}\",idgw_provider=\"accuauth\"}} 1\n");
+        assert!(page.contains(&once), "{drift}\n{page}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

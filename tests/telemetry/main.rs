@@ -6,10 +6,12 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::print_stderr
 )]
 #![allow(dead_code, reason = "tests/it uses more of what is shared")]
 
+mod audit;
 mod canaries;
 #[path = "../it/client.rs"]
 mod client;
@@ -24,6 +26,8 @@ mod logs;
 mod names;
 #[path = "../it/provider.rs"]
 mod provider;
+#[path = "../redis/server.rs"]
+mod redis_server;
 mod stage;
 mod traces;
 #[path = "../it/wire.rs"]

@@ -1,7 +1,12 @@
 //! The names are those of names.rs, and docs/observability.md says the same. `UPDATE_DOCS=1` writes
 //! both the golden list and the document anew.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use identity_gateway::telemetry::{
     metrics::prometheus,
@@ -123,6 +128,65 @@ fn the_document_is_what_names_rs_says() {
         writeln!(out, "| `{}` | {} |", field.name, field.meaning).unwrap();
     }
     is_current("docs/observability.md", &text);
+}
+
+/// The fields that the log lines of a source file name.
+fn fields(source: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for level in ["trace", "debug", "info", "warn", "error", "$level"] {
+        for call in source.split(&format!("tracing::{level}!(")).skip(1) {
+            let fields = call.split('"').next().unwrap();
+            // A field stands alone (`%error`), or before its value; its value may hold commas in brackets.
+            let mut depth = 0;
+            let fields = fields.split(|letter: char| {
+                depth += i32::from("([{".contains(letter)) - i32::from(")]}".contains(letter));
+                letter == ',' && depth == 0
+            });
+            for field in fields {
+                let name = field.split('=').next().unwrap();
+                let name = name.trim().trim_start_matches(['%', '?']);
+                if !name.is_empty() && !name.starts_with("target:") {
+                    found.insert(name.to_owned());
+                }
+            }
+        }
+    }
+    found
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => sources(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+#[test]
+fn every_field_of_a_log_line_is_described() {
+    let known: BTreeSet<_> = names::FIELDS.iter().map(|field| field.name).collect();
+    assert_eq!(known.len(), names::FIELDS.len(), "one is there twice");
+    let mut files = Vec::new();
+    sources(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut files,
+    );
+    // Those of every line, which no source names.
+    let mut used: BTreeSet<_> = ["timestamp", "level", "message", "trace_id", "span_id"]
+        .map(str::to_owned)
+        .into();
+    for file in files {
+        used.extend(fields(&fs::read_to_string(file).unwrap()));
+    }
+    let used: BTreeSet<_> = used.iter().map(String::as_str).collect();
+    assert_eq!(used, known);
+    let odd = "tracing::info!(target: T, %one, two = a(b, c), three.four = ?5, \"x\")";
+    assert_eq!(
+        fields(odd),
+        ["one", "three.four", "two"].map(str::to_owned).into()
+    );
 }
 
 fn keys(attributes: &[KeyValue]) -> Vec<String> {

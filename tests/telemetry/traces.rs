@@ -329,6 +329,47 @@ async fn a_coalesced_call_waits_in_a_span_that_names_the_call_that_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waits_for_a_place_says_so_in_a_span_that_ends_before_its_attempt() {
+    let stage = Stage::set(&[
+        ("IDGW_PROVIDERS__ACCUAUTH__MAX_IN_FLIGHT", "1"),
+        ("IDGW_PROVIDERS__ACCUAUTH__QUEUE_TIMEOUT", "30s"),
+    ])
+    .await;
+    let [Does::Answers(answer)] = &found()[..] else {
+        panic!("one answer");
+    };
+    let slowly = Does::Waits(Duration::from_secs(1), answer.clone());
+    stage.provider.next([vec![slowly], found()].concat());
+    let client = stage.gateway.client.clone();
+    let first = tokio::spawn(async move { client.call(CURP, &curp()).await });
+    assert!(stage.provider.until(|(requests, _)| requests == 1).await);
+    // Another number: the same would share the call.
+    let other = json!({"curp": "RAZR811011HVZXPB01"});
+    stage.gateway.client.call(CURP, &other).await.unwrap();
+    first.await.unwrap().unwrap();
+    let both = |spans: &[Span]| spans.iter().filter(|span| span.name == CURP).count() == 2;
+    let spans = stage.collector.until(both).await;
+    let waits: Vec<_> = spans
+        .iter()
+        .filter(|span| span.name == "idgw.wait.queue")
+        .collect();
+    assert_eq!(waits.len(), 1, "the first found a place: {spans:#?}");
+    has(waits[0], &[("idgw.provider", "accuauth")]);
+    let clients = clients(&spans);
+    let queued = clients
+        .iter()
+        .find(|client| client.parent_span_id == waits[0].parent_span_id)
+        .unwrap();
+    assert!(queued.start_time_unix_nano >= waits[0].end_time_unix_nano);
+    let waited = waits[0].end_time_unix_nano - waits[0].start_time_unix_nano;
+    assert!(waited > 100_000_000, "{waited} ns");
+    let parent = spans
+        .iter()
+        .find(|span| span.span_id == waits[0].parent_span_id);
+    assert_eq!(parent.unwrap().kind, SpanKind::Server as i32);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kept_answer_is_a_look_into_the_cache_and_no_client_span() {
     let stage = Stage::set(&[]).await;
     stage.provider.next(found());

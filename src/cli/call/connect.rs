@@ -1,7 +1,7 @@
 //! From `HOST:PORT` to a channel: the one place of `call` and `health` that decides how a gateway is
 //! dialled.
 //!
-//! Plain-text HTTP/2 only. TLS belongs into [`connect`]: it is the only function that names a scheme.
+//! HTTP/2 in plain text or over TLS; `security` says how the server is known.
 
 use std::{
     error::Error,
@@ -9,7 +9,16 @@ use std::{
     time::Duration,
 };
 
-use tonic::transport::{Channel, Endpoint};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tonic::transport::{Channel, Endpoint, Uri};
+use tower::service_fn;
+
+use super::security::Security;
 
 /// Why there is no channel.
 #[derive(Debug, thiserror::Error)]
@@ -63,17 +72,51 @@ impl std::fmt::Display for Address {
 }
 
 /// Opens a connection within `timeout`.
-pub(crate) async fn connect(address: &Address, timeout: Duration) -> Result<Channel, ConnectError> {
+pub(crate) async fn connect(
+    address: &Address,
+    security: &Security,
+    timeout: Duration,
+) -> Result<Channel, ConnectError> {
     let unreachable = |reason: String| ConnectError::Unreachable {
         address: address.to_string(),
         reason,
     };
-    Endpoint::from_shared(format!("http://{address}"))
+    let wrong = |_| ConnectError::Address(address.to_string());
+    let scheme = match security {
+        Security::Plain => "http",
+        Security::Tls { .. } => "https",
+    };
+    let origin = Uri::try_from(format!("{scheme}://{address}"));
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|_| ConnectError::Address(address.to_string()))?
-        .connect_timeout(timeout)
-        .connect()
+        .origin(origin.map_err(wrong)?)
+        .connect_timeout(timeout);
+    let (to, over) = (address.0.clone(), security.clone());
+    let dial = service_fn(move |_: Uri| {
+        let (address, security) = (to.clone(), over.clone());
+        async move { dial(&address, &security).await.map(TokioIo::new) }
+    });
+    endpoint
+        .connect_with_connector(dial)
         .await
         .map_err(|error| unreachable(innermost(&error)))
+}
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+async fn dial(address: &str, security: &Security) -> std::io::Result<Box<dyn Io>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let Security::Tls { connector, name } = security else {
+        return Ok(Box::new(stream));
+    };
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let name = name.as_deref().unwrap_or(host).to_owned();
+    let name = ServerName::try_from(name).map_err(std::io::Error::other)?;
+    Ok(Box::new(connector.connect(name, stream).await?))
 }
 
 /// The text of the last error in a chain: tonic's own text is only `transport error`.

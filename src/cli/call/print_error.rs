@@ -8,8 +8,10 @@
 use std::{collections::BTreeMap, io};
 
 use prost::Message;
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::pb;
+
+use crate::status::code_name;
 
 const ERROR_INFO: &str = "google.rpc.ErrorInfo";
 
@@ -38,29 +40,6 @@ pub(crate) fn print(status: &Status, err: &mut impl io::Write) -> io::Result<()>
             Ok(())
         }),
         Err(_) => writeln!(err, "details: not a google.rpc.Status"),
-    }
-}
-
-/// The name of a code as the gRPC specification writes it.
-pub(crate) const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

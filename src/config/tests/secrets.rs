@@ -128,6 +128,7 @@ fn no_secret_is_ever_shown() {
             ("IDGW_PROVIDERS__YOUVERIFY__TOKEN", "canary"),
             ("IDGW_PROVIDERS__ACCUAUTH__API_ID", "canary"),
             ("IDGW_PROVIDERS__ACCUAUTH__API_SECRET", "canary"),
+            ("IDGW_PROVIDERS__VERIFIK__PROXY", "http://u:canary@proxy"),
             ("IDGW_CACHE__URL", "redis://u:canary@localhost/0"),
             ("IDGW_CACHE__KEY", "canary-canary-canary-canary-canary"),
         ]),
@@ -136,7 +137,7 @@ fn no_secret_is_ever_shown() {
     let debug = format!("{sources:?}");
     let settings = load(sources).expect("right");
     let toml = settings.redacted_toml();
-    assert_eq!(toml.matches(" = \"[redacted]\"\n").count(), 6);
+    assert_eq!(toml.matches(" = \"[redacted]\"\n").count(), 7);
     for shown in [debug, toml, format!("{settings:?} {settings:#?}")] {
         assert!(!shown.contains("canary"), "{shown}");
     }
@@ -148,9 +149,12 @@ fn no_secret_is_ever_shown() {
         secrets,
         [
             "providers.verifik.token",
+            "providers.verifik.proxy",
             "providers.youverify.token",
+            "providers.youverify.proxy",
             "providers.accuauth.api_id",
             "providers.accuauth.api_secret",
+            "providers.accuauth.proxy",
             "audit.key",
             "cache.url",
             "cache.key",

@@ -238,6 +238,8 @@ fn the_transport_gets_what_was_configured() {
                 breaker_minimum_calls = 11\nbreaker_window = '12s'\nbreaker_max_open = '13s'\nprice = '0.35 USD'\n";
     let settings = from_file(text).expect("right");
     let expected = Upstream {
+        ca_file: None,
+        proxy: None,
         price: Some("0.35 USD".parse().unwrap()),
         base_url: "http://127.0.0.1:1/a".parse().expect("a URL"),
         timeout: Duration::from_secs(5),
@@ -263,7 +265,9 @@ fn the_transport_gets_what_was_configured() {
             errors: Errors::MayBeCharged,
         },
     };
-    assert_eq!(settings.providers.accuauth.upstream(), expected);
+    // It holds a secret, which cannot be compared; none is set here.
+    let found = settings.providers.accuauth.upstream();
+    assert_eq!(format!("{found:?}"), format!("{expected:?}"));
     let verifik = settings.providers.verifik.upstream();
     assert_eq!(verifik.base_url.as_str(), "https://api.verifik.co/");
     assert_eq!(verifik.limits.rate, None);
@@ -312,4 +316,56 @@ fn a_cache_is_a_redis_with_a_key() {
         problems(from_env(&[("IDGW_CACHE__KEY", "canary")])),
         ["cache.key (from IDGW_CACHE__KEY): must be at least 32 bytes, in base64 or as text"]
     );
+}
+
+#[test]
+fn tls_is_said_whole_or_refused_by_the_key_that_is_missing() {
+    const CERT: (&str, &str) = ("IDGW_SERVER__TLS__CERT_FILE", "/c");
+    const KEY: (&str, &str) = ("IDGW_SERVER__TLS__KEY_FILE", "/k");
+    const CA: (&str, &str) = ("IDGW_SERVER__TLS__CLIENT_CA_FILE", "/a");
+    const REQUIRED: (&str, &str) = ("IDGW_SERVER__TLS__CLIENT_AUTH", "required");
+    assert!(from_env(&[CERT, KEY]).is_ok());
+    assert!(from_env(&[CERT, KEY, CA, REQUIRED]).is_ok());
+    for (env, problem) in [
+        (&[CERT][..], "server.tls.key_file: is missing"),
+        (&[KEY], "server.tls.cert_file: is missing"),
+        (
+            &[CERT, KEY, REQUIRED],
+            "server.tls.client_ca_file: is missing",
+        ),
+        (&[CERT, KEY, CA], "server.tls.client_auth: is off"),
+        (
+            &[CA, REQUIRED],
+            "server.tls.client_auth (from IDGW_SERVER__TLS__CLIENT_AUTH): asks for",
+        ),
+    ] {
+        let found = problems(from_env(env));
+        assert!(
+            found[0].starts_with(problem),
+            "{found:?} instead of {problem}"
+        );
+    }
+}
+
+#[test]
+fn a_proxy_is_the_url_of_one() {
+    const KEY: &str = "IDGW_PROVIDERS__ACCUAUTH__PROXY";
+    for good in [
+        "http://proxy.internal:3128",
+        "https://user:password@proxy.internal:3128/",
+    ] {
+        assert!(from_env(&[(KEY, good)]).is_ok(), "{good}");
+    }
+    for bad in [
+        "canary",
+        "socks5://canary:1080",
+        "http://proxy/canary",
+        "http://proxy?canary",
+    ] {
+        let found = problems(from_env(&[(KEY, bad)]));
+        assert!(found[0].starts_with(
+            "providers.accuauth.proxy (from IDGW_PROVIDERS__ACCUAUTH__PROXY): expected a URL"
+        ));
+        assert!(!found[0].contains("canary"));
+    }
 }

@@ -4,8 +4,9 @@
 
 mod record;
 
-use http::{HeaderName, HeaderValue, Method, header::InvalidHeaderValue};
+use http::{HeaderMap, HeaderName, Method, header::InvalidHeaderValue};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{
     error_body::{self, ErrorBody, kind_of_status, malformed, named_fields, refused},
@@ -19,7 +20,7 @@ use crate::{
         verification::{Billing, Outcome, Provider, Verified},
     },
     proto::identity::v1::CurpRecord,
-    transport::{Answer, Request},
+    transport::{Answer, Credentials, Request, credentials},
 };
 
 const PROVIDER: Provider = Provider::Accuauth;
@@ -39,8 +40,7 @@ pub enum BodyEncoding {
 /// The adapter.
 #[derive(Debug)]
 pub struct Accuauth {
-    api_id: HeaderValue,
-    api_secret: HeaderValue,
+    credentials: Credentials,
     encoding: BodyEncoding,
 }
 
@@ -65,34 +65,29 @@ struct Envelope<'a> {
 }
 
 impl Accuauth {
-    /// The adapter with its credentials.
+    /// The adapter with its credential.
+    #[must_use]
+    pub const fn new(credentials: Credentials, encoding: BodyEncoding) -> Self {
+        Self {
+            credentials,
+            encoding,
+        }
+    }
+
+    /// The headers that carry an id and its secret.
     ///
     /// # Errors
     ///
-    /// If a credential cannot stand in an HTTP header.
-    pub fn new(
-        api_id: &Secret,
-        api_secret: &Secret,
-        encoding: BodyEncoding,
-    ) -> Result<Self, InvalidHeaderValue> {
-        let sensitive = |secret: &Secret| {
-            let mut value = HeaderValue::from_str(secret.expose())?;
-            value.set_sensitive(true);
-            Ok(value)
-        };
-        Ok(Self {
-            api_id: sensitive(api_id)?,
-            api_secret: sensitive(api_secret)?,
-            encoding,
-        })
+    /// If one cannot stand in an HTTP header.
+    pub fn headers(api_id: &Secret, api_secret: &Secret) -> Result<HeaderMap, InvalidHeaderValue> {
+        let text = |secret: &Secret| Zeroizing::new(secret.expose().to_owned());
+        credentials::headers([(API_ID, text(api_id)), (API_SECRET, text(api_secret))])
     }
 
     /// What to send for a lookup.
     #[must_use]
     pub fn request(&self, lookup: &CurpLookup) -> Request {
-        let request = Request::new(Method::POST, PATH)
-            .header(API_ID, self.api_id.clone())
-            .header(API_SECRET, self.api_secret.clone());
+        let request = Request::new(Method::POST, PATH).known_by(&self.credentials);
         let id_number = lookup.curp.reveal();
         match self.encoding {
             BodyEncoding::Json => request.json(&Check { id_number }),

@@ -76,7 +76,7 @@ impl Verifik {
     #[must_use]
     pub fn foreigner_request(&self, lookup: &ForeignerLookup) -> Request {
         Request::new(Method::GET, PATH)
-            .header(header::AUTHORIZATION, self.authorization.clone())
+            .known_by(&self.credentials)
             // The document lists it, also for this GET.
             .header(header::CONTENT_TYPE, JSON)
             .query("documentNumber", lookup.document_number.reveal())

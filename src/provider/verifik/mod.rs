@@ -7,9 +7,16 @@ pub mod foreigner_id;
 mod person_json;
 pub mod persons;
 
-use http::{HeaderValue, header::InvalidHeaderValue};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{self, InvalidHeaderValue},
+};
+use zeroize::Zeroizing;
 
-use crate::domain::{redaction::Secret, verification::Provider};
+use crate::{
+    domain::{redaction::Secret, verification::Provider},
+    transport::{Credentials, credentials},
+};
 
 const PROVIDER: Provider = Provider::Verifik;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -17,22 +24,27 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The adapter.
 #[derive(Debug)]
 pub struct Verifik {
-    authorization: HeaderValue,
+    credentials: Credentials,
     persons_path: String,
 }
 
 impl Verifik {
     /// The adapter with its credential; `persons_path` is where person records live, from `/`.
+    #[must_use]
+    pub const fn new(credentials: Credentials, persons_path: String) -> Self {
+        Self {
+            credentials,
+            persons_path,
+        }
+    }
+
+    /// The headers that carry a token.
     ///
     /// # Errors
     ///
     /// If the token cannot stand in an HTTP header.
-    pub fn new(token: &Secret, persons_path: String) -> Result<Self, InvalidHeaderValue> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose()))?;
-        authorization.set_sensitive(true);
-        Ok(Self {
-            authorization,
-            persons_path,
-        })
+    pub fn headers(token: &Secret) -> Result<HeaderMap, InvalidHeaderValue> {
+        let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
+        credentials::headers([(header::AUTHORIZATION, bearer)])
     }
 }

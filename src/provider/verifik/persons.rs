@@ -80,7 +80,7 @@ impl Priced for Page {}
 impl Verifik {
     fn persons(&self, method: Method, below: &str) -> Request {
         Request::new(method, format!("{}{below}", self.persons_path))
-            .header(header::AUTHORIZATION, self.authorization.clone())
+            .known_by(&self.credentials)
             .header(header::CONTENT_TYPE, JSON)
     }
 

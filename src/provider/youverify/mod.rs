@@ -4,8 +4,9 @@
 
 mod record;
 
-use http::{HeaderName, HeaderValue, Method, header::InvalidHeaderValue};
+use http::{HeaderMap, HeaderName, Method, header::InvalidHeaderValue};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{
     error_body::{self, ErrorBody, kind_of_status, malformed, named_fields, refused},
@@ -20,7 +21,7 @@ use crate::{
         verification::{Billing, Outcome, Provider, Verified},
     },
     proto::identity::v1::KenyaIdRecord,
-    transport::{Answer, Request},
+    transport::{Answer, Credentials, Request, credentials},
 };
 
 const PROVIDER: Provider = Provider::Youverify;
@@ -68,7 +69,7 @@ impl IdTypes {
 /// The adapter.
 #[derive(Debug)]
 pub struct Youverify {
-    token: HeaderValue,
+    credentials: Credentials,
     id_types: IdTypes,
 }
 
@@ -98,21 +99,28 @@ struct Envelope {
 
 impl Youverify {
     /// The adapter with its credential.
+    #[must_use]
+    pub const fn new(credentials: Credentials, id_types: IdTypes) -> Self {
+        Self {
+            credentials,
+            id_types,
+        }
+    }
+
+    /// The headers that carry a token.
     ///
     /// # Errors
     ///
     /// If the token cannot stand in an HTTP header.
-    pub fn new(token: &Secret, id_types: IdTypes) -> Result<Self, InvalidHeaderValue> {
-        let mut token = HeaderValue::from_str(token.expose())?;
-        token.set_sensitive(true);
-        Ok(Self { token, id_types })
+    pub fn headers(token: &Secret) -> Result<HeaderMap, InvalidHeaderValue> {
+        credentials::headers([(TOKEN, Zeroizing::new(token.expose().to_owned()))])
     }
 
     /// What to send for a lookup.
     #[must_use]
     pub fn request(&self, lookup: &KenyaLookup) -> Request {
         Request::new(Method::POST, PATH)
-            .header(TOKEN, self.token.clone())
+            .known_by(&self.credentials)
             .json(&Scrub {
                 id: lookup.id.reveal(),
                 id_type: self.id_types.word(lookup.id.kind()),

@@ -19,7 +19,12 @@ const DEFAULT: Duration = Duration::from_secs(30);
 
 fn layer(places: usize) -> CallLayer {
     let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
-    CallLayer::new(&policies, Admission::new(places, Arc::default()), DEFAULT)
+    CallLayer::new(
+        &policies,
+        Admission::new(places, Arc::default()),
+        DEFAULT,
+        DEFAULT,
+    )
 }
 
 fn request(path: &str, timeout: Option<&str>, peer: [u8; 4]) -> Request<Body> {
@@ -28,9 +33,9 @@ fn request(path: &str, timeout: Option<&str>, peer: [u8; 4]) -> Request<Body> {
         request = request.header("grpc-timeout", timeout);
     }
     request
-        .extension(TcpConnectInfo {
-            local_addr: None,
-            remote_addr: Some(SocketAddr::from((peer, 40_000))),
+        .extension(Peer {
+            address: SocketAddr::from((peer, 40_000)),
+            certificates: None,
         })
         .body(Body::empty())
         .unwrap()

@@ -24,6 +24,9 @@ pub(super) struct Instruments {
     pub cache_age: Histogram<f64>,
     pub drifts: Counter<u64>,
     pub audit: Counter<u64>,
+    pub connections: UpDownCounter<i64>,
+    pub connections_refused: Counter<u64>,
+    pub reloads: Counter<u64>,
     pub export_failures: Counter<u64>,
     pub panics: Counter<u64>,
 }
@@ -76,6 +79,9 @@ impl Instruments {
             cache_age: histogram(meter, &names::CACHE_AGE),
             drifts: counter(meter, &names::DRIFTS),
             audit: counter(meter, &names::AUDIT),
+            connections: up_down(meter, &names::CONNECTIONS),
+            connections_refused: counter(meter, &names::CONNECTIONS_REFUSED),
+            reloads: counter(meter, &names::RELOADS),
             export_failures: counter(meter, &names::EXPORT_FAILURES),
             panics: counter(meter, &names::PANICS),
         }

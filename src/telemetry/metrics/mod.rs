@@ -24,7 +24,7 @@ use tonic::Code;
 
 use self::{exemplars::Exemplars, instruments::Instruments};
 use super::{
-    labels::{CacheResult, Drift, Limit, Recorded, Rpc, Signal, State},
+    labels::{CacheResult, Drift, Limit, Recorded, Refusal, Reload, Rpc, Signal, State},
     names,
 };
 use crate::{
@@ -215,9 +215,9 @@ pub fn drifted(provider: Provider, drift: Drift) {
     });
 }
 
-/// A provider's token says when it expires.
-pub fn token_expires(provider: Provider, at: SystemTime) {
-    with(|_| process::token_expires(provider, seconds_since_epoch(at)));
+/// When a provider's token expires, if it says so.
+pub fn token_expires(provider: Provider, at: Option<SystemTime>) {
+    with(|_| process::token_expires(provider, at.map(seconds_since_epoch)));
 }
 
 /// An audit record was written or lost, or a call refused for want of one.
@@ -225,6 +225,30 @@ pub fn recorded(recorded: Recorded) {
     with(|metrics| {
         let labels = [KeyValue::new(names::RECORDED, recorded.as_str())];
         metrics.instruments.audit.add(1, &labels);
+    });
+}
+
+/// A connection was not taken.
+pub fn connection_refused(refusal: Refusal) {
+    with(|metrics| {
+        let labels = [KeyValue::new(names::REFUSAL, refusal.as_str())];
+        metrics.instruments.connections_refused.add(1, &labels);
+    });
+}
+
+/// The server's certificate says when it expires.
+pub fn certificate_expires(at: SystemTime) {
+    with(|_| process::certificate_expires(seconds_since_epoch(at)));
+}
+
+/// A file that a configuration key names has changed.
+pub fn reloaded(key: &'static str, reload: Reload) {
+    with(|metrics| {
+        let labels = [
+            KeyValue::new(names::FILE_KEY, key),
+            KeyValue::new(names::RELOAD, reload.as_str()),
+        ];
+        metrics.instruments.reloads.add(1, &labels);
     });
 }
 
@@ -295,6 +319,7 @@ pub struct UnderWay {
 #[derive(Debug, Clone, Copy)]
 enum What {
     Call,
+    Connection,
     InFlight,
     Queued,
 }
@@ -303,6 +328,11 @@ impl UnderWay {
     /// A call of the contract.
     pub fn call() -> Self {
         Self::begin(What::Call, None)
+    }
+
+    /// A connection on the gRPC port.
+    pub fn connection() -> Self {
+        Self::begin(What::Connection, None)
     }
 
     /// A request to a provider.
@@ -326,6 +356,7 @@ impl UnderWay {
             let instruments = &metrics.instruments;
             let counter = match self.what {
                 What::Call => &instruments.calls,
+                What::Connection => &instruments.connections,
                 What::InFlight => &instruments.in_flight,
                 What::Queued => &instruments.queued,
             };

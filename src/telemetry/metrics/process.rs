@@ -22,11 +22,18 @@ const KIB: u64 = 1024;
 /// When each provider's token expires, in Unix time.
 static TOKENS: Mutex<[Option<f64>; Provider::ALL.len()]> = Mutex::new([None; Provider::ALL.len()]);
 
-pub(super) fn token_expires(provider: Provider, at: f64) {
+/// When the server's certificate expires, in Unix time.
+static CERTIFICATE: Mutex<Option<f64>> = Mutex::new(None);
+
+pub(super) fn certificate_expires(at: f64) {
+    *CERTIFICATE.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+}
+
+pub(super) fn token_expires(provider: Provider, at: Option<f64>) {
     let mut tokens = TOKENS.lock().unwrap_or_else(PoisonError::into_inner);
     for (known, slot) in Provider::ALL.into_iter().zip(tokens.iter_mut()) {
         if known == provider {
-            *slot = Some(at);
+            *slot = at;
         }
     }
 }
@@ -37,6 +44,10 @@ pub(super) fn observe(meter: &Meter) {
     gauge(meter, &names::PROCESS_START, move || Some(started));
     gauge(meter, &names::PROCESS_MEMORY, resident);
     gauge(meter, &names::PROCESS_FDS, descriptors);
+    gauge(meter, &names::CERTIFICATE_EXPIRES, || {
+        let expires = *CERTIFICATE.lock().unwrap_or_else(PoisonError::into_inner);
+        expires.map(|expires| expires - seconds_since_epoch(SystemTime::now()))
+    });
     cpu(meter);
     tokens(meter);
     runtime(meter);

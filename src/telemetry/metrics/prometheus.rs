@@ -22,7 +22,7 @@ use opentelemetry_sdk::{
     },
 };
 
-use super::METRICS;
+use super::{METRICS, seconds_since_epoch};
 use crate::telemetry::names::{self, Instrument, Metric};
 
 static READER: OnceLock<Reader> = OnceLock::new();
@@ -248,9 +248,10 @@ impl Page {
         };
         kept.and_then(|metrics| metrics.exemplars.of(metric.name, labels, bucket))
             .map(|one| {
+                let at = seconds_since_epoch(one.at);
                 format!(
-                    " # {{trace_id=\"{}\",span_id=\"{}\"}} {} {:.3}",
-                    one.trace_id, one.span_id, one.value, one.at
+                    " # {{trace_id=\"{}\",span_id=\"{}\"}} {} {at:.3}",
+                    one.trace_id, one.span_id, one.value
                 )
             })
             .unwrap_or_default()

@@ -123,7 +123,17 @@ async fn pass(State(this): State<GoBetween>, request: Request) -> Response {
     if let Some(wait) = sandboxed.get("retry-after") {
         answer.headers_mut().insert("retry-after", wait.clone());
     }
-    answer.headers_mut().insert("x-zqx", "zqx".parse().unwrap());
+    for name in [
+        "x-zqx",
+        "server",
+        "set-cookie",
+        "location",
+        "www-authenticate",
+    ] {
+        answer
+            .headers_mut()
+            .insert(name, "zqx=zqx".parse().unwrap());
+    }
     answer
 }
 

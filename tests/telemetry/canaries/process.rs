@@ -86,6 +86,15 @@ impl Process {
         )
     }
 
+    /// What the admin port says to a log filter that is none.
+    pub async fn refused_filter(&self, filter: &str) -> String {
+        let url = format!("http://{}/log", self.admin);
+        let put = reqwest::Client::new().put(url).body(filter.to_owned());
+        let answer = put.send().await.unwrap();
+        assert_eq!(answer.status(), 400);
+        answer.text().await.unwrap()
+    }
+
     /// Ends it in order; what it wrote to its standard output and error.
     pub async fn end(&mut self) -> (String, String) {
         let id = self.child.id().unwrap().to_string();

@@ -7,10 +7,17 @@ use http_body_util::{BodyExt as _, Full};
 use identity_gateway::sandbox::{
     ACCUAUTH_API_ID, ACCUAUTH_API_SECRET, Row, VERIFIK_TOKEN, YOUVERIFY_TOKEN,
 };
+use prost_reflect::{Kind, MessageDescriptor};
 use serde_json::{Value, json};
 
-use super::{Seen, go_between::Plant};
-use crate::stage::{CURP, FOREIGNER, GET};
+use super::{REDIS, Seen, go_between::Plant};
+use crate::{
+    stage::{CURP, FOREIGNER, GET},
+    wire::base64,
+};
+
+const KENYA: &str = "identity.v1.IdentityService/ScrubKenyaId";
+const CREATE: &str = "person.v1.PersonService/CreatePerson";
 
 /// Whether a row is called. After a 429 the provider is left alone for a second, and what takes seconds is
 /// called once.
@@ -20,9 +27,12 @@ pub fn is_run(row: &Row, plant: Plant) -> bool {
     !limits && (plant == Plant::Data || !waits)
 }
 
-/// The canaries that were sent.
+/// The canaries that were sent, and the fields that held one.
 #[derive(Default)]
-pub struct Canaries(BTreeSet<String>);
+pub struct Canaries {
+    words: BTreeSet<String>,
+    fields: BTreeSet<String>,
+}
 
 impl Canaries {
     /// The row's request with canaries in every field that may hold one; its numbers are canaries too.
@@ -41,11 +51,47 @@ impl Canaries {
                 }
             }
         }
-        if row.method.ends_with("ScrubKenyaId") {
+        if row.method == KENYA {
             request["metadata"] = json!({"zqxkey": {"zqx": ["zqx"]}});
         }
-        self.collect(&request);
+        self.sends(row.method, &request);
         request
+    }
+
+    /// Notes what is sent.
+    pub fn sends(&mut self, method: &str, request: &Value) {
+        self.collect(request);
+        self.note(method, request);
+    }
+
+    /// The fields of all requests that can hold any text or bytes, and never held a canary.
+    pub fn never_planted(&self) -> Vec<String> {
+        let mut fields = Vec::new();
+        for service in identity_gateway::proto::descriptors().services() {
+            for method in service.methods() {
+                let path = format!("{}/{}", service.full_name(), method.name());
+                leaves(&path, &method.input(), &mut fields);
+            }
+        }
+        assert!(fields.len() > 40, "{fields:?}");
+        fields.retain(|field| !self.fields.contains(field));
+        fields
+    }
+
+    fn note(&mut self, path: &str, value: &Value) {
+        if let Value::Object(object) = value
+            && !path.ends_with(".metadata")
+        {
+            for (name, value) in object {
+                self.note(&format!("{path}.{name}"), value);
+            }
+            return;
+        }
+        let text = value.to_string().to_lowercase();
+        let word = value.as_str().map(str::to_lowercase);
+        if text.contains("zqx") || word.is_some_and(|word| self.words.contains(&word)) {
+            self.fields.insert(path.to_owned());
+        }
     }
 
     fn collect(&mut self, value: &Value) {
@@ -54,11 +100,11 @@ impl Canaries {
             Value::String(text) if text.len() >= 7 && !text.starts_with("KENYA_ID_TYPE") => {
                 let plain = |byte: u8| byte.is_ascii_alphabetic() || byte == b'0';
                 if !text.bytes().all(plain) {
-                    self.0.insert(text.to_lowercase());
+                    self.words.insert(text.to_lowercase());
                 }
                 if let [year, month, day] = text.split('-').collect::<Vec<_>>()[..] {
-                    self.0.insert(format!("{day}/{month}/{year}"));
-                    self.0.insert(format!("{day}%2f{month}%2f{year}"));
+                    self.words.insert(format!("{day}/{month}/{year}"));
+                    self.words.insert(format!("{day}%2f{month}%2f{year}"));
                 }
             }
             Value::Array(list) => list.iter().for_each(|one| self.collect(one)),
@@ -69,7 +115,7 @@ impl Canaries {
 
     /// Where canaries and credentials were found, with what stands around them.
     pub fn found(&self, seen: &Seen) -> Vec<String> {
-        assert!(self.0.len() > 50, "{:?}", self.0);
+        assert!(self.words.len() > 50, "{:?}", self.words);
         let secrets = [
             VERIFIK_TOKEN,
             YOUVERIFY_TOKEN,
@@ -80,12 +126,14 @@ impl Canaries {
         let mut leaks = Vec::new();
         for (place, text) in seen {
             let text = text.to_lowercase();
-            for canary in self.0.iter().chain(&secrets) {
+            for canary in self.words.iter().chain(&secrets) {
                 leaks.extend(
                     find(&text, canary, true).map(|leak| format!("{place}: {canary}: {leak}")),
                 );
             }
-            for canary in ["zqx", "fictional 7731"] {
+            // What is encrypted holds any three letters by chance.
+            let (short, long) = (&["zqx", "fictional 7731"], &["zqxgiven", "fictional 7731"]);
+            for canary in if *place == REDIS { long } else { short } {
                 leaks.extend(
                     find(&text, canary, false).map(|leak| format!("{place}: {canary}: {leak}")),
                 );
@@ -111,10 +159,70 @@ fn find(text: &str, canary: &str, alone: bool) -> Option<String> {
     Some(String::from_utf8_lossy(&text.as_bytes()[around]).into_owned())
 }
 
+/// Adds the paths of the fields that can hold any text or bytes.
+fn leaves(path: &str, message: &MessageDescriptor, found: &mut Vec<String>) {
+    for field in message.fields() {
+        let path = format!("{path}.{}", field.name());
+        match field.kind() {
+            Kind::String | Kind::Bytes => found.push(path),
+            Kind::Message(inner) => match inner.full_name() {
+                "google.protobuf.Duration" | "google.protobuf.Timestamp" => {}
+                name if name.starts_with("google.protobuf.") => found.push(path),
+                _ => leaves(&path, &inner, found),
+            },
+            _ => {}
+        }
+    }
+}
+
+/// Requests with canaries in every field that pass all checks, different ones in each round.
+pub fn whole(round: usize) -> Vec<(&'static str, Value)> {
+    let biometric = json!({"face_image": base64(b"zqx face 7731"),
+        "fingerprint": base64(b"zqx fingerprint 7731"), "liveness_score": 0.7731});
+    let person = json!({"id": "zqx-id-7731", "given_name": "Zqxgiven", "family_name": "Zqxfamily",
+        "email": "zqx@example.com", "phone_number": "+254700007731", "birthdate": "1977-07-13",
+        "document_type": "ZQX TYPE", "document_number": format!("ZQX7731773{round}"),
+        "biometric_data": biometric});
+    let request_id = |kind| format!("01977317-7317-7731-8731-7731773177{kind}{round}");
+    let metadata = json!({"zqxkey": {"zqx": ["zqx"]}});
+    let number = format!("ZQX773177{round}");
+    vec![
+        (
+            FOREIGNER,
+            json!({"document_number": number, "birthdate": "1977-07-13", "max_age": "60s"}),
+        ),
+        (
+            KENYA,
+            json!({"id": number, "id_type": "KENYA_ID_TYPE_PASSPORT", "subject_consent": true,
+                "metadata": metadata, "max_age": "60s"}),
+        ),
+        (
+            CREATE,
+            json!({"person": person, "request_id": request_id(1)}),
+        ),
+        (
+            "person.v1.PersonService/CreatePersonWithLiveness",
+            json!({"person": person, "request_id": request_id(2)}),
+        ),
+        (
+            "person.v1.PersonService/UpdatePerson",
+            json!({"person": person}),
+        ),
+    ]
+}
+
 /// Requests that are refused before a provider is asked: canaries where they break a rule.
 pub fn refused() -> Vec<(&'static str, Value)> {
-    let create = "person.v1.PersonService/CreatePerson";
     vec![
+        (
+            KENYA,
+            json!({"id": "1234567", "id_type": "KENYA_ID_TYPE_NATIONAL_ID", "subject_consent": true,
+                "read_mask": "zqx"}),
+        ),
+        (
+            FOREIGNER,
+            json!({"document_number": "005015372", "birthdate": "1993-08-16", "read_mask": "zqx"}),
+        ),
         (CURP, json!({"curp": "zqx"})),
         (
             CURP,
@@ -128,17 +236,14 @@ pub fn refused() -> Vec<(&'static str, Value)> {
             FOREIGNER,
             json!({"document_number": "ZQX7731773", "birthdate": "2999-07-13"}),
         ),
-        (
-            "identity.v1.IdentityService/ScrubKenyaId",
-            json!({"id": "zqx zqx"}),
-        ),
+        (KENYA, json!({"id": "zqx zqx"})),
         (GET, json!({"id": "zqx/../zqx"})),
         (
-            create,
+            CREATE,
             json!({"person": {"given_name": "zqx", "email": "zqx", "birthdate": "zqx"}}),
         ),
         (
-            create,
+            CREATE,
             json!({"person": {"given_name": "zqx", "family_name": "zqx"}, "request_id": "zqx"}),
         ),
         (

@@ -1,0 +1,92 @@
+//! A request's body that must arrive in time.
+//!
+//! A caller may give its call an hour; one that then sends a byte a minute would hold a place as long. What
+//! comes too late is DEADLINE_EXCEEDED like any other time that ran out.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::time::Sleep;
+use tonic::{Status, body::Body};
+
+/// A body with an end in time.
+struct Timed {
+    body: Body,
+    end: Pin<Box<Sleep>>,
+}
+
+/// The same body, which fails if it is not there within the time.
+pub fn within(time: Duration, body: Body) -> Body {
+    // Most bodies are: the message came with the headers.
+    if http_body::Body::is_end_stream(&body) {
+        return body;
+    }
+    Body::new(Timed {
+        body,
+        end: Box::pin(tokio::time::sleep(time)),
+    })
+}
+
+impl http_body::Body for Timed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        this.end.as_mut().poll(context).map(|()| {
+            let late = "the request did not arrive within server.request_timeout";
+            Some(Err(Status::deadline_exceeded(late)))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, StreamBody};
+    use tonic::Code;
+
+    use super::*;
+
+    fn trickling(interval: Duration) -> Body {
+        let chunks = futures_util::stream::unfold((), move |()| async move {
+            tokio::time::sleep(interval).await;
+            Some((Ok::<_, Status>(Frame::data(Bytes::from_static(b"x"))), ()))
+        });
+        Body::new(StreamBody::new(Box::pin(chunks)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_ends_in_time() {
+        let began = tokio::time::Instant::now();
+        let body = within(Duration::from_secs(20), trickling(Duration::from_secs(3)));
+        let status = body.collect().await.map(|_| ()).unwrap_err();
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+        assert_eq!(began.elapsed().as_secs(), 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_there_is_read_however_late() {
+        let body = within(Duration::from_secs(20), Body::new("whole".to_owned()));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "whole");
+    }
+}

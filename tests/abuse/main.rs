@@ -1,0 +1,86 @@
+//! What whoever reaches a port may try, over real sockets against the built program; and what a provider may.
+//!
+//! After each attack the gateway still answers somebody else, and its memory is bounded.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing
+)]
+#![allow(
+    dead_code,
+    reason = "tests/it and tests/tls use more of what is shared"
+)]
+
+#[path = "../it/client.rs"]
+mod client;
+mod connections;
+mod floods;
+mod frames;
+#[path = "../it/logs.rs"]
+mod logs;
+#[path = "../tls/process.rs"]
+mod process;
+mod providers;
+mod slow;
+
+use std::{net::SocketAddr, time::Duration};
+
+use client::Client;
+use process::Process;
+use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
+
+const CURP: &str = "identity.v1.IdentityService/CheckCurp";
+/// Resident memory of the gateway after an attack, in MiB, unless a test says another bound. At rest a debug
+/// build with the sandbox has about 45.
+const MOST_MEMORY: u64 = 120;
+
+/// A CURP that the sandbox knows.
+fn curp() -> Value {
+    json!({"curp": "RAZR811011HVZXPB01"})
+}
+
+/// A gateway with the sandbox for its providers, and these settings.
+async fn gateway(own: &[(&str, &str)]) -> Process {
+    let own = own
+        .iter()
+        .map(|(key, value)| (format!("IDGW_SERVER__{key}"), *value));
+    let quiet = (
+        "IDGW_LOG__FILTER".to_owned(),
+        "warn,identity_gateway::cli=info",
+    );
+    Process::serve(&["--sandbox"], own.chain([quiet])).await
+}
+
+/// A connection from another address of this machine.
+async fn from(address: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+/// Another caller is answered, soon, and the memory is bounded.
+async fn still_answers(gateway: &mut Process, most_memory: u64) {
+    let answered = tokio::time::timeout(Duration::from_secs(10), async {
+        let stream = from([127, 0, 0, 99], gateway.grpc).await;
+        let origin = "http://gateway.test".parse().unwrap();
+        let client = Client::over(stream, origin).await.unwrap();
+        client.call(CURP, &curp()).await
+    });
+    let answer = answered
+        .await
+        .expect("another caller is answered in time")
+        .unwrap();
+    assert_eq!(answer["verification"]["outcome"], "OUTCOME_FOUND");
+    assert!(gateway.runs());
+    let resident = gateway.resident();
+    println!("{resident} MiB");
+    assert!(
+        resident <= most_memory,
+        "{resident} MiB resident, more than {most_memory}"
+    );
+}
