@@ -22,7 +22,7 @@ use crate::{
     config::Environments,
     policy::{Policies, PolicyError},
     proto::gateway::v1::Charge,
-    server::peer::Peer,
+    server::peer,
     telemetry::call_facts::CallFacts,
 };
 
@@ -75,7 +75,7 @@ impl AuditLayer {
 }
 
 fn peer(extensions: &Extensions) -> Option<SocketAddr> {
-    extensions.get::<Peer>().map(|peer| peer.address)
+    peer::address(extensions)
 }
 
 impl<S> Layer<S> for AuditLayer {

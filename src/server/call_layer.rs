@@ -24,7 +24,7 @@ use tonic::{Code, Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{admission::Admission, deadline, peer::Peer, slow_body};
+use super::{admission::Admission, deadline, peer, slow_body};
 use crate::{
     domain::{
         failure::{Failure, Kind},
@@ -63,8 +63,7 @@ pub enum Caller {
 
 impl Caller {
     fn of(extensions: &Extensions) -> Self {
-        let peer = extensions.get::<Peer>();
-        peer.map_or(Self::Unknown, |peer| Self::Peer(peer.address.ip()))
+        peer::ip(extensions).map_or(Self::Unknown, Self::Peer)
     }
 }
 
