@@ -1,7 +1,7 @@
 //! Who is at the other end of a connection.
 //!
 //! Every request carries it in its extensions: the listener's connections say it to tonic, over TLS and in
-//! plain text.
+//! plain text. Only in a test without a socket there is none.
 
 use std::{
     net::{IpAddr, SocketAddr},
