@@ -88,7 +88,7 @@ pub struct Server {
     /// How long a request's message may take to arrive, whatever the call's deadline.
     #[schemars(extend("x-min" = "10ms", "x-max" = "1h"))]
     pub request_timeout: Span,
-    /// Most connections at once; one more is closed. An idle one takes about 20 KiB, over TLS 40.
+    /// Most connections at once; one more is closed. An idle one takes about 16 KiB, over TLS 25.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
     /// Most connections of one address (of IPv6: one /64); one more is closed. Behind a proxy or a mesh that

@@ -430,7 +430,27 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "why",
-        meaning: "Why an audit record was lost.",
+        meaning: "Why an audit record was lost, a connection refused, or the new content of a file not taken; never what is in it.",
+    },
+    Field {
+        name: "key",
+        meaning: "`read again: …`: the configuration key that names the files.",
+    },
+    Field {
+        name: "address",
+        meaning: "`connection refused`, at the level of debugging: where the connection came from.",
+    },
+    Field {
+        name: "cause",
+        meaning: "`connection refused`: one of the words of `idgw.refusal`.",
+    },
+    Field {
+        name: "workers",
+        meaning: "`limits`: threads that calls run on.",
+    },
+    Field {
+        name: "max_memory",
+        meaning: "`limits`: bytes of memory above which calls are refused.",
     },
     Field {
         name: "open_ms",
