@@ -6,6 +6,7 @@
 
 pub mod adapters;
 pub mod answers;
+pub mod callers;
 pub mod failures;
 pub mod numbers;
 pub mod records;
@@ -17,7 +18,7 @@ pub mod words;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its program and of its folders.
-pub const ALL: [(&str, Target); 12] = [
+pub const ALL: [(&str, Target); 17] = [
     ("accuauth", answers::accuauth),
     ("config_file", settings::config_file),
     ("config_values", settings::config_values),
@@ -26,7 +27,12 @@ pub const ALL: [(&str, Target); 12] = [
     ("error_bodies", answers::error_bodies),
     ("field_masks", requests::field_masks),
     ("ids", numbers::ids),
+    ("key_file", callers::key_file),
+    ("key_set", callers::key_set),
+    ("mesh_header", callers::mesh_header),
     ("page_tokens", requests::page_tokens),
+    ("policy_file", callers::policy_file),
+    ("token", callers::token),
     ("verifik_foreigner", answers::verifik_foreigner),
     ("verifik_persons", answers::verifik_persons),
     ("youverify", answers::youverify),
