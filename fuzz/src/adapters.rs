@@ -11,7 +11,7 @@ use identity_gateway::{
         verifik::Verifik,
         youverify::{IdTypes, Youverify},
     },
-    transport::Answer,
+    transport::{Answer, Credentials},
 };
 use jiff::civil::Date;
 
@@ -21,7 +21,8 @@ pub const TODAY: Date = jiff::civil::date(2026, 11, 21);
 const CURP: &str = "AAPR630321HDFLRC09";
 
 pub fn verifik() -> Verifik {
-    Verifik::new(&Secret::new("token"), "/v2/persons".to_owned()).expect("a token")
+    let headers = Verifik::headers(&Secret::new("token")).expect("a token");
+    Verifik::new(Credentials::new(headers), "/v2/persons".to_owned())
 }
 
 pub fn youverify() -> Youverify {
@@ -31,12 +32,14 @@ pub fn youverify() -> Youverify {
         service_id: "service-id".to_owned(),
         alien_id: "alien-registration".to_owned(),
     };
-    Youverify::new(&Secret::new("token"), id_types).expect("a token")
+    let headers = Youverify::headers(&Secret::new("token")).expect("a token");
+    Youverify::new(Credentials::new(headers), id_types)
 }
 
 pub fn accuauth() -> Accuauth {
     let (id, secret) = (Secret::new("id"), Secret::new("secret"));
-    Accuauth::new(&id, &secret, BodyEncoding::Json).expect("credentials")
+    let headers = Accuauth::headers(&id, &secret).expect("credentials");
+    Accuauth::new(Credentials::new(headers), BodyEncoding::Json)
 }
 
 pub fn curp_lookup(document: Document) -> CurpLookup {

@@ -11,7 +11,7 @@ use tonic_types::StatusExt as _;
 use tower::service_fn;
 
 use super::*;
-use crate::proto;
+use crate::{proto, server::peer::Peer};
 
 const LOOKUP: &str = "/identity.v1.IdentityService/CheckCurp";
 const READ: &str = "/person.v1.PersonService/GetPerson";
