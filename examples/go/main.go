@@ -17,6 +17,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // asks for health as the service config says
@@ -94,6 +95,10 @@ func setting(name, otherwise string) string {
 // fields, when to come again.
 func explain(err error) string {
 	failed := status.Convert(err)
+	if failed.Code() == codes.DeadlineExceeded {
+		// It has details only if the gateway's answer was quicker than the library's own clock.
+		return code.Code(failed.Code()).String()
+	}
 	var cause, fields, again string
 	for _, detail := range failed.Details() {
 		switch detail := detail.(type) {

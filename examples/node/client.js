@@ -74,6 +74,8 @@ const within = (seconds) => ({ deadline: Date.now() + seconds * 1000 });
 
 // What an error says of itself: `CODE REASON`, who is to blame and what it cost, which fields, when to come again.
 function explain(error) {
+  // A passed deadline has details only if the gateway's answer was quicker than the library's own clock.
+  if (error.code === grpc.status.DEADLINE_EXCEEDED) return grpc.status[error.code];
   const [encoded] = error.metadata.get('grpc-status-details-bin');
   const status = encoded ? details.Status(encoded) : { details: [] };
   let [cause, fields, again] = ['', '', ''];

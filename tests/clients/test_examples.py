@@ -68,6 +68,22 @@ def test_it_prints_what_is_documented_and_asks_what_it_says(name: str, builds: d
 
 
 @language
+def test_it_speaks_tls_with_the_gateway(name: str, builds: dict[str, Build], tmp_path: Path):
+    example = builds[name].finished()
+    authority = Authority(tmp_path / "authority")
+    server = authority.issue("server", "DNS:localhost")
+    tls = {"IDGW_SERVER__TLS__CERT_FILE": str(server.certificate), "IDGW_SERVER__TLS__KEY_FILE": str(server.key)}
+    with Gateway(**tls) as gateway:
+        settings = {
+            "GATEWAY_ADDRESS": f"localhost:{gateway.address.rpartition(':')[2]}",
+            "GATEWAY_CA_FILE": str(authority.certificate),
+            "TRACEPARENT": TRACEPARENT,
+        }
+        done = run(example, **settings)
+    assert (done.stdout, done.returncode) == (shown(), 0), done.stderr
+
+
+@language
 def test_it_sends_its_token_over_tls(name: str, builds: dict[str, Build], tls: "TlsFront"):
     example = builds[name].finished()
     settings = {"GATEWAY_ADDRESS": tls.address, "GATEWAY_CA_FILE": str(tls.authority), "TRACEPARENT": TRACEPARENT}

@@ -44,6 +44,10 @@ use proto::{
 /// What an error says of itself: `CODE REASON`, who is to blame and what it cost, which fields, when to come again.
 fn explain(status: &Status) -> String {
     let mut text = code_name(status.code()).to_owned();
+    if status.code() == Code::DeadlineExceeded {
+        // It has details only if the gateway's answer was quicker than the library's own clock.
+        return text;
+    }
     if let Some(info) = status.get_details_error_info() {
         text += &format!(" {}", info.reason);
         if let (Some(provider), Some(billing)) =

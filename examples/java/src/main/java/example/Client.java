@@ -120,6 +120,10 @@ public final class Client {
    * again.
    */
   private static String explain(StatusRuntimeException error) throws InvalidProtocolBufferException {
+    if (error.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED) {
+      // It has details only if the gateway's answer was quicker than the library's own clock.
+      return error.getStatus().getCode().toString();
+    }
     String cause = "";
     String fields = "";
     String again = "";
