@@ -47,7 +47,7 @@ advisories:
 # Bring fuzz/Cargo.lock in line with Cargo.lock, after a dependency has changed.
 lock:
     cp Cargo.lock fuzz/Cargo.lock
-    cargo metadata --offline --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
+    cargo update --quiet --offline --workspace --manifest-path fuzz/Cargo.toml
 
 # Lint the proto files, check their format, and that they break no caller of the commit before on main.
 proto:

@@ -21,7 +21,7 @@ pub struct Peer {
     pub certificates: Option<Arc<[CertificateDer<'static>]>>,
 }
 
-/// The address that the request came from.
+/// The address that the request came from; none in a test without a socket.
 #[must_use]
 pub fn address(extensions: &Extensions) -> Option<SocketAddr> {
     extensions.get::<Peer>().map(|peer| peer.address)

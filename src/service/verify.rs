@@ -16,6 +16,7 @@ use super::{
     lookups::Lookup,
 };
 use crate::{
+    access::budget::Counted,
     audit::call as audit,
     config::Environment,
     domain::{
@@ -142,6 +143,8 @@ async fn answer<L: Lookup>(
         (Some(_), Document::Omit) => Keep::Answer,
         (Some(_), Document::Include) => Keep::WithDocument,
     };
+    // Before anything is sent, and not for an answer that is there already.
+    let mut counted = facts.charge().await?;
     let boarded = rpc.flights.board(
         names.plain,
         keep,
@@ -162,6 +165,7 @@ async fn answer<L: Lookup>(
     );
     let (flight, part) = match boarded {
         Boarded::Kept(kept) => {
+            give_back(counted);
             report_hit::<L>(&kept);
             return Ok((kept, Source::Cache));
         }
@@ -173,6 +177,8 @@ async fn answer<L: Lookup>(
     let (source, waiting) = match part {
         Part::Starts => (Source::Provider, None),
         Part::Joins => {
+            // Whoever began it pays for it.
+            give_back(counted.take());
             let waiting = WaitSpan::start(Wait::Coalesced, L::PROVIDER);
             if let Some(starter) = facts.span_of_starter() {
                 waiting.link(starter);
@@ -182,6 +188,9 @@ async fn answer<L: Lookup>(
     };
     let landed = flight.await;
     drop(waiting);
+    if landed.as_deref().is_some_and(is_free) {
+        give_back(counted);
+    }
     match landed.as_deref() {
         Some(Ok(fresh)) => {
             let kept = fresh.seen_by(&lookup, &route.adapter, lookup.document())?;
@@ -190,6 +199,21 @@ async fn answer<L: Lookup>(
         Some(Err(failure)) => Err(failure.clone()),
         // A defect ended the flight; whether the provider charges for it is not known.
         None => Err(Failure::after_sending(Kind::Internal, L::PROVIDER)),
+    }
+}
+
+/// Whether the provider surely does not charge for a flight.
+fn is_free<L: Lookup>(landed: &Result<Fresh<L>, Failure>) -> bool {
+    let billing = match landed {
+        Ok(fresh) => Some(fresh.verified.billing),
+        Err(failure) => failure.billing,
+    };
+    billing == Some(Billing::NotBilled)
+}
+
+fn give_back(counted: Option<Counted>) {
+    if let Some(counted) = counted {
+        counted.give_back();
     }
 }
 
