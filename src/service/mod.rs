@@ -3,7 +3,7 @@
 pub mod gateway;
 pub mod identity;
 mod lookups;
-mod mask;
+pub mod mask;
 pub mod person;
 mod person_fields;
 mod request_ids;
