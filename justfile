@@ -12,22 +12,42 @@ load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-
 _list:
     @just --list --unsorted
 
-# Install the pinned tools into .tools/ (buf, just, grpcurl, pytest, Python gRPC, Helm's engine, Envoy), redis-server and podman.
+# Install the pinned tools into .tools/ (buf, just, grpcurl, cargo-deny, cargo-fuzz, pytest, Python gRPC, Helm's engine, Envoy), redis-server and podman.
 setup-tools:
     .ci/setup-tools
 
 # Format the Rust code and the proto files.
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path examples/rust/Cargo.toml
+    cargo fmt --manifest-path fuzz/Cargo.toml
     buf format --write
 
 # Fail if the Rust code is not formatted.
 fmt-check:
     cargo fmt --all -- --check
+    cargo fmt --manifest-path examples/rust/Cargo.toml -- --check
+    cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 
 # Lint all Rust code; a warning is an error.
 lint:
     cargo clippy --all-targets --locked -- -D warnings
+
+# Check the dependencies against deny.toml (licences, versions, sources), that none is unused, and both lock files.
+deny:
+    cargo fetch --locked --quiet
+    cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml
+    cargo deny --locked --offline check --deny unmatched-skip --deny unnecessary-skip licenses bans sources
+    cargo shear --locked
+
+# Check the dependencies against the advisory database, which is fetched from GitHub. No part of CI: it says something new every day.
+advisories:
+    .ci/advisories
+
+# Bring fuzz/Cargo.lock in line with Cargo.lock, after a dependency has changed.
+lock:
+    cp Cargo.lock fuzz/Cargo.lock
+    cargo update --quiet --offline --workspace --manifest-path fuzz/Cargo.toml
 
 # Lint the proto files, check their format, and that they break no caller of the commit before on main.
 proto:
@@ -38,15 +58,17 @@ proto:
 
 # Run the unit and integration tests.
 test:
-    cargo test
+    cargo test --locked
 
 # The same tests, with those that need a real Redis and promtool.
 test-all:
-    REDIS=required PROMTOOL=required cargo test
+    REDIS=required PROMTOOL=required cargo test --locked
 
 # Write the generated tables of README.md and docs/ anew.
 docs:
-    UPDATE_DOCS=1 cargo test --test "*" -- docs readme
+    UPDATE_DOCS=1 cargo test --locked --test "*" -- docs readme
+    python tools/api_reference.py > docs/api.md
+    python tools/service_config.py > deploy/client/service-config.json
 
 # Build the release binary, static, and the CA bundle of the image, into target/static/.
 build:
@@ -73,6 +95,10 @@ k8s *ARGS: build
 # Write the chart's generated files anew: values.yaml, values.schema.json, the README's table, files/.
 chart-docs: build
     python helm/generate.py --write
+
+# Build the clients of examples/ and run them, and all else that docs/clients.md promises to callers.
+clients *ARGS: build
+    pytest -c tests/clients/pytest.ini tests/clients {{ARGS}}
 
 # Three instances behind Envoy, with Redis, under load, faults and restarts (docs/chaos.md); `--help` lists options.
 chaos *ARGS: build
@@ -107,6 +133,22 @@ growth *ARGS: build
 instructions *ARGS: build
     python tests/instructions/count.py {{ARGS}}
 
-# Everything that CI runs, in its order.
-ci:
-    bash .ci/run
+# Run each fuzz target, or those that are named, for some seconds (CONTRIBUTING.md, "Fuzzing").
+fuzz SECONDS="60" *TARGETS:
+    .ci/fuzz run {{SECONDS}} {{TARGETS}}
+
+# Take over into fuzz/corpus what `just fuzz` found to reach code that nothing there reaches.
+fuzz-keep *TARGETS:
+    .ci/fuzz keep {{TARGETS}}
+
+# Write the bill of materials of the release binary: CycloneDX, target/identity-gateway.cdx.json.
+sbom:
+    .ci/sbom
+
+# Build the release binary twice, in two directories, and compare the bytes.
+reproducible:
+    .ci/reproducible
+
+# Everything that CI runs, in its order; `just ci --long` fuzzes as well, and runs the longer recipes.
+ci *ARGS:
+    bash .ci/run {{ARGS}}

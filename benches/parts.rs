@@ -28,7 +28,7 @@ use identity_gateway::{
     service::mask::ReadMask,
     status,
     telemetry::call_facts::CallFacts,
-    transport::Answer,
+    transport::{Answer, Credentials},
 };
 use prost_types::FieldMask;
 
@@ -38,6 +38,7 @@ fn answer(body: impl Into<String>) -> Answer {
     Answer {
         status: 200,
         retry_after: None,
+        was_read: false,
         body: body.into().into(),
     }
 }
@@ -56,7 +57,8 @@ fn kenya(criterion: &mut Criterion) {
         service_id,
         alien_id,
     };
-    let adapter = Youverify::new(&Secret::new("t"), id_types).unwrap();
+    let headers = Youverify::headers(&Secret::new("t")).unwrap();
+    let adapter = Youverify::new(Credentials::new(headers), id_types);
     let lookup = KenyaLookup {
         id: KenyaId::parse(KenyaIdKind::NationalId, "1234567").unwrap(),
         consent: SubjectConsent::given(true).unwrap(),
@@ -72,7 +74,8 @@ fn kenya(criterion: &mut Criterion) {
 }
 
 fn peru(criterion: &mut Criterion) {
-    let adapter = Verifik::new(&Secret::new("t"), "/v2/persons".to_owned()).unwrap();
+    let headers = Verifik::headers(&Secret::new("t")).unwrap();
+    let adapter = Verifik::new(Credentials::new(headers), "/v2/persons".to_owned());
     let lookup = ForeignerLookup {
         document_number: ForeignerId::parse("005015372").unwrap(),
         birthdate: Birthdate::parse("1993-08-16", date::today()).unwrap(),
@@ -88,7 +91,8 @@ fn peru(criterion: &mut Criterion) {
 
 fn mexico(criterion: &mut Criterion) {
     let secret = Secret::new("t");
-    let adapter = Accuauth::new(&secret, &secret, BodyEncoding::Json).unwrap();
+    let headers = Accuauth::headers(&secret, &secret).unwrap();
+    let adapter = Accuauth::new(Credentials::new(headers), BodyEncoding::Json);
     let curp = Curp::parse(CURP, CurpRule::Strict, date::today()).unwrap();
     let lookup = |document| CurpLookup {
         curp: curp.clone(),

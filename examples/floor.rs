@@ -29,7 +29,7 @@ use identity_gateway::{
     },
     provider::youverify::{IdTypes, Youverify},
     sandbox,
-    transport::Answer,
+    transport::{Answer, Credentials},
 };
 use tonic::{Request, Response, Status, transport::Server};
 
@@ -70,6 +70,7 @@ impl IdentityService for Floor {
         let answer = Answer {
             status: answer.status().as_u16(),
             retry_after: None,
+            was_read: false,
             body: answer
                 .into_body()
                 .collect()
@@ -122,10 +123,11 @@ fn main() -> Result<(), Failed> {
         service_id,
         alien_id,
     };
+    let headers = Youverify::headers(&Secret::new(sandbox::YOUVERIFY_TOKEN))?;
     let floor = Floor {
         client: Client::builder(TokioExecutor::new()).build_http(),
         provider,
-        youverify: Youverify::new(&Secret::new(sandbox::YOUVERIFY_TOKEN), id_types)?,
+        youverify: Youverify::new(Credentials::new(headers), id_types),
     };
     // One thread, as the gateway has on one CPU.
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -43,7 +43,7 @@ BEGIN, END = "<!-- generated: values -->\n", "<!-- end: values -->"
 def program_schema() -> dict:
     """The schema of the program's configuration, as the program prints it."""
     target = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
-    binary = os.environ.get("IDGW_BINARY", target / "release" / "identity-gateway")
+    binary = os.environ.get("IDGW_BINARY", target / "static" / "identity-gateway")
     printed = subprocess.run(
         [Path(binary).absolute(), "check-config", "--schema"], capture_output=True, text=True, check=True
     )

@@ -3,7 +3,9 @@
 //! A call travels one way: `server` → `service` → `domain` ← `provider` → `transport`. CONTRIBUTING.md
 //! has the plan of the rooms.
 
+pub mod access;
 pub mod audit;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod domain;

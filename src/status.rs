@@ -171,6 +171,11 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
             "UNAUTHENTICATED",
             "the caller is not identified",
         ),
+        Kind::AuthUnavailable => (
+            Unavailable,
+            "AUTH_UNAVAILABLE",
+            "the keys that tell whether the caller's token is good cannot be had; nothing was sent",
+        ),
         Kind::MethodNotAllowed => (
             PermissionDenied,
             "METHOD_NOT_ALLOWED",
@@ -219,6 +224,12 @@ fn details(failure: &Failure, reason: &'static str) -> ErrorDetails {
             )]);
         }
         _ => {}
+    }
+    if let Some(quota) = failure.quota {
+        details.set_quota_failure(vec![QuotaViolation::new(
+            format!("caller:{}", quota.as_str()),
+            "the caller's budget is spent",
+        )]);
     }
     details
 }

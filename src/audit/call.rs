@@ -19,11 +19,11 @@ use uuid::Uuid;
 use super::{
     Audit,
     hash::{Identifier, IdentifierHash},
-    record::{CallRecord, End, Hashed, Record},
+    record::{CallRecord, CallerRecord, End, Hashed, Record},
     words::{Event, Purpose, Rpc},
 };
 use crate::{
-    config::Environments,
+    config::{AuthMode, Environments},
     domain::{
         consent::SubjectConsent,
         failure::{Failure, Kind},
@@ -96,6 +96,7 @@ impl Call {
         let call = CallRecord {
             call: self.id,
             peer: self.peer,
+            caller: caller(facts),
             rpc: self.rpc,
             purpose: self.purpose.clone().ok().flatten(),
             consent: began.consent,
@@ -137,6 +138,16 @@ impl Call {
             attempts,
         }
     }
+}
+
+/// Who calls, unless nobody is identified.
+fn caller(facts: &CallFacts) -> Option<CallerRecord> {
+    let identity = &facts.caller()?.identity;
+    (identity.mode() != AuthMode::None).then(|| CallerRecord {
+        identity: Arc::clone(identity),
+        caller_mode: identity.mode().as_str(),
+        rule: facts.rule().map(Box::from),
+    })
 }
 
 /// Tests the purpose.

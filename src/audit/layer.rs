@@ -2,13 +2,12 @@
 //! every end: the handler's, a deadline's, and the caller's giving up.
 
 use std::{
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use http::{Extensions, HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response};
 use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -22,7 +21,7 @@ use crate::{
     config::Environments,
     policy::{Policies, PolicyError},
     proto::gateway::v1::Charge,
-    server::peer::Peer,
+    server::peer,
     telemetry::call_facts::CallFacts,
 };
 
@@ -58,7 +57,7 @@ impl AuditLayer {
     fn facts<B>(&self, request: &Request<B>) -> Option<Arc<CallFacts>> {
         let rpc = Rpc::at(request.uri().path())?;
         let known = self.charges.iter().find(|(known, _)| *known == rpc)?;
-        let peer = peer(request.extensions());
+        let peer = peer::address(request.extensions());
         let purpose = Purpose::of(request.headers());
         let call = Call::new(
             Arc::clone(&self.audit),
@@ -72,10 +71,6 @@ impl AuditLayer {
         self.audit.opened(id, &facts);
         Some(facts)
     }
-}
-
-fn peer(extensions: &Extensions) -> Option<SocketAddr> {
-    extensions.get::<Peer>().map(|peer| peer.address)
 }
 
 impl<S> Layer<S> for AuditLayer {

@@ -1,7 +1,8 @@
-//! One audit record. Its fields are bounded words, numbers, ids minted here, hashes, the address of
-//! the peer and the purpose: no field could hold a name, a number, a date or an image.
+//! One audit record. Its fields are bounded words, numbers, ids minted here, hashes, the address and
+//! identity of the caller and the purpose: no field could hold a name, a number, a date or an image of
+//! the person asked about.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -13,6 +14,7 @@ use super::{
     words::{Event, IdentifierKind, Purpose, Rpc},
 };
 use crate::{
+    auth::identity::Identity,
     config::Environment,
     domain::{
         consent::SubjectConsent,
@@ -55,6 +57,8 @@ pub(super) struct CallRecord {
     pub call: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    pub caller: Option<CallerRecord>,
     #[serde(serialize_with = "rpc")]
     pub rpc: Rpc,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +77,19 @@ pub(super) struct CallRecord {
     pub created_hash: Option<IdentifierHash>,
     #[serde(flatten)]
     pub end: Option<End>,
+}
+
+/// Who called, where callers are identified.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct CallerRecord {
+    /// The name that the mode vouches for.
+    #[serde(rename = "caller", serialize_with = "name")]
+    pub identity: Arc<Identity>,
+    /// The policy file's rule that the caller falls under.
+    #[serde(rename = "caller_rule", skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Box<str>>,
+    /// How it is known.
+    pub caller_mode: &'static str,
 }
 
 /// What was hashed, and its hash.
@@ -146,6 +163,10 @@ impl Record {
 
 fn milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.3}"))
+}
+
+fn name<S: Serializer>(identity: &Identity, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(identity.name())
 }
 
 fn rpc<S: Serializer>(rpc: &Rpc, serializer: S) -> Result<S::Ok, S::Error> {

@@ -99,6 +99,7 @@ fn result() -> Record {
         attempts: 1,
     };
     let call = CallRecord {
+        caller: None,
         call: Uuid::now_v7(),
         peer: None,
         rpc: Rpc::CheckCurp,

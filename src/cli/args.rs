@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::{
     audit,
-    call::{self, Security},
+    call::{self, Security, token::Token},
     check_config, health, sandbox, serve,
 };
 use crate::config::{self, Sources};
@@ -97,6 +97,12 @@ enum Command {
         /// Request metadata as `name: value`; may be repeated
         #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
         headers: Vec<String>,
+        /// A file with the token or key that is sent as `authorization: Bearer …`
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+        /// The environment variable with that token or key
+        #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
+        token_env: Option<String>,
         /// The call's deadline
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         timeout: Option<Duration>,
@@ -217,6 +223,8 @@ pub async fn run() -> ExitCode {
             json,
             address,
             headers,
+            token_file,
+            token_env,
             timeout,
             tls,
         } => match gateway(address, tls, || sources(Vec::new())) {
@@ -227,6 +235,9 @@ pub async fn run() -> ExitCode {
                     address,
                     security,
                     headers,
+                    token: token_file
+                        .map(Token::File)
+                        .or(token_env.map(Token::Variable)),
                     timeout,
                 };
                 call::run(args, &mut io::stdout(), &mut io::stderr()).await

@@ -20,6 +20,7 @@ mod method;
 pub(crate) mod print_error;
 mod reflect;
 mod security;
+pub mod token;
 
 use std::{
     error::Error as _,
@@ -42,6 +43,7 @@ use self::{
     json::JsonError,
     method::MethodName,
     reflect::{ReflectError, Reflection},
+    token::{Token, TokenError},
 };
 
 /// The largest answer that is read: four times what the gateway sends by default.
@@ -65,6 +67,8 @@ pub struct CallArgs {
     pub security: Security,
     /// Request metadata, each `name: value`; also sent with the questions to the reflection service.
     pub headers: Vec<String>,
+    /// The caller's own credential, sent with the headers as `authorization: Bearer …`.
+    pub token: Option<Token>,
     /// How long the RPC may take; sent to the server as `grpc-timeout`. None: no limit.
     pub timeout: Option<Duration>,
 }
@@ -129,6 +133,12 @@ impl From<HeaderError> for Failure {
     }
 }
 
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
 impl From<JsonError> for Failure {
     fn from(error: JsonError) -> Self {
         Self::Usage(error.to_string())
@@ -153,7 +163,10 @@ impl From<ReflectError> for Failure {
 
 async fn call(args: CallArgs) -> Result<String, Failure> {
     let method = MethodName::parse(&args.method)?;
-    let headers = headers::parse(&args.headers)?;
+    let mut headers = headers::parse(&args.headers)?;
+    if let Some(token) = &args.token {
+        headers::authorize(&mut headers, &token::read(token)?)?;
+    }
     let address = Address::parse(&args.address)?;
     let json = match args.json.as_str() {
         "-" => json::parse(&read_stdin().await?)?,

@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(
             err,
             "IDGW_ADMIN__LISTN: unknown environment variable; did you mean IDGW_ADMIN__LISTEN?\n\
-             auth.mode (from IDGW_AUTH__MODE): expected one of none, jwt, mtls, mesh, keys\n"
+             auth.mode (from IDGW_AUTH__MODE): expected one or several of none, jwt, mtls, mesh, keys\n"
         );
     }
 

@@ -3,6 +3,7 @@
 use tracing_subscriber::EnvFilter;
 
 use super::audit;
+use super::auth;
 use super::providers::REDACTED;
 use super::schema::{Kind, Leaf};
 use super::settings::Settings;
@@ -34,7 +35,19 @@ pub(super) fn value(leaf: &Leaf, value: &toml::Value) -> Result<(), String> {
             _ => Ok(()),
         },
         (Kind::Boolean, toml::Value::Boolean(_)) => Ok(()),
-        (Kind::List, toml::Value::Array(items)) if items.iter().all(toml::Value::is_str) => Ok(()),
+        (Kind::List, toml::Value::Array(items)) => {
+            let known = |item: &toml::Value| {
+                let word = item.as_str();
+                word.is_some_and(|word| {
+                    leaf.choices.is_empty() || leaf.choices.iter().any(|(known, _)| known == word)
+                })
+            };
+            if items.iter().all(known) {
+                Ok(())
+            } else {
+                wrong()
+            }
+        }
         _ => Err(format!(
             "{}, found {} {}",
             leaf.expected(),
@@ -118,6 +131,7 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
         ));
     }
     problems.extend(audit::relations(settings));
+    problems.extend(auth::relations(settings));
     problems.extend(tls::relations(settings));
     problems
 }

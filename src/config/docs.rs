@@ -76,7 +76,9 @@ fn value<'a>(leaf: &Leaf, values: &'a toml::Table) -> Option<&'a toml::Value> {
     for step in tables {
         table = table.get(step)?.as_table()?;
     }
-    table.get(name)
+    // An empty list is one that is not set.
+    let is_empty = |value: &toml::Value| value.as_array().is_some_and(Vec::is_empty);
+    table.get(name).filter(|value| !is_empty(value))
 }
 
 /// A comment, its lines broken between words.

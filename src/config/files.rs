@@ -7,12 +7,12 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Largest configuration file, in bytes.
-pub(super) const CONFIGURATION: u64 = 1024 * 1024;
+pub(crate) const CONFIGURATION: u64 = 1024 * 1024;
 /// Largest file that holds a secret, in bytes.
-pub(super) const SECRET: u64 = 64 * 1024;
+pub(crate) const SECRET: u64 = 64 * 1024;
 
 /// The text of a file of at most `limit` bytes. The error says why not, and nothing of what the file holds.
-pub(super) fn text(path: &Path, limit: u64) -> Result<Zeroizing<String>, String> {
+pub(crate) fn text(path: &Path, limit: u64) -> Result<Zeroizing<String>, String> {
     let mut text = Zeroizing::new(String::new());
     let file = File::open(path).map_err(|error| unreadable(&error))?;
     let read = file.take(limit + 1).read_to_string(&mut text);

@@ -160,6 +160,11 @@ impl Layers {
     }
 
     fn set(&mut self, leaf: &Leaf, value: toml::Value, origin: Origin) {
+        let value = match (leaf.kind, value) {
+            // A list of one may be written without brackets.
+            (Kind::List, toml::Value::String(one)) => toml::Value::Array(vec![one.into()]),
+            (_, value) => value,
+        };
         match check::value(leaf, &value) {
             Ok(()) => {
                 self.origins.insert(leaf.key(), origin);

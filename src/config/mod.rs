@@ -6,11 +6,12 @@
 //! found at once are reported at once.
 
 mod audit;
+mod auth;
 mod base_url;
 mod cache;
 mod check;
 mod docs;
-mod files;
+pub(crate) mod files;
 mod layers;
 mod load;
 mod price;
@@ -27,6 +28,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use audit::{Audit, AuditSink, Fsync};
+pub use auth::{Auth, AuthMode, Jwt, JwtAlgorithm, Mesh, MeshHeader, PresharedKeys};
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use cache::Cache;
 pub use check::credential;
@@ -38,8 +40,8 @@ pub use providers::{
     Verifik, Youverify,
 };
 pub use settings::{
-    Admin, Auth, AuthMode, ClientAuth, CurpCheck, CurpRules, Log, LogFormat, Persons,
-    SandboxSettings, Server, Settings, Tls,
+    Admin, ClientAuth, CurpCheck, CurpRules, Log, LogFormat, Persons, SandboxSettings, Server,
+    Settings, Tls,
 };
 pub use span::{NotASpan, Span};
 
@@ -118,18 +120,16 @@ impl Settings {
     /// sandbox on a loopback address.
     ///
     /// # Errors
-    /// If `auth.mode` is absent where it must be said, or names a mode that this version does not have.
+    /// If `auth.mode` is absent where it must be said.
     pub fn validate_for_serve(&self, sandbox: bool) -> Result<(), ConfigError> {
-        let problem = match self.auth.mode {
-            Some(AuthMode::None) => return Ok(()),
-            None if sandbox && self.server.listen.ip().is_loopback() => return Ok(()),
-            None => "auth.mode: must be said (IDGW_AUTH__MODE): `none` lets everybody who reaches the port \
-                     call; it may be left out only for `serve --sandbox` on a loopback address"
-                .to_owned(),
-            Some(mode) => format!("auth.mode: `{}` is not available in this version", mode.as_str()),
-        };
+        let may_be_left_out = sandbox && self.server.listen.ip().is_loopback();
+        if !self.auth.mode.is_empty() || may_be_left_out {
+            return Ok(());
+        }
+        let problem = "auth.mode: must be said (IDGW_AUTH__MODE): `none` lets everybody who reaches the port \
+                       call; it may be left out only for `serve --sandbox` on a loopback address";
         Err(ConfigError {
-            problems: vec![problem],
+            problems: vec![problem.to_owned()],
         })
     }
 }

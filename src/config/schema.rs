@@ -84,13 +84,17 @@ fn generate(settings: SchemaSettings) -> Value {
     schema
 }
 
-/// Drops what only repeats: the default of a whole table, `null` for what has no default, Rust's number formats.
+/// Drops what only repeats: the default of a whole table, `null` or an empty list for what has no default,
+/// Rust's number formats.
 fn tidy(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else {
         return;
     };
     object.retain(|keyword, value| match keyword.as_str() {
-        "default" => !value.is_null() && !value.is_object(),
+        "default" => {
+            let is_empty = value.as_array().is_some_and(Vec::is_empty);
+            !value.is_null() && !value.is_object() && !is_empty
+        }
         "format" => value
             .as_str()
             .is_some_and(|format| !format.starts_with("uint")),
@@ -129,6 +133,12 @@ fn collect(schema: &Value, path: &[String], groups: &mut Vec<Group>) {
     }
 }
 
+/// The type, or the first of several.
+fn first_type(types: &Value) -> &str {
+    let first = types.as_array().and_then(|types| types.first());
+    first.unwrap_or(types).as_str().unwrap_or_default()
+}
+
 /// A text of the schema, its line breaks turned to spaces.
 fn text(schema: &Value, keyword: &str) -> Option<String> {
     let text = schema.get(keyword)?.as_str()?;
@@ -139,14 +149,16 @@ impl Leaf {
     fn read(path: Vec<String>, schema: &Value) -> Self {
         let integer = |keyword| schema.get(keyword).and_then(Value::as_i64);
         let span = |keyword| text(schema, keyword).and_then(|text| text.parse().ok());
-        let variants = schema.get("oneOf").and_then(Value::as_array);
+        // The words of a list are its items'.
+        let worded = schema.get("items").unwrap_or(schema);
+        let variants = worded.get("oneOf").and_then(Value::as_array);
         let choices = variants.into_iter().flatten().filter_map(|variant| {
             let meaning = text(variant, "description").unwrap_or_default();
             Some((text(variant, "const")?, meaning))
         });
         Self {
             path,
-            kind: match schema.get("type").and_then(Value::as_str) {
+            kind: match schema.get("type").map(first_type) {
                 Some("integer") => Kind::Integer,
                 Some("boolean") => Kind::Boolean,
                 Some("array") => Kind::List,
@@ -190,6 +202,10 @@ impl Leaf {
             (None, Kind::Text) => "a string that is not empty".to_owned(),
             (None, Kind::Integer) => "a whole number".to_owned(),
             (None, Kind::Boolean) => "true or false".to_owned(),
+            (None, Kind::List) if !self.choices.is_empty() => {
+                let words: Vec<_> = self.choices.iter().map(|(word, _)| word.as_str()).collect();
+                format!("one or several of {}", words.join(", "))
+            }
             (None, Kind::List) => "a list of strings".to_owned(),
         };
         match self.range() {

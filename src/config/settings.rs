@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::audit::Audit;
+use super::auth::Auth;
 use super::cache::Cache;
 use super::providers::Providers;
 use super::span::Span;
@@ -29,7 +30,7 @@ pub struct Settings {
     pub server: Server,
     /// The admin port: `/livez`, `/readyz` and `/metrics` over HTTP.
     pub admin: Admin,
-    /// How callers are known.
+    /// How callers are known, and what they may do.
     pub auth: Auth,
     /// The identity providers behind the gateway.
     pub providers: Providers,
@@ -87,7 +88,7 @@ pub struct Server {
     /// How long a request's message may take to arrive, whatever the call's deadline.
     #[schemars(extend("x-min" = "10ms", "x-max" = "1h"))]
     pub request_timeout: Span,
-    /// Most connections at once; one more is closed. An idle one takes about 20 KiB, over TLS 40.
+    /// Most connections at once; one more is closed. An idle one takes about 16 KiB, over TLS 25.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
     /// Most connections of one address (of IPv6: one /64); one more is closed. Behind a proxy or a mesh that
@@ -184,46 +185,6 @@ impl Default for Admin {
     fn default() -> Self {
         Self {
             listen: loopback(9090),
-        }
-    }
-}
-
-/// How callers are known.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Auth {
-    /// How callers are identified. There is no default: outside `serve --sandbox` on a loopback address
-    /// `serve` refuses to start until it is said.
-    #[schemars(with = "AuthMode")]
-    pub mode: Option<AuthMode>,
-}
-
-/// How callers are identified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthMode {
-    /// Nobody is checked: whoever reaches the port may call.
-    None,
-    /// By a signed token; not in this version.
-    Jwt,
-    /// By a client certificate; not in this version.
-    Mtls,
-    /// By the header of a service mesh's sidecar; not in this version.
-    Mesh,
-    /// By a preshared key; not in this version.
-    Keys,
-}
-
-impl AuthMode {
-    /// The word for it in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Jwt => "jwt",
-            Self::Mtls => "mtls",
-            Self::Mesh => "mesh",
-            Self::Keys => "keys",
         }
     }
 }

@@ -150,7 +150,7 @@ fn a_wrong_type_names_its_key_in_every_layer_and_never_the_value() {
     assert_eq!(
         found,
         [
-            "auth.mode (in FILE): expected one of none, jwt, mtls, mesh, keys",
+            "auth.mode (in FILE): expected one or several of none, jwt, mtls, mesh, keys",
             "log.filter (in FILE): expected log directives such as info or \
              info,identity_gateway=debug, found an array",
             "providers.accuauth.api_id (in FILE): expected a string, found an integer",

@@ -4,14 +4,20 @@
 //! date, an ISO instant, `Wed Jan 01 3000 …` for "never". What holds no date is no fault of the
 //! caller: the field is absent then.
 
+use std::ops::Range;
+
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::redaction::Pii;
 
-/// No registry issues a date as late as this: it stands for "never".
-const PLACEHOLDER_YEAR: i16 = 2200;
+/// Years of real dates. A later one stands for "never"; the year 0, which some languages' dates cannot hold, for
+/// "none", and before it there is no `YYYY`.
+const YEARS: Range<i16> = 1..2200;
 /// The oldest person whose age was ever proven was born in 1875.
 const EARLIEST_BIRTH_YEAR: i16 = 1875;
+
+/// `0001-01-01T00:00:00Z`.
+const FIRST_INSTANT: Timestamp = Timestamp::constant(-62_135_596_800, 0);
 
 static NAIROBI: TimeZone = jiff::tz::get!("Africa/Nairobi");
 
@@ -61,14 +67,14 @@ pub fn today() -> Date {
 
 /// The date that a provider's text holds, in whichever of the known ways it is written.
 ///
-/// None if it holds no date, or a placeholder for "never".
+/// None if it holds no date, or a placeholder for "never" or "none".
 #[must_use]
 pub fn lenient_date(text: &str) -> Option<Date> {
     let text = text.trim();
     let date = iso_date_prefix(text)
         .or_else(|| day_month_year(text))
         .or_else(|| javascript_date(text))?;
-    (date.year() < PLACEHOLDER_YEAR).then_some(date)
+    YEARS.contains(&date.year()).then_some(date)
 }
 
 /// The civil date in Nairobi of a birth date that YouVerify prints as an instant in UTC.
@@ -87,13 +93,14 @@ pub fn nairobi_date(text: &str) -> Option<Date> {
     } else {
         instant.to_zoned(NAIROBI.clone()).date()
     };
-    (date.year() < PLACEHOLDER_YEAR).then_some(date)
+    YEARS.contains(&date.year()).then_some(date)
 }
 
-/// An instant in RFC 3339.
+/// An instant in RFC 3339, which has no year before 1, as `google.protobuf.Timestamp` has none.
 #[must_use]
 pub fn instant(text: &str) -> Option<Timestamp> {
-    text.trim().parse().ok()
+    let instant: Timestamp = text.trim().parse().ok()?;
+    (instant >= FIRST_INSTANT).then_some(instant)
 }
 
 /// Exactly `YYYY-MM-DD`.
@@ -211,6 +218,8 @@ mod tests {
             ("El documento no tiene fecha de caducidad", None),
             ("", None),
             ("0000-00-00", None),
+            ("0000-01-01", None),
+            ("01/01/0000", None),
             ("día 1990 é", None),
         ] {
             assert_eq!(shown(lenient_date(text)).as_deref(), date, "{text}");
@@ -228,6 +237,8 @@ mod tests {
             ("2000-01-01T00:00:00Z", Some("2000-01-01")),
             ("2000-01-01", Some("2000-01-01")),
             ("2999-12-31T21:00:00Z", None),
+            ("0000-12-31T20:59:59Z", None),
+            ("-000753-04-21T09:00:00Z", None),
             ("NotSpecified", None),
         ] {
             assert_eq!(shown(nairobi_date(text)).as_deref(), date, "{text}");

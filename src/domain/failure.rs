@@ -71,6 +71,8 @@ pub enum Kind {
     RequestIdUnavailable,
     /// The caller is not known.
     Unauthenticated,
+    /// Whether the caller's token is good cannot be told: the keys cannot be had.
+    AuthUnavailable,
     /// The caller may not call this RPC.
     MethodNotAllowed,
     /// A defect of the gateway.
@@ -79,7 +81,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::InvalidField,
         Self::ConsentRequired,
         Self::NotConfigured,
@@ -109,6 +111,7 @@ impl Kind {
         Self::RequestIdReused,
         Self::RequestIdUnavailable,
         Self::Unauthenticated,
+        Self::AuthUnavailable,
         Self::MethodNotAllowed,
         Self::Internal,
     ];
@@ -133,6 +136,28 @@ pub struct Failure {
     pub violations: Vec<Violation>,
     /// The verification that failed.
     pub verification_id: Option<VerificationId>,
+    /// Which of the caller's budgets is spent.
+    pub quota: Option<Quota>,
+}
+
+/// A budget of a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quota {
+    /// Calls in a minute.
+    CallsPerMinute,
+    /// Calls in a day that a provider may charge for.
+    ChargedCallsPerDay,
+}
+
+impl Quota {
+    /// The word for it, as in the policy file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CallsPerMinute => "calls_per_minute",
+            Self::ChargedCallsPerDay => "charged_calls_per_day",
+        }
+    }
 }
 
 impl Failure {
@@ -148,6 +173,7 @@ impl Failure {
             retry_after: None,
             violations: Vec::new(),
             verification_id: None,
+            quota: None,
         }
     }
 
@@ -221,6 +247,7 @@ impl Failure {
                 | Kind::CircuitOpen
                 | Kind::AuditUnavailable
                 | Kind::RequestIdUnavailable
+                | Kind::AuthUnavailable
         )
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
@@ -236,11 +236,18 @@ pub fn instant<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<prost_types::Timestamp>, D::Error> {
     Ok(match Scalar::deserialize(deserializer)? {
-        Scalar::Text(text) => date::instant(&text).map(|at| prost_types::Timestamp {
-            seconds: at.as_second(),
-            nanos: at.subsec_nanosecond(),
-        }),
+        Scalar::Text(text) => date::instant(&text).and_then(timestamp),
         _ => None,
+    })
+}
+
+/// The contract's form of an instant. Its nanoseconds count forward, also before 1970.
+fn timestamp(at: Timestamp) -> Option<prost_types::Timestamp> {
+    const SECOND: i128 = 1_000_000_000;
+    let nanos = at.as_nanosecond();
+    Some(prost_types::Timestamp {
+        seconds: i64::try_from(nanos.div_euclid(SECOND)).ok()?,
+        nanos: i32::try_from(nanos.rem_euclid(SECOND)).ok()?,
     })
 }
 

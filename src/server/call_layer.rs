@@ -1,10 +1,12 @@
-//! What surrounds every call of the contract: its facts, its span, its figures, its log line, its place,
-//! its deadline.
+//! What surrounds every call of the contract: its facts, its span, its figures, its log line, its caller,
+//! its place, its deadline.
 //!
 //! Outermost what tells of the call, so that it tells of every end a call can have, also the caller's
-//! giving up and a defect; then the place, so that a flood is turned away at once; then the deadline.
+//! giving up and a defect; then the door, where the caller is identified and its rights are looked up;
+//! then the place, so that a flood is turned away at once and by callers; then the deadline.
 //! Dropping the call, as tonic does when the caller gives up and the deadline does here, drops the work
-//! upstream. Health and reflection pass by: they must answer in a flood too, and are not logged.
+//! upstream. Health and reflection pass by: they must answer in a flood too, and are not logged. Health is
+//! open to everybody, reflection to every identified caller.
 
 use std::{
     collections::HashMap,
@@ -24,8 +26,11 @@ use tonic::{Code, Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{admission::Admission, deadline, peer::Peer, slow_body};
+use super::{admission::Admission, deadline, peer, slow_body};
 use crate::{
+    access::door::Door,
+    auth::identity::Identity,
+    config::AuthMode,
     domain::{
         failure::{Failure, Kind},
         verification::{Billing, Outcome, Provider, Source},
@@ -54,17 +59,21 @@ const REFLECTION: &str = "/grpc.reflection.";
 /// Whose share of the places a call takes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
-    /// The address that the connection came from. Once callers are identified, their identity stands
-    /// here instead: behind a proxy they all share one address.
+    /// Who calls, where callers are identified: behind a proxy they all share one address.
+    Identified(Arc<Identity>),
+    /// Where they are not, the address that the connection came from.
     Peer(IpAddr),
     /// There is no address, as in a test.
     Unknown,
 }
 
 impl Caller {
-    fn of(extensions: &Extensions) -> Self {
-        let peer = extensions.get::<Peer>();
-        peer.map_or(Self::Unknown, |peer| Self::Peer(peer.address.ip()))
+    fn of(facts: &CallFacts, extensions: &Extensions) -> Self {
+        let known = facts.caller().map(|caller| &caller.identity);
+        match known.filter(|identity| identity.mode() != AuthMode::None) {
+            Some(identity) => Self::Identified(Arc::clone(identity)),
+            None => peer::ip(extensions).map_or(Self::Unknown, Self::Peer),
+        }
     }
 }
 
@@ -74,6 +83,7 @@ struct Shared {
     /// By path, as in `/package.Service/Method`.
     policies: HashMap<String, Policy>,
     rpcs: Rpcs,
+    door: Door,
     places: Arc<Admission<Caller>>,
     default_deadline: Duration,
     request_timeout: Duration,
@@ -84,10 +94,11 @@ struct Shared {
 pub struct CallLayer(Arc<Shared>);
 
 impl CallLayer {
-    /// The layer over the places of the process.
+    /// The layer over the door and the places of the process.
     #[must_use]
     pub fn new(
         policies: &Policies,
+        door: Door,
         places: Admission<Caller>,
         default_deadline: Duration,
         request_timeout: Duration,
@@ -99,6 +110,7 @@ impl CallLayer {
                 .map(|(rpc, policy)| (format!("/{rpc}"), policy.clone()))
                 .collect(),
             rpcs,
+            door,
             places: Arc::new(places),
             default_deadline,
             request_timeout,
@@ -146,13 +158,18 @@ where
                     .call(request.map(|body| slow_body::within(time, body))),
             );
         }
-        if path.starts_with(REFLECTION) {
-            return Box::pin(self.inner.call(request));
-        }
         // The clone that was made ready goes; the new one waits for its turn.
         let waiting = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, waiting);
         let shared = Arc::clone(&self.shared);
+        if path.starts_with(REFLECTION) {
+            return Box::pin(async move {
+                match shared.door.identify(&mut request).await {
+                    Ok(_anybody) => inner.call(request).await,
+                    Err(failure) => Ok(refusal(&failure, &CallFacts::default())),
+                }
+            });
+        }
         // Not when the future is first polled: on a busy machine that is later by more than the margin,
         // and tonic's own timer, which runs from now, would answer CANCELLED.
         let budget = deadline::budget(request.headers(), shared.default_deadline);
@@ -165,7 +182,13 @@ where
         let context = told.span.context();
         let call = async move {
             let policy = shared.policies.get(request.uri().path());
-            let caller = Caller::of(request.extensions());
+            let door = enter(&shared.door, &mut request, policy, &facts);
+            let entered = tokio::time::timeout_at(end, door).await;
+            let late = |_elapsed| Err(cut_off(Kind::DeadlineExceeded, &facts, policy));
+            if let Err(failure) = entered.unwrap_or_else(late) {
+                return Ok(told.end(refusal(&failure, &facts)));
+            }
+            let caller = Caller::of(&facts, request.extensions());
             let Ok(_place) = shared.places.enter(caller) else {
                 let failure = Failure {
                     retry_after: Some(OVERLOAD_WAIT),
@@ -199,6 +222,19 @@ where
             }
         };
         Box::pin(call.with_context(context))
+    }
+}
+
+/// Lets the call in. What is not of the contract is for tonic to refuse, once it is known who asks.
+async fn enter(
+    door: &Door,
+    request: &mut Request<Body>,
+    policy: Option<&Policy>,
+    facts: &CallFacts,
+) -> Result<(), Failure> {
+    match policy {
+        Some(_) => door.enter(request, facts).await,
+        None => door.identify(request).await.map(|_anybody| ()),
     }
 }
 
@@ -299,7 +335,7 @@ impl Drop for Told {
         let (rpc, facts) = (self.rpc.as_str(), &self.facts);
         let code = status::code_name(self.code);
         let duration_ms = took.as_secs_f64() * 1e3;
-        let reason = facts.reason();
+        let (reason, caller) = (facts.reason(), facts.rule());
         let verification_id = facts.verification_id().map(tracing::field::display);
         let provider = facts.provider().map(Provider::as_str);
         let outcome = facts.outcome().map(Outcome::as_str);
@@ -310,6 +346,7 @@ impl Drop for Told {
             ($level:ident) => {
                 tracing::$level!(
                     rpc,
+                    caller,
                     code,
                     reason,
                     duration_ms,

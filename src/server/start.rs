@@ -21,7 +21,9 @@ use super::{
     unread::UnreadLayer,
 };
 use crate::{
+    access::door::Door,
     audit::{Audit, StartError, layer::AuditLayer},
+    auth,
     config::Settings,
     domain::verification::Provider,
     policy::{Policies, PolicyError},
@@ -72,6 +74,9 @@ pub enum ServeError {
     /// The audit cannot begin.
     #[error(transparent)]
     Audit(#[from] StartError),
+    /// Callers cannot be identified as configured.
+    #[error(transparent)]
+    Auth(#[from] auth::StartError),
     /// Reflection cannot be made of the descriptor set.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -141,16 +146,18 @@ impl Serving {
         if let Some(limit) = max_memory {
             tokio::spawn(memory::watch(limit, Arc::clone(&memory_is_short)));
         }
+        let audit = Audit::start(&settings.audit)?;
+        let recorded =
+            AuditLayer::new(audit.clone(), &policies, settings.providers.environments())?;
+        let (gateway, mut watches) = Gateway::new(settings, policies.clone())?;
+        let door = Door::start(&settings.auth, &policies, gateway.counts(), &mut watches)?;
         let layer = CallLayer::new(
             &policies,
+            door,
             Admission::new(settings.server.max_in_flight, memory_is_short),
             settings.server.default_deadline.get(),
             settings.server.request_timeout.get(),
         );
-        let audit = Audit::start(&settings.audit)?;
-        let recorded =
-            AuditLayer::new(audit.clone(), &policies, settings.providers.environments())?;
-        let (gateway, mut watches) = Gateway::new(settings, policies)?;
         let tls = tls::start(&settings.server.tls)?.map(|(tls, watch)| {
             watches.push(watch);
             tls

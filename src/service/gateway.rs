@@ -6,6 +6,7 @@ use url::Url;
 
 use super::request_ids::RequestIds;
 use crate::{
+    access::budget::Shared,
     config::{self, Settings},
     domain::{
         curp::CurpRule,
@@ -80,6 +81,7 @@ pub struct Gateway {
     pub(super) answers: Answers,
     /// The creates of this process, and of all replicas.
     pub(super) request_ids: RequestIds,
+    counts: Option<Shared>,
     policies: Policies,
 }
 
@@ -95,7 +97,7 @@ impl Gateway {
         policies: Policies,
     ) -> Result<(Arc<Self>, Vec<Watch>), BuildError> {
         let providers = &settings.providers;
-        let (answers, creates) = shared(settings)?;
+        let (answers, creates, counts) = shared(settings)?;
         let mut tls = ClientTls::default();
         let mut watches = Vec::new();
         let gateway = Arc::new(Self {
@@ -112,6 +114,7 @@ impl Gateway {
                 settings.persons.request_id_ttl.get(),
                 creates,
             ),
+            counts,
             policies,
         });
         watches.extend(tls.into_watches());
@@ -121,6 +124,12 @@ impl Gateway {
     /// Waits until nothing runs any more that no call in flight waits for.
     pub async fn finished(&self) {
         self.request_ids.finished().await;
+    }
+
+    /// Where the replicas count calls together, if they share a Redis.
+    #[must_use]
+    pub fn counts(&self) -> Option<Shared> {
+        self.counts.clone()
     }
 
     /// The policy of an RPC.
@@ -134,7 +143,7 @@ impl Gateway {
 }
 
 /// What is shared between calls, and between replicas if there is a Redis.
-fn shared(settings: &Settings) -> Result<(Answers, Option<Creates>), BuildError> {
+fn shared(settings: &Settings) -> Result<(Answers, Option<Creates>, Option<Shared>), BuildError> {
     let cache = &settings.cache;
     let keys = Arc::new(match &cache.key {
         Some(key) => Keys::derived(key.expose())?,
@@ -154,13 +163,17 @@ fn shared(settings: &Settings) -> Result<(Answers, Option<Creates>), BuildError>
         lifetimes,
         cache.max_bytes,
     );
+    let counts = remote.clone().map(|remote| Shared {
+        remote,
+        keys: Arc::clone(&keys),
+    });
     let verifik = &settings.providers.verifik;
     let creates = remote.map(|remote| {
         let scope = format!("{}{}", verifik.base_url, verifik.persons_path);
         let lifetime = settings.persons.request_id_ttl.get();
         Creates::new(remote, keys, scope, lifetime, lease(&verifik.upstream()))
     });
-    Ok((answers, creates))
+    Ok((answers, creates, counts))
 }
 
 /// How long a create may take: every attempt with its place in the queue and the longest wait after it.

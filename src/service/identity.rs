@@ -154,7 +154,9 @@ impl Identity {
         else {
             return Err(Failure::invalid(bad.into_vec()));
         };
-        let document = if request.include_document && mask.wants(&DOCUMENT) {
+        // What the caller may not see is not decoded for it.
+        let wanted = mask.wants(&DOCUMENT) && facts.visible().has(&DOCUMENT);
+        let document = if request.include_document && wanted {
             Document::Include
         } else {
             Document::Omit

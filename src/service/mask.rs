@@ -1,29 +1,22 @@
 //! Read masks: a caller receives only the fields it names.
 //!
-//! A path goes through singular messages by field names, as `google.protobuf.FieldMask` defines. The
-//! reply is filtered by its descriptor, so every field of every reply can be named, also those that a
-//! later version adds.
-
-use std::collections::BTreeMap;
+//! A path goes through singular messages by field names, as `google.protobuf.FieldMask` defines, so
+//! every field of every reply can be named, also those that a later version adds. What a caller may not
+//! see ([`CallFacts::visible`](crate::telemetry::call_facts::CallFacts::visible)) is taken out of every
+//! reply besides: a mask cannot bring it back.
 
 use prost::{Message, Name};
-use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _};
+use prost_reflect::MessageDescriptor;
 use prost_types::FieldMask;
 
-use crate::proto;
-
-/// What the caller wants of one message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted {
-    /// All of it.
-    All,
-    /// These fields, by number.
-    Fields(BTreeMap<u32, Wanted>),
-}
+use crate::{
+    access::fields::{Fields, Lists},
+    proto,
+};
 
 /// The fields that a caller wants of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadMask(Wanted);
+pub struct ReadMask(Fields);
 
 impl ReadMask {
     /// Reads the mask of a reply of type `M`. An absent or empty mask, and `*`, mean everything.
@@ -34,12 +27,14 @@ impl ReadMask {
     pub fn of<M: Name>(mask: Option<&FieldMask>) -> Result<Self, &'static str> {
         let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
         if paths.is_empty() || paths == ["*"] {
-            return Ok(Self(Wanted::All));
+            return Ok(Self(Fields::All));
         }
         let reply = descriptor::<M>().ok_or("cannot be read")?;
-        let mut wanted = Wanted::Fields(BTreeMap::new());
+        let mut wanted = Fields::none();
         for path in paths {
-            add(&mut wanted, &reply, path).ok_or("must name fields of the response only")?;
+            wanted
+                .add(&reply, path, Lists::Closed)
+                .ok_or("must name fields of the response only")?;
         }
         Ok(Self(wanted))
     }
@@ -47,35 +42,13 @@ impl ReadMask {
     /// Whether the field at these numbers, or a part of it, is wanted.
     #[must_use]
     pub fn wants(&self, numbers: &[u32]) -> bool {
-        let mut wanted = &self.0;
-        for number in numbers {
-            match wanted {
-                Wanted::All => return true,
-                Wanted::Fields(fields) => match fields.get(number) {
-                    None => return false,
-                    Some(deeper) => wanted = deeper,
-                },
-            }
-        }
-        true
+        self.0.has(numbers)
     }
 
     /// The reply with the wanted fields only.
     #[must_use]
-    pub fn apply<M: Message + Name + Default>(&self, reply: M) -> M {
-        let Wanted::Fields(_) = &self.0 else {
-            return reply;
-        };
-        // Both steps only repeat what the mask's own making has shown to work. Should they fail, the
-        // caller gets nothing rather than what it did not ask for.
-        descriptor::<M>()
-            .and_then(|descriptor| {
-                let bytes = reply.encode_to_vec();
-                let mut message = DynamicMessage::decode(descriptor, bytes.as_slice()).ok()?;
-                keep(&mut message, &self.0);
-                M::decode(message.encode_to_vec().as_slice()).ok()
-            })
-            .unwrap_or_default()
+    pub fn apply<M: Message + Default>(&self, reply: M) -> M {
+        self.0.of(reply)
     }
 }
 
@@ -83,58 +56,10 @@ fn descriptor<M: Name>() -> Option<MessageDescriptor> {
     proto::descriptors().get_message_by_name(&M::full_name())
 }
 
-/// Adds a path; none if it is not one.
-fn add(wanted: &mut Wanted, message: &MessageDescriptor, path: &str) -> Option<()> {
-    let (name, rest) = match path.split_once('.') {
-        Some((name, rest)) => (name, Some(rest)),
-        None => (path, None),
-    };
-    let field = message.get_field_by_name(name)?;
-    let Wanted::Fields(fields) = wanted else {
-        // Everything below is wanted already: the path has only to be right.
-        return below(&field, rest, &mut Wanted::All);
-    };
-    let deeper = fields
-        .entry(field.number())
-        .or_insert_with(|| Wanted::Fields(BTreeMap::new()));
-    below(&field, rest, deeper)
-}
-
-fn below(
-    field: &prost_reflect::FieldDescriptor,
-    rest: Option<&str>,
-    wanted: &mut Wanted,
-) -> Option<()> {
-    match (rest, field.kind()) {
-        (None, _) => *wanted = Wanted::All,
-        (Some(rest), Kind::Message(inner)) if !field.is_list() && !field.is_map() => {
-            add(wanted, &inner, rest)?;
-        }
-        _ => return None,
-    }
-    Some(())
-}
-
-fn keep(message: &mut DynamicMessage, wanted: &Wanted) {
-    let Wanted::Fields(fields) = wanted else {
-        return;
-    };
-    for field in message.descriptor().fields() {
-        match fields.get(&field.number()) {
-            None => message.clear_field(&field),
-            Some(Wanted::All) => {}
-            Some(deeper) if message.has_field(&field) => {
-                if let Some(inner) = message.get_field_mut(&field).as_message_mut() {
-                    keep(inner, deeper);
-                }
-            }
-            Some(_) => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use prost_reflect::Kind;
+
     use super::*;
     use crate::proto::identity::v1::{
         CheckCurpResponse, CurpRecord, ScrubKenyaIdResponse, Verification,

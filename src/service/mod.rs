@@ -11,9 +11,14 @@ mod verify;
 
 use std::sync::Arc;
 
+use prost::Message;
 use tonic::{Request, Response, Status};
 
-use crate::{domain::failure::Failure, status, telemetry::call_facts::CallFacts};
+use crate::{
+    domain::{failure::Failure, verification::Billing},
+    status,
+    telemetry::call_facts::CallFacts,
+};
 
 /// The facts of the call, as the server began them.
 fn facts_of<T>(request: &Request<T>) -> Arc<CallFacts> {
@@ -21,10 +26,30 @@ fn facts_of<T>(request: &Request<T>) -> Arc<CallFacts> {
     facts.map(Arc::clone).unwrap_or_default()
 }
 
-/// The reply, or the failure's status.
-fn reply<T>(facts: &CallFacts, answered: Result<T, Failure>) -> Result<Response<T>, Status> {
+/// The reply, with what the caller may see of it, or the failure's status. Every handler ends here, so
+/// that none can forget it.
+fn reply<T: Message + Default>(
+    facts: &CallFacts,
+    answered: Result<T, Failure>,
+) -> Result<Response<T>, Status> {
     match answered {
-        Ok(reply) => Ok(Response::new(reply)),
+        Ok(reply) => Ok(Response::new(facts.visible().of(reply))),
         Err(failure) => Err(status::of(&failure, facts)),
     }
+}
+
+/// Sends what a provider may charge for, within the caller's budget for that. What turns out to be free
+/// is given back; what is given up on the way stays counted.
+async fn charged<T>(
+    facts: &CallFacts,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let counted = facts.charge().await?;
+    let done = work.await;
+    if let (Some(counted), Err(failure)) = (counted, &done)
+        && failure.billing == Some(Billing::NotBilled)
+    {
+        counted.give_back();
+    }
+    done
 }

@@ -7,11 +7,11 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    facts_of,
+    charged, facts_of,
     gateway::{Gateway, Route, configured},
     person_fields::{populated, updated},
     reply,
-    request_ids::Fingerprint,
+    request_ids::{self, Fingerprint},
 };
 use crate::{
     audit::{call as audit, hash::Identifier, words::PURPOSE},
@@ -38,6 +38,9 @@ use crate::{
     telemetry::call_facts::CallFacts,
 };
 
+/// `person.biometric_data` in the answer of `GetPerson`, and `persons.biometric_data` in that of
+/// `ListPersons`, by field numbers.
+const IMAGES: [u32; 2] = [1, 9];
 const DEFAULT_PAGE_SIZE: u32 = 50;
 const MAX_PAGE_SIZE: u32 = 1000;
 
@@ -101,14 +104,16 @@ impl Persons {
                 .adapter
                 .create_request(create.creation, &create.fields);
             let read = |answer: &_| route.adapter.read_person(answer, View::Basic);
-            let created = route.upstream.call(&shared, &policy, &request, read).await;
-            // Here, because the caller may have left by now.
+            let created = route.upstream.call(&shared, &policy, &request, read);
+            // Here, because a repeat costs nothing, and the caller may have left by now.
+            let created = charged(&own, created).await;
             audit::created(&own, &created);
             created
         };
         let created = match create.request_id {
             None => run(Arc::clone(&facts)).await,
             Some(id) => {
+                let id = request_ids::of_caller(id, facts.caller());
                 self.gateway
                     .request_ids
                     .once(id, create.fingerprint, &facts, run)
@@ -123,6 +128,7 @@ impl Persons {
         let mut bad = Violations::default();
         let id = bad.check("id", PersonId::parse(&request.id));
         let view = bad.check("view", view(request.view));
+        let view = view.map(|view| seen(facts, view));
         let (Some(id), Some(view)) = (id, view) else {
             return Err(Failure::invalid(bad.into_vec()));
         };
@@ -143,6 +149,7 @@ impl Persons {
         let mut bad = Violations::default();
         let page_size = bad.check("page_size", page_size(request.page_size));
         let view = bad.check("view", view(request.view));
+        let view = view.map(|view| seen(facts, view));
         let token = bad.check("page_token", page_token(&request.page_token));
         let query = match (page_size, view, token) {
             (Some(page_size), Some(view), Some(token)) => {
@@ -188,12 +195,14 @@ impl Persons {
             adapter, upstream, ..
         } = self.verifik(facts)?;
         let read = |answer: &_| adapter.read_stored(answer);
-        let stored = upstream
-            .call(facts, &self.get, &adapter.get_request(&id), read)
-            .await?;
-        let request = adapter.update_request(&id, stored, &changes);
-        let read = |answer: &_| adapter.read_person(answer, View::Basic);
-        upstream.call(facts, &self.update, &request, read).await
+        let updated = async {
+            let request = adapter.get_request(&id);
+            let stored = upstream.call(facts, &self.get, &request, read).await?;
+            let request = adapter.update_request(&id, stored, &changes);
+            let read = |answer: &_| adapter.read_person(answer, View::Basic);
+            upstream.call(facts, &self.update, &request, read).await
+        };
+        charged(facts, updated).await
     }
 
     async fn delete(
@@ -215,7 +224,8 @@ impl Persons {
         } = self.verifik(facts)?;
         let read = |answer: &_| adapter.read_deleted(answer);
         let request = adapter.delete_request(&id);
-        upstream.call(facts, &self.delete, &request, read).await?;
+        let deleted = upstream.call(facts, &self.delete, &request, read);
+        charged(facts, deleted).await?;
         Ok(DeletePersonResponse {})
     }
 }
@@ -261,6 +271,14 @@ fn view(view: i32) -> Result<View, &'static str> {
         Ok(PersonView::Unspecified | PersonView::Basic) => Ok(View::Basic),
         Ok(PersonView::Full) => Ok(View::Full),
         Err(_) => Err("must be a known view"),
+    }
+}
+
+/// Images that the caller may not see are not decoded for it.
+fn seen(facts: &CallFacts, view: View) -> View {
+    match facts.visible().has(&IMAGES) {
+        true => view,
+        false => View::Basic,
     }
 }
 

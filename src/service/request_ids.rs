@@ -19,6 +19,8 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::{
+    auth::identity::Caller,
+    config::AuthMode,
     domain::failure::{Failure, Kind},
     sharing::{Creates, creates::Created},
     telemetry::call_facts::{CallFacts, Part},
@@ -34,6 +36,27 @@ impl Fingerprint {
         let hash = Sha256::new().chain_update(method).chain_update([0]);
         Self(hash.chain_update(request).finalize().into())
     }
+}
+
+/// The id of this caller's create. Two callers may have the same id by chance or by guessing: each has
+/// its own, and never the other's answer.
+pub fn of_caller(id: Uuid, caller: Option<&Arc<Caller>>) -> Uuid {
+    let identity = caller.map(|caller| &caller.identity);
+    let Some(identity) = identity.filter(|identity| identity.mode() != AuthMode::None) else {
+        return id;
+    };
+    let hash = Sha256::new()
+        .chain_update("request id of a caller, 1")
+        .chain_update(id.as_bytes())
+        .chain_update(identity.mode().as_str())
+        .chain_update([0])
+        .chain_update(identity.name())
+        .finalize();
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(hash) {
+        *to = from;
+    }
+    Uuid::new_v8(bytes)
 }
 
 /// The id; where Redis is the judge of reuse, with its content.

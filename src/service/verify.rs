@@ -16,6 +16,7 @@ use super::{
     lookups::Lookup,
 };
 use crate::{
+    access::budget::Counted,
     audit::call as audit,
     config::Environment,
     domain::{
@@ -143,6 +144,8 @@ async fn answer<L: Lookup>(
         (Some(_), Document::Omit) => Keep::Answer,
         (Some(_), Document::Include) => Keep::WithDocument,
     };
+    // Before anything is sent, and not for an answer that is there already.
+    let mut counted = facts.charge().await?;
     let boarded = rpc.flights.board(
         names.plain,
         keep,
@@ -164,6 +167,7 @@ async fn answer<L: Lookup>(
     );
     let (flight, part) = match boarded {
         Boarded::Kept(kept) => {
+            give_back(counted);
             report_hit::<L>(&kept);
             return Ok((kept, Source::Cache));
         }
@@ -175,6 +179,8 @@ async fn answer<L: Lookup>(
     let (source, waiting) = match part {
         Part::Starts => (Source::Provider, None),
         Part::Joins => {
+            // Whoever began it pays for it.
+            give_back(counted.take());
             let waiting = WaitSpan::start(Wait::Coalesced, L::PROVIDER);
             if let Some(starter) = facts.span_of_starter() {
                 waiting.link(starter);
@@ -184,6 +190,9 @@ async fn answer<L: Lookup>(
     };
     let landed = flight.await;
     drop(waiting);
+    if landed.as_deref().is_some_and(is_free) {
+        give_back(counted);
+    }
     // A defect ended the flight; whether the provider charges for it is not known.
     let landed = landed.ok_or(Failure::after_sending(Kind::Internal, L::PROVIDER))?;
     // Who flew alone, as most do, has the answer to itself.
@@ -195,6 +204,21 @@ async fn answer<L: Lookup>(
         },
     };
     Ok((kept?, source))
+}
+
+/// Whether the provider surely does not charge for a flight.
+fn is_free<L: Lookup>(landed: &Result<Fresh<L>, Failure>) -> bool {
+    let billing = match landed {
+        Ok(fresh) => Some(fresh.verified.billing),
+        Err(failure) => failure.billing,
+    };
+    billing == Some(Billing::NotBilled)
+}
+
+fn give_back(counted: Option<Counted>) {
+    if let Some(counted) = counted {
+        counted.give_back();
+    }
 }
 
 /// What is not in the provider's document; once for each answer.

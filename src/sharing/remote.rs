@@ -165,6 +165,43 @@ impl Remote {
         self.patiently(commands).await
     }
 
+    /// Counts one more under a key, unless that is more than `limit`: the count, or none. A new key lives
+    /// for `lifetime`.
+    ///
+    /// # Errors
+    ///
+    /// If there was no answer in time: it may have counted.
+    pub async fn count_up(
+        &self,
+        key: &str,
+        limit: u64,
+        lifetime: Duration,
+    ) -> Result<Option<u64>, NoAnswer> {
+        const UP_TO: &str = "local n=tonumber(redis.call('GET',KEYS[1]) or '0') \
+             if n>=tonumber(ARGV[1]) then return -1 end \
+             n=redis.call('INCR',KEYS[1]) \
+             if n==1 then redis.call('PEXPIRE',KEYS[1],ARGV[2]) end \
+             return n";
+        let mut commands = redis::pipe();
+        let command = commands.cmd("EVAL").arg(UP_TO).arg(1).arg(key);
+        command.arg(limit).arg(millis(lifetime));
+        let (count,) = self.0.run::<(i64,)>(self.0.budget, commands).await?;
+        Ok(u64::try_from(count).ok())
+    }
+
+    /// Counts one less under a key in the background, if that is possible now.
+    pub fn count_down_soon(&self, key: String) {
+        const IF_ANY: &str = "local n=tonumber(redis.call('GET',KEYS[1]) or '0') \
+             if n>0 then redis.call('DECR',KEYS[1]) end";
+        let inner = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let mut commands = redis::pipe();
+            commands.cmd("EVAL").arg(IF_ANY).arg(1).arg(&key);
+            // What could not be given back stays counted, which is the safe side.
+            let _given_back = inner.run::<()>(inner.budget, commands).await;
+        });
+    }
+
     async fn patiently<T: FromRedisValue>(&self, commands: Pipeline) -> Result<T, NoAnswer> {
         let up_and_answered = async {
             let mut link = self.0.link.subscribe();
@@ -178,12 +215,17 @@ impl Remote {
 }
 
 fn set(key: &str, value: &[u8], lifetime: Duration, condition: &[&str]) -> Pipeline {
-    // Redis refuses a lifetime of zero.
-    let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
     let mut commands = redis::pipe();
     let command = commands.cmd("SET").arg(key).arg(value);
-    command.arg(condition).arg("PX").arg(millis.max(1));
+    command.arg(condition).arg("PX").arg(millis(lifetime));
     commands
+}
+
+/// Redis refuses a lifetime of zero.
+fn millis(lifetime: Duration) -> u64 {
+    u64::try_from(lifetime.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 impl Inner {

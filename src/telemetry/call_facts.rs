@@ -1,7 +1,8 @@
 //! What is known of one call while it travels: the source of its log line.
 //!
 //! The server makes one for each call; the rooms below add what they learn. Only bounded words and
-//! ids minted here fit in: there is no field that could hold personal data.
+//! ids minted here fit in: there is no field that could hold personal data of those asked about. Who
+//! calls is known here too, for the audit; the log line and the span tell only the policy file's rule.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -12,8 +13,13 @@ use opentelemetry::trace::SpanContext;
 use tokio::time::Instant;
 
 use crate::{
+    access::{budget::Counted, door::Rights, fields::Fields},
     audit::call::Call,
-    domain::verification::{Billing, Outcome, Provider, Source, VerificationId},
+    auth::identity::Caller,
+    domain::{
+        failure::Failure,
+        verification::{Billing, Outcome, Provider, Source, VerificationId},
+    },
 };
 
 /// What is known of one call.
@@ -30,6 +36,9 @@ pub struct CallFacts {
     unsettled: AtomicBool,
     shared: OnceLock<(Part, Arc<CallFacts>)>,
     span: OnceLock<SpanContext>,
+    caller: OnceLock<Arc<Caller>>,
+    rule: OnceLock<Arc<str>>,
+    rights: OnceLock<Rights>,
     audit: Option<Call>,
 }
 
@@ -55,6 +64,53 @@ impl CallFacts {
     /// The audit's part.
     pub const fn audit(&self) -> Option<&Call> {
         self.audit.as_ref()
+    }
+
+    /// Notes who calls.
+    pub fn called_by(&self, caller: Arc<Caller>) {
+        let _known_already = self.caller.set(caller);
+    }
+
+    /// Notes the name of the policy file's rule that the caller falls under.
+    pub fn falls_under(&self, rule: Arc<str>) {
+        let _known_already = self.rule.set(rule);
+    }
+
+    /// Notes what the caller may do. Without this, everything.
+    pub fn may(&self, rights: Rights) {
+        let _known_already = self.rights.set(rights);
+    }
+
+    /// Who calls, once that is known.
+    pub fn caller(&self) -> Option<&Arc<Caller>> {
+        self.caller.get()
+    }
+
+    /// The name of the policy file's rule that the caller falls under.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.get().map(|rule| &**rule)
+    }
+
+    /// The fields that the caller may see of the answer.
+    pub fn visible(&self) -> &Fields {
+        self.rights.get().map_or(&Fields::All, Rights::fields)
+    }
+
+    /// Counts a provider call that may be charged, before it is sent; none if the caller has no budget
+    /// for these.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::RateLimited`](crate::domain::failure::Kind::RateLimited) if the budget is spent.
+    pub async fn charge(&self) -> Result<Option<Counted>, Failure> {
+        let (Some(rights), Some(caller)) = (self.rights.get(), self.caller.get()) else {
+            return Ok(None);
+        };
+        rights.charge(caller).await.map_err(|failure| Failure {
+            provider: self.provider(),
+            billing: Some(Billing::NotBilled),
+            ..failure
+        })
     }
 
     /// Notes that the call is about a provider.

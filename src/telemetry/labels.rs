@@ -36,6 +36,8 @@ words! {
         Held = "held",
         /// The provider's circuit is open.
         Circuit = "circuit",
+        /// A budget of the caller.
+        Budget = "budget",
     }
 }
 

@@ -92,14 +92,15 @@ attributes! {
     REASON = "idgw.reason", "The reason of the error, from the contract's table.";
     VERIFICATION_ID = "idgw.verification.id", "The verification's id, a UUIDv7; on spans only.";
     ATTEMPTS = "idgw.attempts", "How many requests were sent to the provider for this call; on spans only.";
-    LIMIT = "idgw.limit", "What turned the call away: `process` (calls in flight), `provider` (its places), `rate`, `held` (it said 429) or `circuit`.";
+    LIMIT = "idgw.limit", "What turned the call away: `process` (calls in flight), `provider` (its places), `rate`, `held` (it said 429), `circuit`, or `budget`: the caller's own.";
     STATE = "idgw.state", "The circuit's state: `closed`, `half_open` or `open`.";
     CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: nothing kept that is young enough for the caller.";
     DRIFT = "idgw.drift", "What was not in the provider's document: `code` (a status or result code), `value` (another listed value) or `field` (a JSON field).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
     RECORDED = "idgw.audit.result", "What became of an audit record: `written`, `lost`, `refused`: the call was, because it could not be recorded (`audit.required`); or `unsent`: the collector did not take its copy (`audit.otlp`).";
+    CALLER = "idgw.caller", "The name of the policy file's rule that the caller falls under; never who it is. On spans only.";
     REFUSAL = "idgw.refusal", "Why a connection was not taken: `connections` or `peer` (too many in all, or of its address), `timeout`, `displaced`, `tls`, `protocol` or `system`.";
-    FILE_KEY = "idgw.file", "The configuration key that names the file: `server.tls`, `providers.verifik.token_file`, …";
+    FILE_KEY = "idgw.file", "The configuration key that names the file: `server.tls`, `providers.verifik.token_file`, `auth.policy_file`, …; `auth.jwt.jwks_url` for a key set.";
     RELOAD = "idgw.reload.result", "`taken` or `kept` (the old is still in force).";
     SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";
     VERSION = "idgw.version", "The program's version.";
@@ -240,6 +241,7 @@ pub const SPANS: &[Span] = &[
             SOURCE,
             ATTEMPTS,
             REASON,
+            CALLER,
         ],
     },
     Span {
@@ -309,6 +311,10 @@ pub const FIELDS: &[Field] = &[
     Field {
         name: "rpc",
         meaning: "`call`: the RPC; `_OTHER` for any that is not of the contract.",
+    },
+    Field {
+        name: "caller",
+        meaning: "`call`: the name of the policy file's rule that the caller falls under; never who it is.",
     },
     Field {
         name: "code",
@@ -424,7 +430,27 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "why",
-        meaning: "Why an audit record was lost.",
+        meaning: "Why an audit record was lost, a connection refused, or the new content of a file not taken; never what is in it.",
+    },
+    Field {
+        name: "key",
+        meaning: "`read again: …`: the configuration key that names the files.",
+    },
+    Field {
+        name: "address",
+        meaning: "`connection refused`, at the level of debugging: where the connection came from.",
+    },
+    Field {
+        name: "cause",
+        meaning: "`connection refused`: one of the words of `idgw.refusal`.",
+    },
+    Field {
+        name: "workers",
+        meaning: "`limits`: threads that calls run on.",
+    },
+    Field {
+        name: "max_memory",
+        meaning: "`limits`: bytes of memory above which calls are refused.",
     },
     Field {
         name: "open_ms",

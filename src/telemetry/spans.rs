@@ -110,6 +110,9 @@ impl CallSpan {
         if is_server_error(code) {
             span.set_status(Status::error(""));
         }
+        if let Some(rule) = facts.rule() {
+            span.set_attribute(KeyValue::new(names::CALLER, rule.to_owned()));
+        }
         if let Some(id) = facts.verification_id() {
             span.set_attribute(KeyValue::new(names::VERIFICATION_ID, id.to_string()));
         }

@@ -8,7 +8,7 @@ mod server;
 
 use std::{io, process::ExitCode, time::Duration};
 
-use identity_gateway::cli::call::{CallArgs, Security, run};
+use identity_gateway::cli::call::{CallArgs, Security, run, token::Token};
 use server::{Gateway, Offer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -50,6 +50,7 @@ fn args(address: impl ToString, method: &str, json: &str) -> CallArgs {
         json: json.to_owned(),
         address: address.to_string(),
         headers: Vec::new(),
+        token: None,
         timeout: None,
     }
 }
@@ -164,16 +165,16 @@ async fn the_unspecified_address_is_dialled_as_loopback() {
 }
 
 #[tokio::test]
-async fn headers_go_to_the_rpc_and_to_the_reflection_service() {
+async fn headers_and_token_go_to_the_rpc_and_to_the_reflection_service() {
     let gateway = Gateway::guarded(Offer::Both, Some("Bearer canary")).await;
     let err = call(&gateway, CHECK_CURP, "{}").await.failed(1);
     assert_eq!(err, "error: UNAUTHENTICATED\nmessage: who is it?\n");
 
     let mut args = args(gateway.address, CHECK_CURP, "{}");
-    args.headers = vec![
-        "Authorization: Bearer canary".to_owned(),
-        "x-bin: AAEC".to_owned(),
-    ];
+    args.headers = vec!["x-bin: AAEC".to_owned()];
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "canary\n").unwrap();
+    args.token = Some(Token::File(file.path().to_owned()));
     call_with(args).await.ok();
     let seen = gateway.seen.metadata.lock().unwrap();
     assert_eq!(

@@ -3,13 +3,15 @@
 import json
 import math
 import re
+import shutil
 import tomllib
 
+import helm_python as helm
 import pytest
 import yaml
 
 import generate
-from rendered import MATRIX, NAMESPACE, REPOSITORY, of_matrix, refused, render
+from rendered import CHART, MATRIX, NAMESPACE, REPOSITORY, of_matrix, refused, render
 
 FREE = {"connect-failure", "refused-stream"}
 
@@ -125,22 +127,42 @@ def test_a_fixed_number_of_pods_and_the_autoscaler_exclude_each_other():
         assert fixed != bool(rendered.of_kind("HorizontalPodAutoscaler")), name
 
 
-def test_secrets_that_the_program_reads_from_files_are_files_and_the_others_variables():
-    rendered = of_matrix("redis")
-    config = tomllib.loads(rendered.config())
-    assert config["cache"]["key_file"] == "/etc/identity-gateway/secrets/cache.key"
-    assert "url" not in config["cache"]
-    variables = {entry["name"]: entry for entry in rendered.container()["env"]}
-    assert variables["IDGW_CACHE__URL"]["valueFrom"] == {"secretKeyRef": {"name": "identity-redis", "key": "cache.url"}}
-    assert "IDGW_CACHE__KEY" not in variables
-    [volume] = [volume for volume in rendered.pod()["volumes"] if volume["name"] == "secrets"]
-    assert volume["secret"]["items"] == [{"key": "cache.key", "path": "cache.key"}]
+CREDENTIALS = yaml.safe_load((CHART / "files" / "credentials.yaml").read_text())["credentials"]
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS, ids=lambda credential: credential["key"])
+def test_a_credential_is_a_file_where_the_program_reads_one_and_else_a_variable(credential):
+    key = credential["key"]
+    rendered = render(secrets={"existingSecret": "theirs", "keys": [key]})
     assert not rendered.of_kind("Secret")
+    table = tomllib.loads(rendered.config())
+    for step in key.split(".")[:-1]:
+        table = table[step]
+    variables = {entry["name"]: entry for entry in rendered.container()["env"]}
+    mounted = [volume["secret"] for volume in rendered.pod()["volumes"] if volume["name"] == "secrets"]
+    if credential["file"]:
+        assert table[f"{key.rpartition('.')[2]}_file"] == f"/etc/identity-gateway/secrets/{key}"
+        assert [secret["items"] for secret in mounted] == [[{"key": key, "path": key}]]
+        assert mounted[0]["secretName"] == "theirs" and credential["variable"] not in variables
+    else:
+        assert variables[credential["variable"]]["valueFrom"] == {"secretKeyRef": {"name": "theirs", "key": key}}
+        # An empty list of items would mount all of the Secret.
+        assert mounted == []
 
 
-def test_a_secret_without_files_is_not_mounted():
-    rendered = render(secrets={"values": {"cache.url": "redis://redis:6379"}})
-    assert "secrets" not in [volume["name"] for volume in rendered.pod()["volumes"]]
+def test_a_credential_without_a_file_is_a_variable(tmp_path):
+    """Whether or not the program has such a one today."""
+    folder = tmp_path / "identity-gateway"
+    shutil.copytree(CHART, folder)
+    one = {"key": "cache.url", "variable": "IDGW_CACHE__URL", "file": False}
+    (folder / "files" / "credentials.yaml").write_text(yaml.safe_dump({"credentials": [one]}))
+    with helm.Chart.load(folder) as chart:
+        files = chart.render({"secrets": {"values": {"cache.url": "redis://redis:6379"}}}, name="x", namespace="y")
+    pod = yaml.safe_load(files["identity-gateway/templates/deployment.yaml"])["spec"]["template"]["spec"]
+    assert [volume["name"] for volume in pod["volumes"]] == ["config"]
+    [variable] = [entry for entry in pod["containers"][0]["env"] if entry["name"] == "IDGW_CACHE__URL"]
+    assert variable["valueFrom"]["secretKeyRef"]["key"] == "cache.url"
+    assert "url" not in tomllib.loads(yaml.safe_load(files["identity-gateway/templates/configmap.yaml"])["data"]["config.toml"])["cache"]
 
 
 def egress(rendered) -> list[set[int]]:
@@ -203,6 +225,50 @@ def test_istio_repeats_only_what_the_contract_allows():
     # Without a word, Istio's own default would repeat after UNAVAILABLE and CANCELLED.
     assert "match" not in routes[-1] and routes[-1]["retries"] == {"attempts": 0}
     assert all("retries" in route and "timeout" not in route for route in routes)
+
+
+def test_istio_is_told_what_the_envoys_of_deploy_are_told():
+    """tests/system/test_mesh.py drives deploy/envoy with real Envoys, so what is proved there holds for the chart."""
+    envoy = yaml.safe_load((REPOSITORY / "deploy" / "envoy" / "caller.yaml").read_text())
+
+    def found(tree, word):
+        if isinstance(tree, dict):
+            for name, inner in tree.items():
+                if name == word:
+                    yield inner
+                yield from found(inner, word)
+        elif isinstance(tree, list):
+            for inner in tree:
+                yield from found(inner, word)
+
+    [routes] = [routes for routes in found(envoy, "routes") if len(routes) > 1]
+    proved = {}
+    for route in routes:
+        retry = route["route"]["retry_policy"]
+        path = route["match"].get("path", route["match"].get("prefix"))
+        proved[path] = {"attempts": retry["num_retries"], "retryOn": retry["retry_on"]}
+    *named, _ = of_matrix("istio").one("VirtualService")["spec"]["http"]
+    for route in named:
+        for match in route["match"]:
+            path = match["uri"]["exact"]
+            assert route["retries"] == proved.get(path, proved["/"]), path
+    [outlier] = found(envoy, "outlier_detection")
+    ours = of_matrix("istio").one("DestinationRule")["spec"]["trafficPolicy"]["outlierDetection"]
+    assert outlier["split_external_local_origin_errors"] is ours["splitExternalLocalOriginErrors"] is True
+    assert outlier["consecutive_local_origin_failure"] == ours["consecutiveLocalOriginFailures"]
+
+
+def test_the_image_is_the_one_that_the_chart_expects():
+    """User, program and ports, as the Dockerfile says them."""
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    security, container = of_matrix("default").pod()["securityContext"], of_matrix("default").container()
+    assert f"USER {security['runAsUser']}:{security['runAsGroup']}\n" in dockerfile
+    assert f"ENTRYPOINT {json.dumps(container['command'])}\n" in dockerfile
+    ports = " ".join(str(port["containerPort"]) for port in container["ports"])
+    assert f"EXPOSE {ports}\n" in dockerfile
+    # What the image sets, the chart sets too: the image's variables would win over the configuration file.
+    variables = {entry["name"] for entry in container["env"]}
+    assert set(re.findall(r"IDGW_(?!REVISION)\w+(?==)", dockerfile)) <= variables
 
 
 def test_an_unavailable_provider_leaves_no_pod_out():

@@ -48,6 +48,18 @@ def values_yaml() -> str:
     return (CHART / "values.yaml").read_text()
 
 
+def uncommented(text: str) -> dict:
+    """values.yaml with the keys that stand in comments, as null."""
+    text = re.sub(r"^( *)# (\w+):$", r"\1\2: null", text, flags=re.MULTILINE)
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    for number, (line, below) in enumerate(zip(lines, [*lines[1:], ""], strict=True)):
+        depth = len(line) - len(line.lstrip())
+        if line.endswith(": {}") and below.startswith(" " * (depth + 1)):
+            # A table of such keys alone.
+            lines[number] = line.removesuffix(" {}")
+    return yaml.safe_load("\n".join(lines))
+
+
 def test_the_generated_files_are_current(program, own):
     assert generate.stale(program, own) == []
 
@@ -55,8 +67,7 @@ def test_the_generated_files_are_current(program, own):
 def test_program_values_schema_and_table_have_the_same_keys(program):
     """Read by other code than that which writes them."""
     wanted = of_program(program)
-    uncommented = re.sub(r"^( *)# (\w+):$", r"\1\2: null", values_yaml(), flags=re.MULTILINE)
-    assert of_values(yaml.safe_load(uncommented)["config"]) == wanted
+    assert of_values(uncommented(values_yaml())["config"]) == wanted
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(of_schema(schema["properties"]["config"])) == wanted
     table = re.findall(r"^\| `config\.([\w.]+)` \|", (CHART / "README.md").read_text(), re.MULTILINE)
@@ -235,12 +246,18 @@ def test_keys_of_other_shapes_need_only_be_generated(program, own, elsewhere):
                 "type": "object", "additionalProperties": False, "description": "Tokens.",
                 "properties": {"leeway": {"type": "string", "default": "0s", "x-form": "a duration such as 5s", "description": "Late."}},
             },
+            "keys": {
+                "type": "object", "additionalProperties": False, "description": "Keys.",
+                "properties": {"file": {"type": "string", "description": "Where."}},
+            },
             "pepper": {"type": "string", "x-secret": True, "description": "Hot."},
         },
     }
     for path, text in generate.generated(changed, own).items():
         path.write_text(text)
-    assert "`jwt`: A token." in (elsewhere / "values.yaml").read_text()
+    text = (elsewhere / "values.yaml").read_text()
+    assert "`jwt`: A token." in text
+    assert of_values(uncommented(text)["config"]) == of_program(changed)
     auth = {
         "mode": ["jwt"], "issuers": [{"name": "a", "leeway": 0}, {"name": "b", "leeway": 60}],
         "scopes": {"person.read": ["x"]}, "jwt": {"leeway": "1m"},

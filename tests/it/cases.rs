@@ -43,8 +43,6 @@ pub enum Raised {
     Somewhere,
     /// Under settings that the scenarios do not have; other tests do.
     Elsewhere,
-    /// By a later version.
-    Later,
 }
 
 /// A line of the error table.
@@ -135,9 +133,11 @@ cases! {
         "`request_id` was used before with another content";
     REQUEST_ID_UNAVAILABLE: RequestIdUnavailable, Unavailable "REQUEST_ID_UNAVAILABLE", [Retry], Free, Elsewhere,
         "the Redis of `cache.url` cannot be asked whether a `request_id` is a repeat; nothing is sent";
-    UNAUTHENTICATED: Unauthenticated, Unauthenticated "UNAUTHENTICATED", [], None, Later,
+    UNAUTHENTICATED: Unauthenticated, Unauthenticated "UNAUTHENTICATED", [], None, Elsewhere,
         "the caller is not identified";
-    NOT_ALLOWED: MethodNotAllowed, PermissionDenied "METHOD_NOT_ALLOWED", [], None, Later,
+    AUTH_UNAVAILABLE: AuthUnavailable, Unavailable "AUTH_UNAVAILABLE", [Retry], None, Elsewhere,
+        "the keys that tell whether the caller's token is good cannot be had; nothing is sent";
+    NOT_ALLOWED: MethodNotAllowed, PermissionDenied "METHOD_NOT_ALLOWED", [], None, Elsewhere,
         "the caller may not call the method";
 }
 

@@ -70,12 +70,36 @@ impl Client {
         request: &Value,
         deadline: Option<Duration>,
     ) -> Result<Value, Status> {
+        self.call_with(method, request, deadline, &[]).await
+    }
+
+    /// The same, with metadata; for tests/access.
+    #[allow(dead_code)]
+    pub async fn call_as(
+        &self,
+        method: &str,
+        request: &Value,
+        metadata: &[(&'static str, &str)],
+    ) -> Result<Value, Status> {
+        self.call_with(method, request, None, metadata).await
+    }
+
+    async fn call_with(
+        &self,
+        method: &str,
+        request: &Value,
+        deadline: Option<Duration>,
+        metadata: &[(&'static str, &str)],
+    ) -> Result<Value, Status> {
         let (input, output) = messages(method);
         let message = DynamicMessage::deserialize(input, request)
             .unwrap_or_else(|error| panic!("{method} {request}: {error}"));
         let mut request = Request::new(message.encode_to_vec());
         if let Some(deadline) = deadline {
             request.set_timeout(deadline);
+        }
+        for (name, value) in metadata {
+            request.metadata_mut().append(*name, value.parse().unwrap());
         }
         let path = format!("/{method}").parse().unwrap();
         let mut grpc =

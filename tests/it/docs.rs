@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use serde_json::Value;
 
 use crate::{
-    cases::{self, Case, Cost, Detail, Raised},
+    cases::{self, Case, Cost, Detail},
     run::upper_snake,
     scenarios::{accuauth, everyone, own, verifik, verifik_persons, youverify},
     table::{Answers, Expect, Row},
@@ -90,10 +90,7 @@ fn document() -> String {
 }
 
 fn case_line(text: &mut String, case: &Case) {
-    let what = match case.raised {
-        Raised::Later => format!("{} (not raised in this version)", case.what),
-        _ => case.what.to_owned(),
-    };
+    let what = case.what;
     let details: Vec<_> = case
         .details
         .iter()

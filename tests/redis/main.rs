@@ -17,5 +17,6 @@
 mod bench;
 
 mod answers;
+mod budgets;
 mod creates;
 mod server;

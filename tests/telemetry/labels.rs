@@ -66,7 +66,7 @@ fn allowed(name: &str) -> Option<BTreeSet<String>> {
         "idgw_outcome" => words(&["found", "not_found", "invalid_identifier", "inconclusive"]),
         "idgw_source" => words(&["provider", "coalesced", "cache"]),
         "idgw_billing" => words(&["billed", "not_billed", "unknown"]),
-        "idgw_limit" => words(&["process", "provider", "rate", "held", "circuit"]),
+        "idgw_limit" => words(&["process", "provider", "rate", "held", "circuit", "budget"]),
         "idgw_state" => words(&["closed", "half_open", "open"]),
         "idgw_audit_result" => words(&["written", "lost", "refused", "unsent"]),
         "idgw_refusal" => words(&Refusal::ALL.map(Refusal::as_str)),

@@ -54,7 +54,17 @@ impl Ca {
     /// A certificate for these names or addresses.
     pub fn issue(&self, names: &[&str]) -> Pair {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let params = CertificateParams::new(names).unwrap();
+        self.sign(&CertificateParams::new(names).unwrap())
+    }
+
+    /// A certificate with a SPIFFE id.
+    pub fn workload(&self, uri: &str) -> Pair {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![rcgen::SanType::URI(uri.try_into().unwrap())];
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
         Pair {
             certificate: params.signed_by(&key, &self.0).unwrap().pem(),

@@ -14,6 +14,7 @@ mod certs;
 #[path = "../it/client.rs"]
 mod client;
 mod commands;
+mod identity;
 mod load;
 #[path = "../it/logs.rs"]
 mod logs;

@@ -8,6 +8,8 @@ use tonic::metadata::{
     AsciiMetadataKey, AsciiMetadataValue, BinaryMetadataKey, BinaryMetadataValue, MetadataMap,
 };
 
+use crate::domain::redaction::Secret;
+
 /// Why a header cannot be sent.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum HeaderError {
@@ -17,9 +19,27 @@ pub(crate) enum HeaderError {
     /// A name that gRPC does not allow.
     #[error("header {0} has a name that is not allowed in gRPC metadata")]
     Name(usize),
+    /// A credential on the command line.
+    #[error(
+        "authorization cannot be given as a header: everyone on the machine can read a command line; \
+         use --token-file or --token-env"
+    )]
+    Credential,
     /// A value that gRPC does not allow.
     #[error("header `{0}` has a value that is not allowed in gRPC metadata")]
     Value(String),
+}
+
+/// The header of the caller's own credential.
+const AUTHORIZATION: &str = "authorization";
+
+/// Adds the caller's own credential.
+pub(crate) fn authorize(metadata: &mut MetadataMap, token: &Secret) -> Result<(), HeaderError> {
+    let value = format!("Bearer {}", token.expose()).parse::<AsciiMetadataValue>();
+    let mut value = value.map_err(|_| HeaderError::Value(AUTHORIZATION.to_owned()))?;
+    value.set_sensitive(true);
+    metadata.insert(AUTHORIZATION, value);
+    Ok(())
 }
 
 /// Reads all headers; positions in errors count from 1.
@@ -28,6 +48,9 @@ pub(crate) fn parse(headers: &[String]) -> Result<MetadataMap, HeaderError> {
     for (position, header) in (1..).zip(headers) {
         let (name, value) = header.split_once(':').ok_or(HeaderError::Form(position))?;
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+        if name == AUTHORIZATION {
+            return Err(HeaderError::Credential);
+        }
         let wrong_value = || HeaderError::Value(name.clone());
         if name.ends_with("-bin") {
             let key = BinaryMetadataKey::from_bytes(name.as_bytes())
@@ -56,8 +79,8 @@ mod tests {
 
     #[test]
     fn a_value_may_hold_colons_and_a_name_may_be_upper_case() {
-        let metadata = parse_one("Authorization:  Bearer a:b ").unwrap();
-        assert_eq!(metadata.get("authorization").unwrap(), "Bearer a:b");
+        let metadata = parse_one("X-Purpose:  Loan a:b ").unwrap();
+        assert_eq!(metadata.get("x-purpose").unwrap(), "Loan a:b");
     }
 
     #[test]
@@ -75,6 +98,7 @@ mod tests {
             ": canary",
             "name: canary\u{1}x",
             "x-bin: canary!",
+            "Authorization: Bearer canary",
         ] {
             let error = parse_one(header).unwrap_err().to_string();
             assert!(!error.contains("canary"), "{error}");

@@ -134,6 +134,19 @@ fn lists_objects_dates_and_instants_are_none_where_the_shape_is_another() {
         date(json!("16/08/1993")).unwrap().as_deref(),
         Some("1993-08-16")
     );
-    let at = instant(json!("2023-08-30T05:39:15.781Z")).unwrap().unwrap();
-    assert_eq!((at.seconds, at.nanos), (1_693_373_955, 781_000_000));
+    for (text, expected) in [
+        (
+            "2023-08-30T05:39:15.781Z",
+            Some((1_693_373_955, 781_000_000)),
+        ),
+        // A protobuf Timestamp counts its nanoseconds forward.
+        ("1969-12-31T23:59:59.25Z", Some((-1, 250_000_000))),
+        ("0001-01-01T00:00:00Z", Some((-62_135_596_800, 0))),
+        // And has no year before 1.
+        ("0000-12-31T23:59:59.9Z", None),
+        ("-000753-04-21T00:00:00Z", None),
+    ] {
+        let at = instant(json!(text)).unwrap();
+        assert_eq!(at.map(|at| (at.seconds, at.nanos)), expected, "{text}");
+    }
 }

@@ -11,7 +11,7 @@ use tonic_types::StatusExt as _;
 use tower::service_fn;
 
 use super::*;
-use crate::proto;
+use crate::{config, proto, server::peer::Peer};
 
 const LOOKUP: &str = "/identity.v1.IdentityService/CheckCurp";
 const READ: &str = "/person.v1.PersonService/GetPerson";
@@ -19,8 +19,11 @@ const DEFAULT: Duration = Duration::from_secs(30);
 
 fn layer(places: usize) -> CallLayer {
     let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
+    let mut watches = Vec::new();
+    let door = Door::start(&config::Auth::default(), &policies, None, &mut watches).unwrap();
     CallLayer::new(
         &policies,
+        door,
         Admission::new(places, Arc::default()),
         DEFAULT,
         DEFAULT,

@@ -72,7 +72,7 @@ mod tests {
                 })
             };
             match case.raised {
-                Raised::Later | Raised::Elsewhere => {
+                Raised::Elsewhere => {
                     assert!(!raised_by(""), "{} is raised", case.reason)
                 }
                 Raised::Somewhere => assert!(raised_by(""), "{} has no row", case.reason),

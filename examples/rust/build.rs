@@ -1,0 +1,14 @@
+//! Makes the stubs from ../../proto, without protoc.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=../../proto");
+    let files = [
+        "identity/v1/identity_service.proto",
+        "person/v1/person_service.proto",
+    ];
+    let descriptors = protox::compile(files, ["../../proto"])?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! The data classes of fields, which stand beside them in the contract (`gateway.v1.data_class`).
+//!
+//! A field with a class is seen only by callers to whom the class, or the field by its path, is
+//! granted. A field without one is seen by everybody who may call the RPC.
+
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+
+use super::fields::Fields;
+use crate::{proto, proto::gateway::v1::DataClass};
+
+const EXTENSION: &str = "gateway.v1.data_class";
+
+/// The word for a class in the policy file.
+#[must_use]
+pub const fn word(class: DataClass) -> &'static str {
+    match class {
+        DataClass::Unspecified => "",
+        DataClass::Contact => "contacts",
+        DataClass::Bureau => "bureau",
+        DataClass::Image => "images",
+    }
+}
+
+/// Every class.
+pub const ALL: [DataClass; 3] = [DataClass::Contact, DataClass::Bureau, DataClass::Image];
+
+/// The class with this word.
+#[must_use]
+pub fn named(text: &str) -> Option<DataClass> {
+    ALL.into_iter().find(|class| word(*class) == text)
+}
+
+/// The class of a field.
+#[must_use]
+pub fn of(field: &FieldDescriptor) -> DataClass {
+    let pool = proto::descriptors();
+    let options = field.options();
+    pool.get_extension_by_name(EXTENSION)
+        .filter(|extension| options.has_extension(extension))
+        .and_then(|extension| options.get_extension(&extension).as_enum_number())
+        .and_then(|number| DataClass::try_from(number).ok())
+        .unwrap_or(DataClass::Unspecified)
+}
+
+/// What one may see of a message: of the `asked` fields those without a class, those of a `granted`
+/// class, and those that `asked` names themselves rather than by a message around them.
+#[must_use]
+pub fn visible(message: &MessageDescriptor, asked: &Fields, granted: &[DataClass]) -> Fields {
+    let fields = message.fields().filter_map(|field| {
+        let (named, asked) = match asked {
+            Fields::All => (false, &Fields::All),
+            Fields::Some(some) => (true, some.get(&field.number())?),
+        };
+        let class = of(&field);
+        let is_open = class == DataClass::Unspecified || granted.contains(&class);
+        let seen = match field.kind() {
+            // A field within has a class of its own, or the one of the message around it.
+            Kind::Message(inner) if is_ours(&inner) => {
+                if is_open || named {
+                    let granted = if is_open { granted } else { &ALL };
+                    visible(&inner, asked, granted)
+                } else {
+                    return None;
+                }
+            }
+            _ if is_open || named => Fields::All,
+            _ => return None,
+        };
+        Some((field.number(), seen))
+    });
+    let fields: std::collections::BTreeMap<_, _> = fields.collect();
+    let is_whole =
+        fields.len() == message.fields().len() && fields.values().all(|seen| *seen == Fields::All);
+    match is_whole {
+        true => Fields::All,
+        false => Fields::Some(fields),
+    }
+}
+
+/// Google's own messages have no classes, and some of them hold themselves.
+fn is_ours(message: &MessageDescriptor) -> bool {
+    !message.package_name().starts_with("google.")
+}

@@ -1,0 +1,301 @@
+//! The policy file: TOML, a list of `[[allow]]` rules. docs/access.md explains it.
+//!
+//! Whatever is not as it should be is an error that names the rule and the key: an unknown key, RPC or
+//! field is somebody's mistake, and a rule that means nothing would be found out too late.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use prost_reflect::MessageDescriptor;
+use serde::Deserialize;
+
+use super::{
+    classes,
+    fields::{Fields, Lists},
+};
+use crate::{
+    auth::identity::Caller,
+    config::AuthMode,
+    policy::{Policies, Policy},
+    proto::{self, gateway::v1::DataClass},
+};
+
+/// Most rules.
+const MOST: usize = 10_000;
+/// Most letters in which an unknown word may differ from the one that was meant.
+const NEAR: usize = 3;
+/// Longest unknown word that is compared with the known ones, in bytes.
+const COMPARED: usize = 200;
+
+/// Why a policy file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// It is not TOML, or has an unknown key or a value of a wrong type.
+    #[error("line {0}: {1}")]
+    Toml(usize, String),
+    /// A rule means nothing.
+    #[error("rule {rule}: {key}: {problem}")]
+    Rule {
+        /// Its name, or its number from 1.
+        rule: String,
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// There are too many.
+    #[error("has more than {MOST} rules")]
+    TooLong,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    allow: Vec<Written>,
+}
+
+/// A rule as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    #[serde(default)]
+    identities: Vec<String>,
+    #[serde(default)]
+    modes: Vec<AuthMode>,
+    #[serde(default)]
+    token_scopes: Vec<String>,
+    rpcs: Vec<String>,
+    classes: Option<Vec<String>>,
+    fields: Option<Vec<String>>,
+    calls_per_minute: Option<u64>,
+    charged_calls_per_day: Option<u64>,
+}
+
+/// A rule: who, and what they may do.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Its name: what logs and spans say of a caller.
+    pub name: Arc<str>,
+    identities: Vec<Pattern>,
+    modes: Vec<AuthMode>,
+    token_scopes: Vec<Box<str>>,
+    /// The fields of each RPC's answer, by `package.Service/Method`.
+    pub rpcs: BTreeMap<Box<str>, Fields>,
+    /// Calls of one caller in a minute.
+    pub calls_per_minute: Option<u64>,
+    /// Calls of one caller in a day that a provider may charge for.
+    pub charged_calls_per_day: Option<u64>,
+}
+
+impl Rule {
+    /// Whether the rule is about this caller: one of the identities, by one of the modes, with all of
+    /// the token's scopes. What the rule does not say is not asked.
+    #[must_use]
+    pub fn is_about(&self, caller: &Caller) -> bool {
+        let name = caller.identity.name();
+        let (identities, modes) = (&self.identities, &self.modes);
+        (identities.is_empty() || identities.iter().any(|pattern| pattern.matches(name)))
+            && (modes.is_empty() || modes.contains(&caller.identity.mode()))
+            && self
+                .token_scopes
+                .iter()
+                .all(|scope| caller.token_scopes.contains(scope))
+    }
+}
+
+/// A name, or one with a `*` that stands for one or more characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pattern {
+    before: Box<str>,
+    after: Option<Box<str>>,
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.is_empty() {
+            return Err("is empty");
+        }
+        let (before, after) = match text.split_once('*') {
+            None => (text, None),
+            Some((_, after)) if after.contains('*') => return Err("has more than one *"),
+            Some((before, after)) => (before, Some(after.into())),
+        };
+        Ok(Self {
+            before: before.into(),
+            after,
+        })
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        match &self.after {
+            None => *self.before == *name,
+            Some(after) => name
+                .strip_prefix(&*self.before)
+                .and_then(|rest| rest.strip_suffix(&**after))
+                .is_some_and(|between| !between.is_empty()),
+        }
+    }
+}
+
+/// Reads the file.
+///
+/// # Errors
+///
+/// The first thing that is wrong.
+pub fn parse(text: &str, policies: &Policies) -> Result<Vec<Rule>, FileError> {
+    let document: Document = toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.unwrap_or_default().matches('\n').count() + 1;
+        FileError::Toml(line, error.message().to_owned())
+    })?;
+    if document.allow.len() > MOST {
+        return Err(FileError::TooLong);
+    }
+    let mut rules: Vec<Rule> = Vec::new();
+    for (number, written) in (1..).zip(document.allow) {
+        let named = match is_name(&written.name) {
+            true => written.name.clone(),
+            false => number.to_string(),
+        };
+        let rule = rule(written, policies).map_err(|(key, problem)| FileError::Rule {
+            rule: named.clone(),
+            key,
+            problem,
+        })?;
+        if rules.iter().any(|known| known.name == rule.name) {
+            return Err(FileError::Rule {
+                rule: named,
+                key: "name",
+                problem: "is another rule's, too".to_owned(),
+            });
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+/// Names go into logs and spans.
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(plain)
+}
+
+type Problem = (&'static str, String);
+
+fn rule(written: Written, policies: &Policies) -> Result<Rule, Problem> {
+    if !is_name(&written.name) {
+        let expected = "expected 1 to 64 letters, digits, `-`, `_` and `.`".to_owned();
+        return Err(("name", expected));
+    }
+    if written.identities.is_empty() && written.token_scopes.is_empty() {
+        return Err((
+            "identities",
+            "is missing, and so is token_scopes; `*` is every identified caller".to_owned(),
+        ));
+    }
+    let identities = written.identities.iter().map(|text| {
+        Pattern::parse(text).map_err(|problem| ("identities", format!("{text:?} {problem}")))
+    });
+    for (key, limit) in [
+        ("calls_per_minute", written.calls_per_minute),
+        ("charged_calls_per_day", written.charged_calls_per_day),
+    ] {
+        // TOML's numbers end there, and so do Redis's.
+        if limit.is_some_and(|limit| i64::try_from(limit).is_err()) {
+            return Err((key, "is too large".to_owned()));
+        }
+    }
+    Ok(Rule {
+        identities: identities.collect::<Result<_, _>>()?,
+        modes: written.modes,
+        token_scopes: written
+            .token_scopes
+            .iter()
+            .map(|scope| scope.as_str().into())
+            .collect(),
+        rpcs: rpcs(
+            &written.rpcs,
+            written.classes.as_deref(),
+            written.fields.as_deref(),
+            policies,
+        )?,
+        calls_per_minute: written.calls_per_minute,
+        charged_calls_per_day: written.charged_calls_per_day,
+        name: written.name.into(),
+    })
+}
+
+fn rpcs(
+    words: &[String],
+    granted: Option<&[String]>,
+    paths: Option<&[String]>,
+    policies: &Policies,
+) -> Result<BTreeMap<Box<str>, Fields>, Problem> {
+    let granted = granted.unwrap_or_default().iter().map(|text| {
+        let known = classes::ALL.map(classes::word);
+        let unknown = || ("classes", unknown(text, known.into_iter()));
+        classes::named(text).ok_or_else(unknown)
+    });
+    let granted = granted.collect::<Result<Vec<_>, _>>()?;
+    let mut rpcs = BTreeMap::new();
+    for word in words {
+        let meant =
+            |(rpc, policy): &(&str, &Policy)| word == "*" || word == rpc || *word == policy.scope;
+        let found: Vec<_> = policies.iter().filter(meant).collect();
+        if found.is_empty() {
+            let known = policies.iter();
+            let known = known.flat_map(|(rpc, policy)| [rpc, policy.scope.as_str()]);
+            return Err(("rpcs", unknown(word, known)));
+        }
+        for (rpc, _) in found {
+            rpcs.insert(rpc.into(), fields(rpc, paths, &granted)?);
+        }
+    }
+    match rpcs.is_empty() {
+        true => Err(("rpcs", "is empty".to_owned())),
+        false => Ok(rpcs),
+    }
+}
+
+fn fields(rpc: &str, paths: Option<&[String]>, granted: &[DataClass]) -> Result<Fields, Problem> {
+    let answer = answer(rpc).ok_or_else(|| ("rpcs", format!("{rpc} has no answer")))?;
+    let asked = match paths {
+        None => Fields::All,
+        Some(paths) => {
+            let mut asked = Fields::none();
+            for path in paths {
+                let unknown = || {
+                    let problem = format!("the answer of {rpc} has no field {path:?}");
+                    ("fields", problem)
+                };
+                asked.add(&answer, path, Lists::Open).ok_or_else(unknown)?;
+            }
+            asked
+        }
+    };
+    Ok(classes::visible(&answer, &asked, granted))
+}
+
+/// The message that an RPC answers with.
+fn answer(rpc: &str) -> Option<MessageDescriptor> {
+    let (service, method) = rpc.split_once('/')?;
+    let service = proto::descriptors().get_service_by_name(service)?;
+    let method = service.methods().find(|known| known.name() == method)?;
+    Some(method.output())
+}
+
+fn unknown<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let near = known
+        .filter(|_| word.len() <= COMPARED)
+        .map(|known| (strsim::damerau_levenshtein(word, known), known))
+        .filter(|(distance, _)| *distance <= NEAR)
+        .min();
+    match near {
+        Some((_, known)) => format!("{word:?} is unknown; did you mean {known:?}?"),
+        None => format!("{word:?} is unknown"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

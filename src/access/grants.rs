@@ -1,0 +1,158 @@
+//! What one caller may do, worked out from the rules once and then looked up.
+//!
+//! What the rules that are about a caller grant is added up; of the budgets that they state the
+//! smallest counts. Who is in no rule may do nothing.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use moka::sync::Cache;
+
+use super::{
+    fields::Fields,
+    file::{self, FileError, Rule},
+};
+use crate::{auth::identity::Caller, policy::Policies};
+
+/// Most callers whose grants are remembered.
+const REMEMBERED: u64 = 50_000;
+
+/// What one caller may do.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Grants {
+    /// The name of the first rule that is about it.
+    pub name: Arc<str>,
+    /// What it may see of each RPC's answer, by path (`/package.Service/Method`). The others it may not
+    /// call.
+    pub rpcs: HashMap<Box<str>, Arc<Fields>>,
+    /// Calls in a minute.
+    pub calls_per_minute: Option<u64>,
+    /// Calls in a day that a provider may charge for.
+    pub charged_calls_per_day: Option<u64>,
+}
+
+/// The rules in force.
+#[derive(Debug)]
+pub struct Access {
+    rules: Vec<Rule>,
+    remembered: Cache<Arc<Caller>, Option<Arc<Grants>>>,
+}
+
+impl Access {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn parse(text: &str, policies: &Policies) -> Result<Self, FileError> {
+        Ok(Self {
+            rules: file::parse(text, policies)?,
+            remembered: Cache::new(REMEMBERED),
+        })
+    }
+
+    /// What a caller may do; none if no rule is about it.
+    #[must_use]
+    pub fn of(&self, caller: &Arc<Caller>) -> Option<Arc<Grants>> {
+        if let Some(grants) = self.remembered.get(caller) {
+            return grants;
+        }
+        let grants = self.work_out(caller).map(Arc::new);
+        self.remembered.insert(Arc::clone(caller), grants.clone());
+        grants
+    }
+
+    fn work_out(&self, caller: &Caller) -> Option<Grants> {
+        let mut name = None;
+        let mut rpcs: BTreeMap<&str, Fields> = BTreeMap::new();
+        let (mut minute, mut day) = (None, None);
+        for rule in self.rules.iter().filter(|rule| rule.is_about(caller)) {
+            name.get_or_insert_with(|| Arc::clone(&rule.name));
+            for (rpc, fields) in &rule.rpcs {
+                rpcs.entry(rpc).or_insert_with(Fields::none).unite(fields);
+            }
+            minute = smaller(minute, rule.calls_per_minute);
+            day = smaller(day, rule.charged_calls_per_day);
+        }
+        let rpcs = rpcs.into_iter();
+        Some(Grants {
+            name: name?,
+            rpcs: rpcs
+                .map(|(rpc, fields)| (format!("/{rpc}").into(), Arc::new(fields)))
+                .collect(),
+            calls_per_minute: minute,
+            charged_calls_per_day: day,
+        })
+    }
+}
+
+fn smaller(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{auth::identity::Identity, config::AuthMode, proto};
+
+    const CURP: &str = "/identity.v1.IdentityService/CheckCurp";
+    const GET: &str = "/person.v1.PersonService/GetPerson";
+
+    fn access(text: &str) -> Access {
+        let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
+        Access::parse(text, &policies).unwrap()
+    }
+
+    fn caller(name: &str, scopes: &[&str]) -> Arc<Caller> {
+        let mut caller = Caller::new(Identity::new(AuthMode::Jwt, name).unwrap());
+        caller.token_scopes = scopes.iter().map(|scope| Box::from(*scope)).collect();
+        Arc::new(caller)
+    }
+
+    #[test]
+    fn grants_add_up_and_the_smallest_budget_counts() {
+        let access = access(
+            "[[allow]]\nname='one'\nidentities=['a*']\nrpcs=['identity.curp.check']\ncalls_per_minute=10\n\
+             [[allow]]\nname='two'\nidentities=['ab']\nrpcs=['person.read']\ncalls_per_minute=20\n\
+             charged_calls_per_day=5\n\
+             [[allow]]\nname='three'\ntoken_scopes=['kyc']\nrpcs=['identity.curp.check']\nclasses=['images']",
+        );
+        let both = access.of(&caller("ab", &[])).unwrap();
+        assert_eq!(&*both.name, "one");
+        assert_eq!(both.rpcs.len(), 2);
+        assert!(both.rpcs.contains_key(CURP) && both.rpcs.contains_key(GET));
+        assert_eq!(
+            (both.calls_per_minute, both.charged_calls_per_day),
+            (Some(10), Some(5))
+        );
+        assert!(!both.rpcs[CURP].has(&[2, 20]));
+        let more = access.of(&caller("ab", &["kyc"])).unwrap();
+        assert_eq!(*more.rpcs[CURP], Fields::All);
+        assert!(!more.rpcs[GET].has(&[1, 4]));
+        let one = access.of(&caller("ac", &[])).unwrap();
+        assert_eq!((one.rpcs.len(), one.charged_calls_per_day), (1, None));
+    }
+
+    #[test]
+    fn who_is_in_no_rule_may_do_nothing() {
+        let rules = "[[allow]]\nname='one'\nidentities=['a']\nrpcs=['*']";
+        let grants = access(rules);
+        assert_eq!(grants.of(&caller("b", &["identity.curp.check", "*"])), None);
+        assert_eq!(grants.of(&caller("a", &[])).unwrap().rpcs.len(), 9);
+        assert_eq!(access("").of(&caller("a", &[])), None);
+    }
+
+    #[test]
+    fn the_same_caller_gets_the_same_grants_and_another_scope_is_another() {
+        let access = access("[[allow]]\nname='one'\ntoken_scopes=['kyc']\nrpcs=['*']");
+        let first = access.of(&caller("a", &["kyc"])).unwrap();
+        let again = access.of(&caller("a", &["kyc"])).unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!(access.of(&caller("a", &["kyc2"])), None);
+    }
+}

@@ -1,0 +1,16 @@
+//! What callers may do: which RPCs, which fields of an answer, how often.
+//!
+//! ```text
+//! file    the policy file, read into rules
+//! grants  rules → what one caller may do, worked out once for each caller
+//! fields  the fields of an answer that a caller may see
+//! budget  calls a minute and charged calls a day, in this process and through Redis
+//! door    all of it for one call: identified, allowed, within its budget
+//! ```
+
+pub mod budget;
+pub mod classes;
+pub mod door;
+pub mod fields;
+pub mod file;
+pub mod grants;

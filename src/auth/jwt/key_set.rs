@@ -1,0 +1,103 @@
+//! A key set (JWKS, RFC 7517): the public keys of an issuer.
+//!
+//! Keys that are of no use here are passed over, as the standard asks for: of an unknown kind, not for
+//! signatures, or symmetric. A set without any usable key is broken.
+
+use std::{fmt, sync::Arc};
+
+use jsonwebtoken::{
+    Algorithm, AlgorithmFamily, DecodingKey,
+    jwk::{Jwk, KeyOperations, PublicKeyUse},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Most keys of a set.
+const MOST: usize = 200;
+
+/// A public key.
+pub struct Key {
+    kid: Option<String>,
+    algorithm: Option<Algorithm>,
+    /// What verifies signatures.
+    pub decoding: DecodingKey,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The keys.
+#[derive(Debug)]
+pub struct KeySet(Vec<Arc<Key>>);
+
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<Value>,
+}
+
+impl KeySet {
+    /// Reads a key set.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or has no usable key.
+    pub fn parse(json: &str) -> Result<Self, String> {
+        let document: Document = serde_json::from_str(json)
+            .map_err(|error| format!("is no key set (JWKS): line {}", error.line()))?;
+        if document.keys.len() > MOST {
+            return Err(format!("holds more than {MOST} keys"));
+        }
+        let keys: Vec<_> = document.keys.into_iter().filter_map(key).collect();
+        if keys.is_empty() {
+            return Err("holds no public key for signatures".to_owned());
+        }
+        Ok(Self(keys))
+    }
+
+    /// The key of a token: the one with its `kid`; without one, the only one that fits the algorithm.
+    #[must_use]
+    pub fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Arc<Key>> {
+        let fits = |key: &&Arc<Key>| {
+            key.decoding.family() == algorithm.family()
+                && key.algorithm.is_none_or(|own| own == algorithm)
+        };
+        let mut fitting = self.0.iter().filter(fits);
+        match kid {
+            Some(kid) => fitting.find(|key| key.kid.as_deref() == Some(kid)).cloned(),
+            None => {
+                let only = fitting.next();
+                only.filter(|_| fitting.next().is_none()).cloned()
+            }
+        }
+    }
+}
+
+fn key(value: Value) -> Option<Arc<Key>> {
+    let jwk: Jwk = serde_json::from_value(value).ok()?;
+    let common = &jwk.common;
+    let of_use = match &common.public_key_use {
+        None | Some(PublicKeyUse::Signature) => true,
+        Some(_) => false,
+    };
+    let operations = common.key_operations.as_ref();
+    let verifies = operations.is_none_or(|all| all.contains(&KeyOperations::Verify));
+    let decoding = DecodingKey::from_jwk(&jwk).ok()?;
+    if !of_use || !verifies || decoding.family() == AlgorithmFamily::Hmac {
+        return None;
+    }
+    let algorithm = match common.key_algorithm {
+        None => None,
+        // A key for an algorithm that is no signature's is of no use, whatever its kind.
+        Some(named) => Some(named.to_string().parse::<Algorithm>().ok()?),
+    };
+    Some(Arc::new(Key {
+        kid: common.key_id.clone(),
+        algorithm,
+        decoding,
+    }))
+}

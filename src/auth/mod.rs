@@ -1,0 +1,233 @@
+//! Who calls: one or several modes, asked in the order of `auth.mode`.
+//!
+//! The first mode that finds a credential of its own decides: one that is presented and bad is a
+//! refusal, and no other mode is asked. So an expired token never turns into the rights of the
+//! certificate beside it. A mode whose credential is not there is passed over. Tokens and preshared
+//! keys both come as `authorization: Bearer`: where both modes are on, what has the three parts of a
+//! token is one.
+//!
+//! Whatever the mode, the header `authorization` and those of every mesh go no further than here.
+
+pub mod bearer;
+pub mod identity;
+pub mod jwt;
+pub mod keys;
+pub mod mesh;
+pub mod mtls;
+pub mod spiffe;
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use http::{Extensions, HeaderMap, header};
+
+use self::{
+    identity::Caller,
+    jwt::Jwt,
+    keys::{KeyTable, Keys},
+    mesh::Mesh,
+};
+use crate::{
+    config::{self, AuthMode},
+    domain::{
+        failure::{Failure, Kind},
+        redaction::Secret,
+    },
+    reload::{self, Content, Watch},
+    server::peer,
+};
+
+/// Why a caller is not identified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unidentified {
+    /// It presents no credential, or one that is not good.
+    Refused,
+    /// Its token may be good: the keys that would tell cannot be had. The gateway's fault.
+    KeysUnavailable(Duration),
+}
+
+impl From<Unidentified> for Failure {
+    fn from(unidentified: Unidentified) -> Self {
+        match unidentified {
+            Unidentified::Refused => Self::new(Kind::Unauthenticated),
+            Unidentified::KeysUnavailable(wait) => Self {
+                retry_after: Some(wait),
+                ..Self::new(Kind::AuthUnavailable)
+            },
+        }
+    }
+}
+
+/// Why authentication cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting or a file cannot be used.
+    #[error("{0}: {1}")]
+    Setting(&'static str, String),
+    /// There is no HTTP client for the key set.
+    #[error("auth.jwt.jwks_url: the HTTP client cannot be made: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A mode, ready to be asked.
+#[derive(Debug)]
+enum Asked {
+    Jwt(Box<Jwt>),
+    Mtls,
+    Mesh(Mesh),
+    Keys(Keys),
+}
+
+/// The modes in their order.
+#[derive(Debug)]
+pub struct Authenticator {
+    /// Empty: nobody is identified.
+    modes: Vec<Asked>,
+    anonymous: Arc<Caller>,
+}
+
+impl Authenticator {
+    /// The configured modes. A key set is fetched in a task of the current runtime; what is to be done when
+    /// another file changes is added to `watches`.
+    ///
+    /// # Errors
+    ///
+    /// The setting that cannot be used.
+    pub fn start(settings: &config::Auth, watches: &mut Vec<Watch>) -> Result<Self, StartError> {
+        let modes = settings.mode.iter().filter_map(|mode| {
+            Some(match mode {
+                AuthMode::None => return None,
+                AuthMode::Jwt => Jwt::start(&settings.jwt).map(|jwt| Asked::Jwt(Box::new(jwt))),
+                AuthMode::Mtls => Ok(Asked::Mtls),
+                AuthMode::Mesh => mesh(&settings.mesh).map(Asked::Mesh),
+                AuthMode::Keys => keys(&settings.keys, watches).map(Asked::Keys),
+            })
+        });
+        Ok(Self {
+            modes: modes.collect::<Result<_, _>>()?,
+            anonymous: Arc::new(Caller::anonymous()),
+        })
+    }
+
+    /// Whether callers are identified at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.modes.is_empty()
+    }
+
+    /// Who sends this request. Its credentials are taken out of the headers.
+    ///
+    /// # Errors
+    ///
+    /// If that is not known.
+    pub async fn identify(
+        &self,
+        headers: &mut HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Arc<Caller>, Unidentified> {
+        if !self.is_on() {
+            headers.remove(header::AUTHORIZATION);
+            mesh::strip(headers);
+            return Ok(Arc::clone(&self.anonymous));
+        }
+        let named = self.named_by_mesh(headers, extensions);
+        mesh::strip(headers);
+        let bearer = bearer::take(headers);
+        headers.remove(header::AUTHORIZATION);
+        for mode in &self.modes {
+            let found = match mode {
+                Asked::Mtls => mtls::identify(peer::certificates(extensions))?,
+                Asked::Mesh(_) => named.clone()?,
+                Asked::Jwt(jwt) => match bearer.as_ref().map_err(|refused| *refused)? {
+                    Some(token) if self.is_token(token) => Some(jwt.identify(token).await?),
+                    _ => None,
+                },
+                Asked::Keys(keys) => match bearer.as_ref().map_err(|refused| *refused)? {
+                    Some(key) if !self.is_token(key) || !self.reads_tokens() => {
+                        Some(keys.identify(key)?)
+                    }
+                    _ => None,
+                },
+            };
+            if let Some(caller) = found {
+                return Ok(caller);
+            }
+        }
+        Err(Unidentified::Refused)
+    }
+
+    /// Before its headers are stripped.
+    fn named_by_mesh(
+        &self,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Option<Arc<Caller>>, Unidentified> {
+        let mesh = self.modes.iter().find_map(|mode| match mode {
+            Asked::Mesh(mesh) => Some(mesh),
+            _ => None,
+        });
+        mesh.map_or(Ok(None), |mesh| {
+            mesh.identify(headers, peer::ip(extensions))
+        })
+    }
+
+    fn reads_tokens(&self) -> bool {
+        self.modes.iter().any(|mode| matches!(mode, Asked::Jwt(_)))
+    }
+
+    fn reads_keys(&self) -> bool {
+        self.modes.iter().any(|mode| matches!(mode, Asked::Keys(_)))
+    }
+
+    /// Whether a bearer credential is for `jwt` to judge: any, unless preshared keys are on beside it.
+    fn is_token(&self, credential: &Secret) -> bool {
+        !self.reads_keys() || credential.expose().split('.').count() == 3
+    }
+}
+
+fn mesh(settings: &config::Mesh) -> Result<Mesh, StartError> {
+    Mesh::new(&settings.peers, settings.headers.clone())
+        .map_err(|_| StartError::Setting("auth.mesh.peers", "holds what is no address".to_owned()))
+}
+
+fn keys(settings: &config::PresharedKeys, watches: &mut Vec<Watch>) -> Result<Keys, StartError> {
+    let table = settings
+        .read()
+        .map_err(|(key, problem)| StartError::Setting(key, problem))?;
+    let table = Arc::new(ArcSwap::from_pointee(table));
+    if let Some(path) = &settings.file {
+        let (into, hashes) = (Arc::clone(&table), settings.hashes.clone());
+        let take = move |contents: &[Content]| {
+            let text = utf8(contents)?;
+            let lines = text.lines().chain(hashes.iter().map(String::as_str));
+            into.store(Arc::new(KeyTable::parse(lines)?));
+            Ok(())
+        };
+        watches.push(Watch::new("auth.keys.file", vec![path.clone()], take));
+    }
+    Ok(Keys(table))
+}
+
+/// The text of the only file of a watch.
+///
+/// # Errors
+///
+/// If it is none.
+pub fn utf8(contents: &[Content]) -> Result<&str, String> {
+    let bytes = contents.first().map(|content| content.as_slice());
+    let text = std::str::from_utf8(bytes.unwrap_or_default());
+    text.map_err(|_| "is not UTF-8".to_owned())
+}
+
+/// The text of a small file of the configuration.
+///
+/// # Errors
+///
+/// Why it cannot be read.
+pub fn text(path: &std::path::Path) -> Result<String, String> {
+    let content = reload::read(path)?;
+    utf8(&[content]).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+use http::HeaderValue;
+use sha2::{Digest as _, Sha256};
+
+use super::*;
+use crate::{config::MeshHeader, server::peer::Peer};
+use issuer::{AUDIENCE, ISSUER, Signer, key_set};
+
+#[allow(dead_code)]
+#[path = "../../tests/access/issuer.rs"]
+mod issuer;
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+const KEY: &str = "a preshared key of thirty-two bytes";
+const L5D: &str = "l5d-client-id";
+const SIDECAR: &str = "127.0.0.6:1";
+
+fn settings(modes: &[AuthMode], jwks: &std::path::Path) -> config::Auth {
+    let hash: String = Sha256::digest(KEY)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    config::Auth {
+        mode: modes.to_vec(),
+        jwt: config::Jwt {
+            issuer: Some(ISSUER.to_owned()),
+            audience: vec![AUDIENCE.to_owned()],
+            jwks_file: Some(jwks.to_owned()),
+            ..config::Jwt::default()
+        },
+        mesh: config::Mesh {
+            peers: vec!["127.0.0.6".to_owned()],
+            headers: vec![MeshHeader::L5dClientId],
+        },
+        keys: config::PresharedKeys {
+            file: None,
+            hashes: vec![format!("key-holder {hash}")],
+        },
+        ..config::Auth::default()
+    }
+}
+
+#[tokio::test]
+async fn the_first_mode_whose_credential_is_there_decides() {
+    use AuthMode::{Jwt, Keys, Mesh};
+    let signer = Signer::es256("one");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jwks.json");
+    std::fs::write(&path, key_set(&[&signer])).unwrap();
+    let token = format!("Bearer {}", signer.token("token-holder", ""));
+    let forged = format!("Bearer {}", Signer::es256("one").token("token-holder", ""));
+    let (key, wrong) = (
+        format!("Bearer {KEY}"),
+        format!("Bearer {}", "x".repeat(40)),
+    );
+    let refused = Err(Unidentified::Refused);
+    for (modes, sidecar, bearer, expected) in [
+        (
+            &[Mesh, Jwt][..],
+            Some("workload"),
+            Some(&token),
+            Ok("workload"),
+        ),
+        (
+            &[Jwt, Mesh],
+            Some("workload"),
+            Some(&token),
+            Ok("token-holder"),
+        ),
+        (&[Jwt, Mesh], Some("workload"), None, Ok("workload")),
+        // One that is bad is a refusal, whatever else is there.
+        (&[Jwt, Mesh], Some("workload"), Some(&forged), refused),
+        (&[Mesh, Jwt], None, Some(&forged), refused),
+        (&[Mesh], None, Some(&token), refused),
+        (&[Jwt, Keys], None, Some(&token), Ok("token-holder")),
+        (&[Keys, Jwt], None, Some(&token), Ok("token-holder")),
+        (&[Jwt, Keys], None, Some(&key), Ok("key-holder")),
+        (&[Keys, Jwt], None, Some(&key), Ok("key-holder")),
+        (&[Jwt, Keys], None, Some(&wrong), refused),
+        (&[Jwt], None, Some(&key), refused),
+        (&[Keys], None, Some(&token), refused),
+        (&[Jwt, Keys, Mesh], None, None, refused),
+    ] {
+        let authenticator = Authenticator::start(&settings(modes, &path), &mut Vec::new()).unwrap();
+        let mut headers = HeaderMap::new();
+        let mut add = |name: &'static str, value: Option<&str>| {
+            if let Some(value) = value {
+                headers.insert(name, HeaderValue::from_str(value).unwrap());
+            }
+        };
+        add(L5D, sidecar);
+        add("authorization", bearer.map(String::as_str));
+        add(
+            "x-forwarded-client-cert",
+            Some("URI=spiffe://bank.example/admin"),
+        );
+        let mut extensions = Extensions::new();
+        extensions.insert(Peer {
+            address: SIDECAR.parse().unwrap(),
+            certificates: None,
+        });
+        let caller = authenticator.identify(&mut headers, &extensions).await;
+        let name = caller.as_ref().map(|caller| caller.identity.name());
+        assert_eq!(
+            name,
+            expected.as_ref().map(|name| *name),
+            "{modes:?} {sidecar:?} {bearer:?}"
+        );
+        assert!(headers.is_empty(), "{modes:?}: {:?}", headers.keys());
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_is_identified_credentials_go_no_further_either() {
+    let authenticator = Authenticator::start(&config::Auth::default(), &mut Vec::new()).unwrap();
+    assert!(!authenticator.is_on());
+    let mut headers = HeaderMap::new();
+    for name in ["authorization", L5D, "x-forwarded-client-cert", "x-purpose"] {
+        headers.insert(name, HeaderValue::from_static("canary"));
+    }
+    let caller = authenticator
+        .identify(&mut headers, &Extensions::new())
+        .await
+        .unwrap();
+    assert_eq!(caller.identity.mode(), AuthMode::None);
+    assert_eq!(headers.len(), 1);
+}
+
+#[tokio::test]
+async fn a_header_of_a_mesh_from_elsewhere_names_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(&[AuthMode::Mesh], &directory.path().join("none"));
+    let authenticator = Authenticator::start(&settings, &mut Vec::new()).unwrap();
+    for address in ["127.0.0.1:1", "10.0.0.1:1"] {
+        let mut headers = HeaderMap::new();
+        headers.insert(L5D, HeaderValue::from_static("workload"));
+        let mut extensions = Extensions::new();
+        extensions.insert(Peer {
+            address: address.parse().unwrap(),
+            certificates: None,
+        });
+        let caller = authenticator.identify(&mut headers, &extensions).await;
+        assert_eq!(caller, Err(Unidentified::Refused), "{address}");
+        assert!(headers.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn keys_are_read_again_and_a_broken_file_keeps_the_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys");
+    let line = |name: &str, key: &str| {
+        let hash: String = Sha256::digest(key)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("{name} {hash}\n")
+    };
+    let (old, new) = (
+        "old key of thirty-two bytes at all",
+        "new key of thirty-two bytes at all",
+    );
+    std::fs::write(&path, line("payments", old)).unwrap();
+    let settings = config::PresharedKeys {
+        file: Some(path.clone()),
+        hashes: Vec::new(),
+    };
+    let mut watches = Vec::new();
+    let keys = keys(&settings, &mut watches).unwrap();
+    tokio::spawn(reload::run(watches, LOOK));
+    let good = |key: &str| keys.identify(&Secret::new(key)).is_ok();
+    let until = async |expected: (bool, bool)| {
+        for _ in 0..400 {
+            if (good(old), good(new)) == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("not {expected:?}");
+    };
+    until((true, false)).await;
+    std::fs::write(&path, line("payments", old) + &line("payments", new)).unwrap();
+    until((true, true)).await;
+    std::fs::write(&path, "payments not-a-hash").unwrap();
+    tokio::time::sleep(LOOK * 10).await;
+    assert_eq!((good(old), good(new)), (true, true));
+    std::fs::write(&path, line("payments", new)).unwrap();
+    until((false, true)).await;
+}

@@ -1,0 +1,42 @@
+"""What the tests of callers share: the examples, built once, and a gateway for each test."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from builds import LANGUAGES, PROBE, Build
+from harness import BINARY, Gateway, Sandbox
+
+
+def pytest_sessionstart() -> None:
+    if not BINARY.is_file():
+        pytest.exit(f"{BINARY} is not there: run the tests by `just clients`", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def builds() -> Iterator[dict[str, Build]]:
+    """Every build, begun at once: most of the time is the network's and not the processors'."""
+    begun = {name: Build(example) for name, example in (LANGUAGES | {"probe": PROBE}).items()}
+    yield begun
+    for name, build in begun.items():
+        if build.process.poll() is None:
+            os.killpg(build.process.pid, signal.SIGKILL)
+            build.process.wait()
+        elif build.seconds is not None:
+            print(f"\nbuilt {name} in {build.seconds:.0f} s", end="")
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    """A gateway with its own sandbox that nobody has asked yet."""
+    with Gateway() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A provider sandbox that nobody has asked yet."""
+    with Sandbox() as sandbox:
+        yield sandbox

@@ -1,0 +1,154 @@
+"""Every language's example builds, runs against the sandbox and prints what docs/clients.md shows."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from builds import LANGUAGES, Build, run
+from certificates import Authority
+from harness import REPOSITORY, Gateway
+from mesh import Envoy
+
+DOCUMENT = (REPOSITORY / "docs" / "clients.md").read_text()
+# The parent that docs/clients.md starts the examples with.
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+# What the gateway must have been asked: calls by RPC and code. GetPerson is repeated by the service config.
+CALLS = {
+    ("CheckCurp", "OK"): 1,
+    ("ScrubKenyaId", "OK"): 1,
+    ("VerifyPeForeignerId", "INVALID_ARGUMENT"): 1,
+    ("ScrubKenyaId", "FAILED_PRECONDITION"): 1,
+    ("CheckCurp", "UNAVAILABLE"): 1,
+    ("ScrubKenyaId", "DEADLINE_EXCEEDED"): 1,
+    ("CreatePerson", "OK"): 2,
+    ("GetPerson", "OK"): 1,
+    ("GetPerson", "UNAVAILABLE"): 3,
+    ("CheckCurp", "RESOURCE_EXHAUSTED"): 1,
+}
+SERVICE_CONFIG = REPOSITORY / "deploy" / "client" / "service-config.json"
+TOKEN = "a-token-of-the-tests"
+
+language = pytest.mark.parametrize("name", LANGUAGES)
+
+
+def shown() -> str:
+    """What docs/clients.md says that each example prints."""
+    found = re.search(r"^<!-- output -->\n```text\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    assert found, "docs/clients.md does not show what the examples print"
+    return found[1]
+
+
+@language
+def test_the_document_says_how_to_build_and_start_it(name: str):
+    example = LANGUAGES[name]
+    row = next(line for line in DOCUMENT.splitlines() if f"[examples/{name}]" in line)
+    # The tests use their own Python, which has the requirements already.
+    build, start = (re.sub(r"/\S+/python\S*", "python", words) for words in (example.build, example.start))
+    assert build in row and start in row
+
+
+@language
+def test_it_prints_what_is_documented_and_asks_what_it_says(name: str, builds: dict[str, Build], gateway: Gateway):
+    example = builds[name].finished()
+    done = run(example, GATEWAY_ADDRESS=gateway.address, TRACEPARENT=TRACEPARENT)
+    assert (done.stdout, done.returncode) == (shown(), 0), done.stderr
+
+    gateway.terminate()
+    gateway.wait()
+    calls = gateway.log("call")
+    asked = Counter((call["rpc"].rpartition("/")[2], call["code"]) for call in calls)
+    assert asked == CALLS
+    assert {call["trace_id"] for call in calls} == {TRACE}, "trace context has not arrived"
+
+
+@language
+def test_it_speaks_tls_with_the_gateway(name: str, builds: dict[str, Build], tmp_path: Path):
+    example = builds[name].finished()
+    authority = Authority(tmp_path / "authority")
+    server = authority.issue("server", "DNS:localhost")
+    tls = {"IDGW_SERVER__TLS__CERT_FILE": str(server.certificate), "IDGW_SERVER__TLS__KEY_FILE": str(server.key)}
+    with Gateway(**tls) as gateway:
+        settings = {
+            "GATEWAY_ADDRESS": f"localhost:{gateway.address.rpartition(':')[2]}",
+            "GATEWAY_CA_FILE": str(authority.certificate),
+            "TRACEPARENT": TRACEPARENT,
+        }
+        done = run(example, **settings)
+    assert (done.stdout, done.returncode) == (shown(), 0), done.stderr
+
+
+@language
+def test_it_sends_its_token_over_tls(name: str, builds: dict[str, Build], tls: "TlsFront"):
+    example = builds[name].finished()
+    settings = {"GATEWAY_ADDRESS": tls.address, "GATEWAY_CA_FILE": str(tls.authority), "TRACEPARENT": TRACEPARENT}
+
+    done = run(example, **settings, GATEWAY_TOKEN_FILE=str(tls.token))
+    assert (done.stdout, done.returncode) == (shown(), 0), done.stderr
+
+    refused = run(example, **settings)
+    assert refused.returncode != 0, "without a token it was served"
+
+
+@language
+def test_it_does_not_trust_a_stranger(name: str, builds: dict[str, Build], tls: "TlsFront", tmp_path: Path):
+    example = builds[name].finished()
+    stranger = Authority(tmp_path / "stranger").certificate
+    # Calls that wait for a connection would wait until their deadlines.
+    hasty = tmp_path / "service-config.json"
+    hasty.write_text(SERVICE_CONFIG.read_text().replace('"waitForReady": true', '"waitForReady": false'))
+    done = run(
+        example,
+        GATEWAY_ADDRESS=tls.address,
+        GATEWAY_CA_FILE=str(stranger),
+        GATEWAY_TOKEN_FILE=str(tls.token),
+        GATEWAY_SERVICE_CONFIG=str(hasty),
+    )
+    assert done.returncode != 0
+    assert "found:" not in done.stdout
+
+
+@language
+def test_it_sends_no_token_in_the_clear(name: str, builds: dict[str, Build], gateway: Gateway, tmp_path: Path):
+    example = builds[name].finished()
+    (tmp_path / "token").write_text(TOKEN)
+    done = run(example, GATEWAY_ADDRESS=gateway.address, GATEWAY_TOKEN_FILE=str(tmp_path / "token"))
+    assert done.returncode != 0
+    assert "a token is not sent in the clear" in done.stderr
+    assert gateway.log("call") == []
+
+
+@dataclass
+class TlsFront:
+    """An address that speaks TLS and wants the token, with a gateway and its sandbox behind it."""
+
+    address: str
+    authority: Path
+    token: Path
+
+
+@pytest.fixture
+def tls(gateway: Gateway, tmp_path: Path) -> Iterator[TlsFront]:
+    """Envoy in front of a gateway: it ends TLS and lets nobody pass without the token."""
+    authority = Authority(tmp_path / "authority")
+    server = authority.issue("server", "DNS:localhost")
+    token = tmp_path / "token"
+    token.write_text(f"{TOKEN}\n")
+    config = (Path(__file__).parent / "envoy.yaml").read_text()
+    for word, value in {
+        "GATEWAY_PORT": gateway.address.rpartition(":")[2],
+        "CERTIFICATE": str(server.certificate),
+        "PRIVATE_KEY": str(server.key),
+        "TOKEN": TOKEN,
+    }.items():
+        config = config.replace(f"${{{word}}}", value)
+    envoy = Envoy(tmp_path / "envoy", yaml.safe_load(config))
+    try:
+        yield TlsFront(f"localhost:{envoy.address.rpartition(':')[2]}", authority.certificate, token)
+    finally:
+        envoy.kill()

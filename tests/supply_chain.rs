@@ -1,0 +1,147 @@
+//! What the repository promises about what it is built from. `just deny` checks the dependencies themselves.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The manifest of every crate of the repository.
+fn manifests() -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name == "Cargo.toml" {
+                found.push(path);
+            } else if path.is_dir() && name != "target" && name != "tmp" && !name.starts_with('.') {
+                walk(&path, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(root(), &mut found);
+    assert!(found.len() >= 2, "the gateway and its fuzz targets");
+    found
+}
+
+#[test]
+fn unsafe_code_is_forbidden_in_every_crate() {
+    for path in manifests() {
+        let manifest: toml::Table = read(&path).parse().expect("TOML");
+        let level = manifest
+            .get("lints")
+            .and_then(|lints| lints.get("rust")?.get("unsafe_code"))
+            .and_then(toml::Value::as_str);
+        assert_eq!(level, Some("forbid"), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_crate_has_its_lock_file_and_git_keeps_it() {
+    for path in manifests() {
+        let lock = path.with_file_name("Cargo.lock");
+        assert!(lock.is_file(), "{} is missing", lock.display());
+    }
+    let ignored = read(&root().join(".gitignore"));
+    assert!(!ignored.contains("Cargo.lock"));
+}
+
+#[test]
+fn every_build_of_the_recipes_uses_the_lock_file() {
+    let mut files = vec![root().join("justfile")];
+    for entry in fs::read_dir(root().join(".ci")).expect(".ci") {
+        files.push(entry.expect("an entry").path());
+    }
+    let mut seen = 0;
+    for path in files {
+        for line in read(&path).lines().map(str::trim) {
+            let words: Vec<&str> = line
+                .split(|c: char| !c.is_alphanumeric() && c != '-')
+                .collect();
+            let builds = words.windows(2).any(|pair| {
+                let commands = [
+                    "build", "check", "clippy", "fetch", "install", "metadata", "run", "test",
+                ];
+                pair[0] == "cargo" && commands.contains(&pair[1])
+            });
+            // What asks a command for its version builds nothing.
+            if builds && !line.starts_with('#') && !line.contains("--version\"") {
+                assert!(line.contains("--locked"), "{}: {line}", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 5, "only {seen} commands were found");
+}
+
+/// The versions of each package of a lock file.
+fn versions(lock: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let lock: toml::Table = read(lock).parse().expect("TOML");
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in lock["package"].as_array().expect("packages") {
+        let text = |key: &str| package[key].as_str().expect("a text").to_owned();
+        versions
+            .entry(text("name"))
+            .or_default()
+            .insert(text("version"));
+    }
+    versions
+}
+
+#[test]
+fn what_is_fuzzed_is_what_ships() {
+    let shipped = versions(&root().join("Cargo.lock"));
+    for (name, fuzzed) in versions(&root().join("fuzz/Cargo.lock")) {
+        if let Some(shipped) = shipped.get(&name) {
+            assert!(
+                fuzzed.is_subset(shipped),
+                "{name} is fuzzed in {fuzzed:?} and ships in {shipped:?}; run `just lock`"
+            );
+        }
+    }
+}
+
+#[test]
+fn ci_checks_the_dependencies() {
+    let steps = read(&root().join(".ci/run"));
+    assert!(steps.lines().any(|line| line == "step deny just deny"));
+    let recipes = read(&root().join("justfile"));
+    let deny = recipes
+        .lines()
+        .find(|line| line.trim().starts_with("cargo deny"));
+    let deny = deny.expect("a recipe with cargo deny");
+    for part in [
+        "licenses",
+        "bans",
+        "sources",
+        "unmatched-skip",
+        "unnecessary-skip",
+    ] {
+        assert!(deny.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn other_tls_stacks_are_banned() {
+    let rules: toml::Table = read(&root().join("deny.toml")).parse().expect("TOML");
+    let denied = rules["bans"]["deny"].as_array().expect("a list");
+    let denied: BTreeSet<_> = denied
+        .iter()
+        .filter_map(|entry| entry["name"].as_str())
+        .collect();
+    assert_eq!(
+        denied,
+        BTreeSet::from(["native-tls", "openssl", "openssl-sys", "ring"])
+    );
+}
