@@ -51,6 +51,7 @@ pub fn answer(status: u16, body: &[u8]) -> Answer {
     Answer {
         status,
         retry_after: None,
+        was_read: false,
         body: bytes::Bytes::copy_from_slice(body),
     }
 }
