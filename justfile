@@ -116,6 +116,23 @@ scaling *ARGS:
 trace-cost *ARGS: build
     {{load}} trace-cost {{ARGS}}
 
+# Time what can be measured alone: adapters, CURP, masks, statuses (docs/performance.md).
+bench *ARGS:
+    cargo bench --locked --bench parts -- {{ARGS}}
+
+# The gateway with everything on against the floor, which does the same lookup and nothing else.
+floor *ARGS: build
+    cargo build --release --locked --example floor --example load
+    {{load}} compare --floor "${CARGO_TARGET_DIR:-target}/release/examples/floor" {{ARGS}}
+
+# How cost grows; draws docs/growth.svg (`--smaller 10 --seconds 1` for a short look). Needs `ulimit -n 25000`.
+growth *ARGS: build
+    cargo run --release --locked --quiet --example load -- growth --plot docs/growth.svg {{ARGS}}
+
+# Count the instructions of a call, and fail if they have become more; `--record` keeps a gain.
+instructions *ARGS: build
+    python tests/instructions/count.py {{ARGS}}
+
 # Run each fuzz target, or those that are named, for some seconds (CONTRIBUTING.md, "Fuzzing").
 fuzz SECONDS="60" *TARGETS:
     .ci/fuzz run {{SECONDS}} {{TARGETS}}

@@ -1,8 +1,13 @@
 //! The program `identity-gateway`: reads the command line, runs the command, sets the exit code.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+    thread,
+};
 
 use identity_gateway::{cli, process, telemetry::panics};
+use tokio::runtime::{Builder, Runtime};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -11,17 +16,14 @@ fn main() -> ExitCode {
     panics::install();
     if let Err(error) = process::prepare() {
         let _told = writeln!(
-            std::io::stderr(),
+            io::stderr(),
             "memory is not kept out of core files: {error}"
         );
         return ExitCode::FAILURE;
     }
     // There is one provider of cryptography in the tree; naming it leaves nothing to be guessed.
     let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    match runtime {
+    match runtime() {
         Ok(runtime) => {
             let code = runtime.block_on(cli::args::run());
             // A provider call that outlives its drain must not hold the process.
@@ -29,8 +31,21 @@ fn main() -> ExitCode {
             code
         }
         Err(error) => {
-            let _told = writeln!(std::io::stderr(), "the runtime cannot be started: {error}");
+            let _told = writeln!(io::stderr(), "the runtime cannot be started: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// A thread for each CPU that the process may use: its affinity and its control group's quota are heeded.
+///
+/// On a single CPU the one thread is this one. The runtime of many threads would run a connection's task
+/// at once after each reply that is ready for it, and so write to the socket for every single one; here
+/// the task's turn comes when all that were ready have been worked on, and one write takes them all.
+fn runtime() -> io::Result<Runtime> {
+    let mut builder = match thread::available_parallelism() {
+        Ok(cpus) if cpus.get() > 1 => Builder::new_multi_thread(),
+        _ => Builder::new_current_thread(),
+    };
+    builder.enable_all().build()
 }

@@ -1,5 +1,6 @@
 //! Proves with the real program what docs/chaos.md says of it, `chaos` and `overload`, and what
-//! docs/observability.md says of the cost of tracing, `trace-cost`.
+//! docs/observability.md says of the cost of tracing, `trace-cost`; takes the figures of
+//! docs/performance.md, `compare` and `growth`.
 //!
 //! Everything runs on loopback and is bounded in time and count. Every child process belongs to this
 //! one and is ended by its own pid, also when something fails or the run is interrupted. Exit codes:
@@ -10,15 +11,20 @@ mod calls;
 mod chaos;
 mod chaos_report;
 mod children;
+mod compare;
+mod document;
 mod faults;
 mod figures;
+mod growth;
 mod ledger;
 mod open_loop;
 mod overload;
 mod overload_report;
+mod plot;
 mod proxy;
 mod rig;
 mod spoil;
+mod stage;
 mod subjects;
 mod trace_cost;
 mod verdict;
@@ -50,6 +56,10 @@ enum Recipe {
     Overload(overload::Options),
     /// Two instances, one of which traces every call: what that costs in CPU time
     TraceCost(trace_cost::Options),
+    /// How cost grows with calls in flight, answer sizes, connections, kept answers and persons
+    Growth(growth::Options),
+    /// The gateway against the floor
+    Compare(compare::Options),
 }
 
 #[tokio::main]
@@ -68,6 +78,14 @@ async fn main() -> ExitCode {
             Recipe::TraceCost(options) => {
                 let limit = options.time_limit();
                 within(limit, trace_cost::run(&gateway, options)).await
+            }
+            Recipe::Compare(options) => {
+                let limit = options.time_limit();
+                within(limit, compare::run(&gateway, options)).await
+            }
+            Recipe::Growth(options) => {
+                let limit = options.time_limit();
+                within(limit, growth::run(&gateway, options)).await
             }
         }
     };

@@ -140,7 +140,7 @@ pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
     }
     tokio::time::sleep(SETTLING).await;
     let counted = options.load(0).calls * u64::from(options.rounds);
-    let per_call = |after: Duration, before| (after - before).div_f64(counted as f64);
+    let per_call = |after: Duration, before: Duration| (after - before).div_f64(counted as f64);
     let cost = (
         per_call(off.cpu_time()?, before.0),
         per_call(on.cpu_time()?, before.1),

@@ -54,17 +54,13 @@ pub fn visible(message: &MessageDescriptor, asked: &Fields, granted: &[DataClass
         let class = of(&field);
         let is_open = class == DataClass::Unspecified || granted.contains(&class);
         let seen = match field.kind() {
+            _ if !is_open && !named => return None,
             // A field within has a class of its own, or the one of the message around it.
             Kind::Message(inner) if is_ours(&inner) => {
-                if is_open || named {
-                    let granted = if is_open { granted } else { &ALL };
-                    visible(&inner, asked, granted)
-                } else {
-                    return None;
-                }
+                let granted = if is_open { granted } else { &ALL };
+                visible(&inner, asked, granted)
             }
-            _ if is_open || named => Fields::All,
-            _ => return None,
+            _ => Fields::All,
         };
         Some((field.number(), seen))
     });

@@ -21,9 +21,15 @@ pub const BEGINNING: &[u8] = br#"{"message":"audit","#;
 const SUM: &[u8] = br#","sum":""#;
 const END: &[u8] = br#""}"#;
 
-/// Writes bytes in lower-case hexadecimal.
-pub fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+/// Writes a hash in lower-case hexadecimal, at one stroke: every record holds four.
+pub fn hex(bytes: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
+    let mut text = [0; 64];
+    let (pairs, _) = text.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 0xf)];
+    }
+    f.write_str(std::str::from_utf8(&text).unwrap_or_default())
 }
 
 /// A SHA-256.
@@ -175,11 +181,15 @@ impl Chain {
         // Words, numbers and hashes: it always serializes.
         let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
         bytes.pop();
-        let sum = Digest::of(&bytes);
+        let mut hash = Sha256::new_with_prefix(&bytes);
+        let summed = bytes.len();
+        let sum = Digest(hash.clone().finalize().into());
         bytes.extend_from_slice(SUM);
         bytes.extend_from_slice(sum.to_string().as_bytes());
         bytes.extend_from_slice(END);
-        self.prev = Some(Digest::of(&bytes));
+        // The hash of the whole line goes on where the sum's ended.
+        hash.update(bytes.split_at(summed).1);
+        self.prev = Some(Digest(hash.finalize().into()));
         self.next += 1;
         bytes
     }

@@ -230,4 +230,8 @@ pub fn text(path: &std::path::Path) -> Result<String, String> {
 }
 
 #[cfg(test)]
+#[allow(dead_code, reason = "tests/access uses more of it")]
+#[path = "../../tests/access/issuer.rs"]
+mod issuer;
+#[cfg(test)]
 mod tests;

@@ -5,10 +5,6 @@ use super::*;
 use crate::{config::MeshHeader, server::peer::Peer};
 use issuer::{AUDIENCE, ISSUER, Signer, key_set};
 
-#[allow(dead_code)]
-#[path = "../../tests/access/issuer.rs"]
-mod issuer;
-
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 const KEY: &str = "a preshared key of thirty-two bytes";

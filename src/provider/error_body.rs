@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::lenient;
+use super::{lenient, watched};
 use crate::{
     domain::{
         failure::{Failure, Kind, ProviderCode},
@@ -57,24 +57,22 @@ pub fn parse<'a, T: Deserialize<'a>>(provider: Provider, answer: &'a Answer) -> 
     serde_json::from_slice(&answer.body).map_err(|_| malformed(provider, answer))
 }
 
-/// The same, and reports once if the answer has fields that nobody here reads: the provider's document
-/// lists every field that is read.
+/// The same of an answer's body as it is given, and reports once if it has fields that nobody here
+/// reads: the provider's document lists every field that is read.
 ///
 /// # Errors
 ///
 /// [`Kind::Malformed`] if it is not.
 pub fn parse_watched<'a, T: Deserialize<'a>>(
     provider: Provider,
-    answer: &'a Answer,
+    answer: &Answer,
+    body: &'a [u8],
 ) -> Result<T, Failure> {
-    let mut json = serde_json::Deserializer::from_slice(&answer.body);
-    let mut unknown = false;
-    let read = serde_ignored::deserialize(&mut json, |_| unknown = true);
-    let read = read.and_then(|read| json.end().map(|()| read));
-    if unknown && !answer.was_read {
+    let (read, has_unread) = watched::read(body);
+    if has_unread && !answer.was_read {
         metrics::drifted(provider, Drift::Field);
     }
-    read.map_err(|_| malformed(provider, answer))
+    read.ok_or_else(|| malformed(provider, answer))
 }
 
 /// An answer that is not what the provider's document describes. It may have been charged.

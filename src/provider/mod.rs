@@ -9,6 +9,7 @@ mod country;
 pub mod error_body;
 mod lenient;
 pub mod verifik;
+mod watched;
 pub mod youverify;
 
 use crate::proto::identity::v1::{

@@ -34,8 +34,10 @@ pub trait Lookup: Clone + Send + Sync + 'static {
     /// What to send.
     fn request(&self, adapter: &Self::Adapter) -> Request;
 
-    /// The lookup that stands for all identical ones.
-    fn common(&self) -> Self;
+    /// The lookup that stands for all identical ones, if it is not this one.
+    fn common(&self) -> Option<Self> {
+        None
+    }
 
     /// Reads the provider's answer.
     ///
@@ -74,10 +76,6 @@ impl Lookup for ForeignerLookup {
         adapter.foreigner_request(self)
     }
 
-    fn common(&self) -> Self {
-        self.clone()
-    }
-
     fn read(
         &self,
         adapter: &Verifik,
@@ -101,11 +99,12 @@ impl Lookup for KenyaLookup {
         adapter.request(self)
     }
 
-    fn common(&self) -> Self {
-        Self {
+    fn common(&self) -> Option<Self> {
+        self.metadata.as_ref()?;
+        Some(Self {
             metadata: None,
             ..self.clone()
-        }
+        })
     }
 
     fn read(
@@ -129,10 +128,6 @@ impl Lookup for CurpLookup {
 
     fn request(&self, adapter: &Accuauth) -> Request {
         adapter.request(self)
-    }
-
-    fn common(&self) -> Self {
-        self.clone()
     }
 
     fn read(&self, adapter: &Accuauth, answer: &Answer) -> Result<Verified<CurpRecord>, Failure> {

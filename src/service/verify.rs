@@ -37,7 +37,7 @@ use crate::{
         metrics::{self, current_span},
         spans::{Wait, WaitSpan},
     },
-    transport::{Answer, Priced},
+    transport::{Answer, Priced, Request},
 };
 
 /// An RPC that verifies, with its lookups in flight.
@@ -126,7 +126,8 @@ async fn answer<L: Lookup>(
     max_age: Option<Duration>,
 ) -> Result<(Kept<L::Record>, Source), Failure> {
     let answers = &gateway.answers;
-    let names = Names::of(answers, route, &lookup);
+    let request = lookup.request(&route.adapter);
+    let names = Names::of(answers, route, &lookup, &request);
     let own = names.of_document(lookup.document());
     let max_age = max_age.filter(|age| !age.is_zero());
     if let Some(max_age) = max_age {
@@ -158,6 +159,7 @@ async fn answer<L: Lookup>(
                 shared,
                 rpc.policy.clone(),
                 lookup.clone(),
+                request,
             )
             .with_current_context()
         },
@@ -191,15 +193,17 @@ async fn answer<L: Lookup>(
     if landed.as_deref().is_some_and(is_free) {
         give_back(counted);
     }
-    match landed.as_deref() {
-        Some(Ok(fresh)) => {
-            let kept = fresh.seen_by(&lookup, &route.adapter, lookup.document())?;
-            Ok((kept, source))
-        }
-        Some(Err(failure)) => Err(failure.clone()),
-        // A defect ended the flight; whether the provider charges for it is not known.
-        None => Err(Failure::after_sending(Kind::Internal, L::PROVIDER)),
-    }
+    // A defect ended the flight; whether the provider charges for it is not known.
+    let landed = landed.ok_or(Failure::after_sending(Kind::Internal, L::PROVIDER))?;
+    // Who flew alone, as most do, has the answer to itself.
+    let kept = match Arc::try_unwrap(landed) {
+        Ok(own) => own?.seen_by_one(&lookup, &route.adapter),
+        Err(shared) => match shared.as_ref() {
+            Ok(fresh) => fresh.seen_by(&lookup, &route.adapter, lookup.document()),
+            Err(failure) => Err(failure.clone()),
+        },
+    };
+    Ok((kept?, source))
 }
 
 /// Whether the provider surely does not charge for a flight.
@@ -240,6 +244,7 @@ async fn fly<L: Lookup>(
     facts: Arc<CallFacts>,
     policy: Policy,
     lookup: L,
+    request: Request,
 ) -> Landed<L> {
     let asked = async {
         let Route {
@@ -256,7 +261,6 @@ async fn fly<L: Lookup>(
                 checked_at: Timestamp::now(),
             })
         };
-        let request = lookup.request(adapter);
         upstream.call(&facts, &policy, &request, read).await
     };
     Arc::new(asked.await)
@@ -309,6 +313,17 @@ impl<L: Lookup> Fresh<L> {
             checked_at: self.checked_at,
         })
     }
+
+    /// The same for the only one who waited.
+    fn seen_by_one(self, lookup: &L, adapter: &L::Adapter) -> Result<Kept<L::Record>, Failure> {
+        if self.document != lookup.document() {
+            return self.seen_by(lookup, adapter, lookup.document());
+        }
+        Ok(Kept {
+            verified: self.verified,
+            checked_at: self.checked_at,
+        })
+    }
 }
 
 /// The names of a lookup's kept answers. A flight has the name of the plain one.
@@ -319,27 +334,32 @@ struct Names {
 }
 
 impl Names {
-    fn of<L: Lookup>(answers: &Answers, route: &Route<L::Adapter>, lookup: &L) -> Self {
-        let request = lookup.common().request(&route.adapter);
+    /// The names of the lookup, given what it sends.
+    fn of<L: Lookup>(
+        answers: &Answers,
+        route: &Route<L::Adapter>,
+        lookup: &L,
+        sent: &Request,
+    ) -> Self {
+        let common = lookup.common();
+        let common = common.map(|common| common.request(&route.adapter));
+        let request = common.as_ref().unwrap_or(sent);
         let environment = match route.environment {
             Environment::Live => "live",
             Environment::Sandbox => "sandbox",
         };
-        let name = |document: &'static str| {
-            answers.name([
-                L::PROVIDER.as_str().as_bytes(),
-                environment.as_bytes(),
-                route.base_url.as_str().as_bytes(),
-                request.method.as_str().as_bytes(),
-                request.path.as_bytes(),
-                request.query.as_bytes(),
-                request.body.as_deref().unwrap_or_default(),
-                document.as_bytes(),
-            ])
-        };
+        let plain = answers.name([
+            L::PROVIDER.as_str().as_bytes(),
+            environment.as_bytes(),
+            route.base_url.as_str().as_bytes(),
+            request.method.as_str().as_bytes(),
+            request.path.as_bytes(),
+            request.query.as_bytes(),
+            request.body.as_deref().unwrap_or_default(),
+        ]);
         Self {
-            plain: name("plain"),
-            with_document: name("with document"),
+            plain,
+            with_document: plain.beside(),
         }
     }
 

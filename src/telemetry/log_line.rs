@@ -7,6 +7,7 @@ use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
 use opentelemetry::trace::SpanContext;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::{
     Event, Level, Subscriber,
@@ -41,30 +42,27 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let level = *event.metadata().level();
-        let line = self.written(Timestamp::now(), level, fields, &current_span());
+        let (at, level, span) = (Timestamp::now(), *event.metadata().level(), current_span());
+        let line = if *self == Self::Json {
+            let mut fields = JsonFields::default();
+            event.record(&mut fields);
+            fields.written(at, level, &span)
+        } else {
+            let mut fields = Fields::default();
+            event.record(&mut fields);
+            self.written(at, level, fields, &span)
+        };
         writer.write_str(&line)
     }
 }
 
 impl Line {
+    /// A line for people.
     fn written(self, at: Timestamp, level: Level, fields: Fields, span: &SpanContext) -> String {
         let Fields { message, mut rest } = fields;
         if span.is_valid() {
             rest.insert("trace_id".to_owned(), span.trace_id().to_string().into());
             rest.insert("span_id".to_owned(), span.span_id().to_string().into());
-        }
-        if self == Self::Json {
-            // The fields come after what every line begins with.
-            let begin = serde_json::json!(level.as_str());
-            let (message, rest) = (Value::from(message), Value::Object(rest).to_string());
-            let fields = rest.strip_prefix('{').filter(|fields| *fields != "}");
-            let fields = fields.map_or("}".to_owned(), |fields| format!(",{fields}"));
-            return format!(
-                "{{\"timestamp\":\"{at:.6}\",\"level\":{begin},\"message\":{message}{fields}\n"
-            );
         }
         let (before, after) = match (self, level) {
             (Self::Colours, Level::ERROR) => ("\x1b[31m", "\x1b[0m"),
@@ -87,7 +85,7 @@ impl Line {
     }
 }
 
-/// The fields of an event.
+/// The fields of an event, by name.
 #[derive(Debug, Default)]
 struct Fields {
     message: String,
@@ -134,6 +132,75 @@ impl Visit for Fields {
     }
 }
 
+/// The fields of an event as JSON. There is a line for every call, so they are written as they come,
+/// and not gathered first.
+#[derive(Debug, Default)]
+struct JsonFields {
+    message: String,
+    /// `,"name":value` for each.
+    rest: Vec<u8>,
+}
+
+impl JsonFields {
+    fn put(&mut self, name: &str, value: impl Serialize) {
+        self.rest.extend_from_slice(b",");
+        // Names, numbers and texts: they always serialize.
+        let _written = serde_json::to_writer(&mut self.rest, name);
+        self.rest.extend_from_slice(b":");
+        let _written = serde_json::to_writer(&mut self.rest, &value);
+    }
+
+    /// The line: what every line begins with, then the fields.
+    fn written(mut self, at: Timestamp, level: Level, span: &SpanContext) -> String {
+        if span.is_valid() {
+            self.put("trace_id", format_args!("{}", span.trace_id()));
+            self.put("span_id", format_args!("{}", span.span_id()));
+        }
+        let rest = String::from_utf8(self.rest).unwrap_or_default();
+        let message = serde_json::to_string(&self.message).unwrap_or_default();
+        let mut line = String::with_capacity(rest.len() + message.len() + 80);
+        let _written = writeln!(
+            line,
+            "{{\"timestamp\":\"{at:.6}\",\"level\":\"{level}\",\"message\":{message}{rest}}}"
+        );
+        line
+    }
+}
+
+impl Visit for JsonFields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field.name(), value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => value.clone_into(&mut self.message),
+            name => self.put(name, value),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            // What the `log` crate adds for itself.
+            name if name.starts_with("log.") => {}
+            name => self.put(name, format_args!("{value:?}")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
@@ -163,8 +230,19 @@ mod tests {
 
     #[test]
     fn a_line_within_a_call_has_its_ids() {
-        let line = Line::Json.written(Timestamp::UNIX_EPOCH, Level::INFO, fields(), &span());
+        let mut fields = JsonFields {
+            message: "call".to_owned(),
+            ..JsonFields::default()
+        };
+        fields.put("rpc", "a.B/C");
+        fields.put("said", "\"two\" words\n");
+        fields.put("duration_ms", 1.5);
+        let line = fields.written(Timestamp::UNIX_EPOCH, Level::INFO, &span());
+        assert_eq!(line.find('\n'), Some(line.len() - 1));
         let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["said"], "\"two\" words\n");
+        assert_eq!(line["duration_ms"], 1.5);
         assert_eq!(line["timestamp"], "1970-01-01T00:00:00.000000Z");
         assert_eq!(line["message"], "call");
         assert_eq!(line["rpc"], "a.B/C");

@@ -18,7 +18,7 @@ use super::{
     labels::Signal,
     logging::{self, Style},
     metrics::{self, prometheus},
-    names, propagation,
+    names, propagation, spans,
 };
 use crate::config::Log;
 
@@ -78,6 +78,7 @@ impl Telemetry {
         if let Some(tracers) = &tracers {
             global::set_tracer_provider(tracers.clone());
         }
+        spans::start();
         let unknown = propagation::start();
 
         let reader = prometheus::Reader::default();

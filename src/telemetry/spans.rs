@@ -4,18 +4,27 @@
 //! OpenTelemetry's own interface and not the spans of `tracing`: so nothing that a library says in
 //! its spans can reach the collector, and the log's level does not decide what is traced.
 
-use std::time::Instant;
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use http::{HeaderMap, Method};
 use opentelemetry::{
     Context, KeyValue,
     global::{self, BoxedTracer},
-    trace::{SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _},
+    trace::{SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
 use tonic::Code;
 use url::Url;
 
-use super::{call_facts::CallFacts, labels::Rpc, metrics, names, propagation};
+use super::{
+    call_facts::CallFacts,
+    labels::Rpc,
+    metrics::{self, Attempts},
+    names, propagation,
+};
 use crate::{
     domain::{
         failure::Kind,
@@ -24,8 +33,23 @@ use crate::{
     status,
 };
 
-fn tracer() -> BoxedTracer {
-    global::tracer(names::SCOPE)
+/// The tracer of the process. Asking for it takes a lock and three allocations, so it is asked for once.
+static TRACER: OnceLock<BoxedTracer> = OnceLock::new();
+
+/// Takes the provider of tracers that is in force now.
+pub(super) fn start() {
+    let _started_before = TRACER.set(global::tracer(names::SCOPE));
+}
+
+/// Begins a span. Its attributes come after, and only if it is recorded: most are not.
+fn begin(name: impl Into<Cow<'static, str>>, kind: SpanKind, parent: &Context) -> Context {
+    let builder = SpanBuilder::from_name(name).with_kind(kind);
+    let span = match TRACER.get() {
+        Some(tracer) => tracer.build_with_context(builder, parent),
+        // Nobody has started telemetry, as in a test that watches spans in its own way.
+        None => global::tracer(names::SCOPE).build_with_context(builder, parent),
+    };
+    parent.with_span(span)
 }
 
 /// Whether the convention calls the code an error of the server.
@@ -50,16 +74,14 @@ impl CallSpan {
     /// Begins it, as a child of the caller's span if the headers name one.
     pub fn start(rpc: Rpc, headers: &HeaderMap) -> Self {
         let parent = propagation::extract(headers);
-        let tracer = tracer();
-        let builder = tracer
-            .span_builder(rpc.as_str())
-            .with_kind(SpanKind::Server)
-            .with_attributes([
+        let context = begin(rpc.as_str(), SpanKind::Server, &parent);
+        if context.span().is_recording() {
+            context.span().set_attributes([
                 KeyValue::new(names::RPC_SYSTEM_NAME, names::GRPC),
                 KeyValue::new(names::RPC_METHOD, rpc.as_str()),
             ]);
-        let span = tracer.build_with_context(builder, &parent);
-        Self(parent.with_span(span))
+        }
+        Self(context)
     }
 
     /// The context in which the call runs.
@@ -130,6 +152,7 @@ pub struct Target {
     pub host: String,
     /// Its port.
     pub port: u16,
+    attempts: Arc<Attempts>,
 }
 
 impl Target {
@@ -141,6 +164,7 @@ impl Target {
             base: base.as_str().trim_end_matches('/').to_owned(),
             host: base.host_str().unwrap_or_default().to_owned(),
             port: base.port_or_known_default().unwrap_or_default(),
+            attempts: Arc::default(),
         }
     }
 }
@@ -148,43 +172,42 @@ impl Target {
 /// The span of one attempt, and its figures.
 #[derive(Debug)]
 #[must_use = "the span ends when this is dropped"]
-pub struct AttemptSpan {
+pub struct AttemptSpan<'a> {
     context: Context,
     started: Instant,
-    labels: Vec<KeyValue>,
+    target: &'a Target,
+    method: &'a Method,
+    template: &'a str,
+    status: Option<u16>,
+    error: Option<Cow<'static, str>>,
     ended: bool,
 }
 
-impl AttemptSpan {
+impl<'a> AttemptSpan<'a> {
     /// Begins it; `resend` is how many attempts the call has made before.
-    pub fn start(target: &Target, method: &Method, template: &str, resend: u32) -> Self {
-        let labels = vec![
-            KeyValue::new(names::HTTP_METHOD, method.as_str().to_owned()),
-            KeyValue::new(names::URL_TEMPLATE, template.to_owned()),
-            KeyValue::new(names::SERVER_ADDRESS, target.host.clone()),
-            KeyValue::new(names::SERVER_PORT, i64::from(target.port)),
-            KeyValue::new(names::PROVIDER, target.provider.as_str()),
-        ];
-        let mut attributes = labels.clone();
-        let url = format!("{}{template}", target.base);
-        attributes.push(KeyValue::new(names::URL_FULL, url));
-        if resend > 0 {
-            let resend = i64::from(resend);
-            attributes.push(KeyValue::new(names::HTTP_RESEND_COUNT, resend));
-        }
-        let tracer = tracer();
-        let builder = tracer
-            .span_builder(format!("{method} {template}"))
-            .with_kind(SpanKind::Client)
-            .with_attributes(attributes);
-        let parent = Context::current();
-        let span = tracer.build_with_context(builder, &parent);
-        Self {
-            context: parent.with_span(span),
+    pub fn start(target: &'a Target, method: &'a Method, template: &'a str, resend: u32) -> Self {
+        let begun = Self {
+            context: begin("", SpanKind::Client, &Context::current()),
             started: Instant::now(),
-            labels,
+            target,
+            method,
+            template,
+            status: None,
+            error: None,
             ended: false,
+        };
+        let span = begun.context.span();
+        if span.is_recording() {
+            span.update_name(format!("{method} {template}"));
+            span.set_attributes(begun.labels());
+            let url = format!("{}{template}", target.base);
+            span.set_attribute(KeyValue::new(names::URL_FULL, url));
+            if resend > 0 {
+                let resend = i64::from(resend);
+                span.set_attribute(KeyValue::new(names::HTTP_RESEND_COUNT, resend));
+            }
         }
+        begun
     }
 
     /// Adds traceparent, tracestate and baggage.
@@ -194,14 +217,11 @@ impl AttemptSpan {
 
     /// It was answered, with this HTTP status.
     pub fn answered(mut self, status: u16) {
-        if (100..600).contains(&status) {
-            self.note(names::HTTP_STATUS, i64::from(status));
-        }
+        self.status = is_http_status(status).then_some(status);
         if status >= 400 {
-            self.fail(if status < 600 {
-                status.to_string()
-            } else {
-                names::OTHER.to_owned()
+            self.error = Some(match self.status {
+                Some(status) => status.to_string().into(),
+                None => names::OTHER.into(),
             });
         }
         self.ended = true;
@@ -209,39 +229,66 @@ impl AttemptSpan {
 
     /// There was no whole answer; the HTTP status may have come.
     pub fn failed(mut self, kind: Kind, status: Option<u16>) {
-        if let Some(status) = status.filter(|status| (100..600).contains(status)) {
-            self.note(names::HTTP_STATUS, i64::from(status));
-        }
-        self.fail(match kind {
+        self.status = status.filter(|status| is_http_status(*status));
+        self.error = Some(Cow::Borrowed(match kind {
             Kind::NotConnected => "connect",
             Kind::TimedOut => "timeout",
             Kind::OutcomeUnknown => "broken",
             Kind::Malformed => "malformed",
             _ => names::OTHER,
-        });
+        }));
         self.ended = true;
     }
 
-    fn note(&mut self, name: &'static str, value: impl Into<opentelemetry::Value>) {
-        let pair = KeyValue::new(name, value);
-        self.context.span().set_attribute(pair.clone());
-        self.labels.push(pair);
+    /// What its figures, and its span, say of it.
+    fn labels(&self) -> Vec<KeyValue> {
+        let target = self.target;
+        let mut labels = vec![
+            KeyValue::new(names::HTTP_METHOD, self.method.as_str().to_owned()),
+            KeyValue::new(names::URL_TEMPLATE, self.template.to_owned()),
+            KeyValue::new(names::SERVER_ADDRESS, target.host.clone()),
+            KeyValue::new(names::SERVER_PORT, i64::from(target.port)),
+            KeyValue::new(names::PROVIDER, target.provider.as_str()),
+        ];
+        labels.extend(self.ending());
+        labels
     }
 
-    fn fail(&mut self, kind: impl Into<opentelemetry::Value>) {
-        self.note(names::ERROR_TYPE, kind);
-        self.context.span().set_status(Status::error(""));
+    /// How it ended.
+    fn ending(&self) -> impl Iterator<Item = KeyValue> {
+        let status = self.status.map(i64::from);
+        let status = status.map(|status| KeyValue::new(names::HTTP_STATUS, status));
+        let error = self.error.clone();
+        let error = error.map(|error| KeyValue::new(names::ERROR_TYPE, error));
+        status.into_iter().chain(error)
     }
 }
 
-impl Drop for AttemptSpan {
+const fn is_http_status(status: u16) -> bool {
+    matches!(status, 100..600)
+}
+
+impl Drop for AttemptSpan<'_> {
     fn drop(&mut self) {
         if !self.ended {
             // The caller gave up, or its time was over.
-            self.fail("cancelled");
+            self.error = Some(Cow::Borrowed("cancelled"));
         }
         let span = self.context.span();
-        metrics::attempted(&self.labels, self.started.elapsed(), span.span_context());
+        if span.is_recording() {
+            span.set_attributes(self.ending());
+            if self.error.is_some() {
+                span.set_status(Status::error(""));
+            }
+        }
+        let answered = self.status.filter(|_| self.error.is_none());
+        metrics::attempted(
+            &self.target.attempts,
+            (self.method, self.template, answered),
+            || self.labels(),
+            self.started.elapsed(),
+            span.span_context(),
+        );
         span.end();
     }
 }
@@ -278,14 +325,12 @@ pub struct WaitSpan(Context);
 impl WaitSpan {
     /// Begins it.
     pub fn start(wait: Wait, provider: Provider) -> Self {
-        let tracer = tracer();
-        let builder = tracer
-            .span_builder(wait.name())
-            .with_kind(SpanKind::Internal)
-            .with_attributes([KeyValue::new(names::PROVIDER, provider.as_str())]);
-        let parent = Context::current();
-        let span = tracer.build_with_context(builder, &parent);
-        Self(parent.with_span(span))
+        let context = begin(wait.name(), SpanKind::Internal, &Context::current());
+        if context.span().is_recording() {
+            let provider = KeyValue::new(names::PROVIDER, provider.as_str());
+            context.span().set_attribute(provider);
+        }
+        Self(context)
     }
 
     /// Links the wait to the span of the call that does the work.

@@ -104,6 +104,7 @@ impl Upstream {
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(settings.limits.max_in_flight)
             .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
             .retry(reqwest::retry::never())
             .user_agent(concat!("identity-gateway/", env!("CARGO_PKG_VERSION")))
             .build()?;
@@ -177,23 +178,13 @@ impl Upstream {
         answered
     }
 
-    async fn exchange(&self, request: &Request, span: &AttemptSpan) -> Result<Answer, Failure> {
+    async fn exchange(&self, request: &Request, span: &AttemptSpan<'_>) -> Result<Answer, Failure> {
         let provider = self.settings.provider;
-        let mut url = format!("{}{}", self.target.base, request.path);
-        if !request.query.is_empty() {
-            url.push('?');
-            url.push_str(&request.query);
-        }
-        let mut headers = request.headers.clone();
-        span.inject(&mut headers);
-        let mut builder = self
-            .client
-            .request(request.method.clone(), url)
-            .headers(headers);
-        if let Some(body) = &request.body {
-            builder = builder.body(body.clone());
-        }
-        let response = builder.send().await.map_err(|error| {
+        let mut sent = reqwest::Request::new(request.method.clone(), self.url(request));
+        *sent.headers_mut() = request.headers.clone();
+        span.inject(sent.headers_mut());
+        *sent.body_mut() = request.body.clone().map(Into::into);
+        let response = self.client.execute(sent).await.map_err(|error| {
             if error.is_connect() || error.is_builder() {
                 Failure::before_sending(Kind::NotConnected, provider)
             } else {
@@ -208,6 +199,16 @@ impl Upstream {
             body,
             was_read: false,
         })
+    }
+
+    /// Where a request goes. The base URL was parsed once; only what comes after its host is new.
+    fn url(&self, request: &Request) -> Url {
+        let mut url = self.settings.base_url.clone();
+        let base = url.path().trim_end_matches('/');
+        let path = format!("{base}{}", request.path);
+        url.set_path(&path);
+        url.set_query((!request.query.is_empty()).then_some(&request.query));
+        url
     }
 
     /// The whole body, unless it is larger than it may be or breaks off.
@@ -239,6 +240,8 @@ impl Upstream {
                 continue;
             }
             if let Some(first) = first.take() {
+                // The length is the provider's word, and the limit was tested above.
+                whole.reserve(usize::try_from(stated).unwrap_or_default());
                 whole.extend_from_slice(&first);
             }
             whole.extend_from_slice(&chunk);

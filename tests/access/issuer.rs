@@ -57,7 +57,7 @@ impl Signer {
     pub fn rs256(kid: &str) -> Self {
         use aws_lc_rs::{encoding::AsDer as _, rsa};
         let key = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
-        let der = aws_lc_rs::encoding::Pkcs8V1Der::from(key.as_der().unwrap());
+        let der = key.as_der().unwrap();
         // The key within, without PKCS #8's 26 bytes about it, as the library wants it.
         Self::of(
             kid,

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,11 +62,15 @@ class Build:
             env={name: value for name, value in environment().items() if name != "CARGO_TARGET_DIR"},
             start_new_session=True,
         )
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        self.process.wait()
+        self.seconds = time.monotonic() - self.started
 
     def finished(self) -> Example:
         """Waits for the end of the build, which must be a good one."""
         code = self.process.wait(timeout=max(1.0, self.started + BUILD_LIMIT - time.monotonic()))
-        self.seconds = self.seconds or time.monotonic() - self.started
         self.log.seek(0)
         assert code == 0, f"{self.example.build}\n{self.log.read()[-8000:]}"
         return self.example

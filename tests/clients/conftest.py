@@ -15,17 +15,25 @@ def pytest_sessionstart() -> None:
         pytest.exit(f"{BINARY} is not there: run the tests by `just clients`", returncode=1)
 
 
+BUILDS = pytest.StashKey[dict[str, Build]]()
+
+
 @pytest.fixture(scope="session")
-def builds() -> Iterator[dict[str, Build]]:
+def builds(pytestconfig: pytest.Config) -> Iterator[dict[str, Build]]:
     """Every build, begun at once: most of the time is the network's and not the processors'."""
     begun = {name: Build(example) for name, example in (LANGUAGES | {"probe": PROBE}).items()}
+    pytestconfig.stash[BUILDS] = begun
     yield begun
-    for name, build in begun.items():
+    for build in begun.values():
         if build.process.poll() is None:
             os.killpg(build.process.pid, signal.SIGKILL)
             build.process.wait()
-        elif build.seconds is not None:
-            print(f"\nbuilt {name} in {build.seconds:.0f} s", end="")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name, build in config.stash.get(BUILDS, {}).items():
+        if build.seconds is not None:
+            terminalreporter.write_line(f"built {name} in {build.seconds:.0f} s")
 
 
 @pytest.fixture

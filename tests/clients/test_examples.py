@@ -77,6 +77,7 @@ def test_it_speaks_tls_with_the_gateway(name: str, builds: dict[str, Build], tmp
         settings = {
             "GATEWAY_ADDRESS": f"localhost:{gateway.address.rpartition(':')[2]}",
             "GATEWAY_CA_FILE": str(authority.certificate),
+            "GATEWAY_SERVICE_CONFIG": impatient(tmp_path),
             "TRACEPARENT": TRACEPARENT,
         }
         done = run(example, **settings)
@@ -84,9 +85,14 @@ def test_it_speaks_tls_with_the_gateway(name: str, builds: dict[str, Build], tmp
 
 
 @language
-def test_it_sends_its_token_over_tls(name: str, builds: dict[str, Build], tls: "TlsFront"):
+def test_it_sends_its_token_over_tls(name: str, builds: dict[str, Build], tls: "TlsFront", tmp_path: Path):
     example = builds[name].finished()
-    settings = {"GATEWAY_ADDRESS": tls.address, "GATEWAY_CA_FILE": str(tls.authority), "TRACEPARENT": TRACEPARENT}
+    settings = {
+        "GATEWAY_ADDRESS": tls.address,
+        "GATEWAY_CA_FILE": str(tls.authority),
+        "GATEWAY_SERVICE_CONFIG": impatient(tmp_path),
+        "TRACEPARENT": TRACEPARENT,
+    }
 
     done = run(example, **settings, GATEWAY_TOKEN_FILE=str(tls.token))
     assert (done.stdout, done.returncode) == (shown(), 0), done.stderr
@@ -100,14 +106,13 @@ def test_it_does_not_trust_a_stranger(name: str, builds: dict[str, Build], tls: 
     example = builds[name].finished()
     stranger = Authority(tmp_path / "stranger").certificate
     # Calls that wait for a connection would wait until their deadlines.
-    hasty = tmp_path / "service-config.json"
-    hasty.write_text(SERVICE_CONFIG.read_text().replace('"waitForReady": true', '"waitForReady": false'))
+    hasty = altered(tmp_path, '"waitForReady": true', '"waitForReady": false')
     done = run(
         example,
         GATEWAY_ADDRESS=tls.address,
         GATEWAY_CA_FILE=str(stranger),
         GATEWAY_TOKEN_FILE=str(tls.token),
-        GATEWAY_SERVICE_CONFIG=str(hasty),
+        GATEWAY_SERVICE_CONFIG=hasty,
     )
     assert done.returncode != 0
     assert "found:" not in done.stdout
@@ -121,6 +126,19 @@ def test_it_sends_no_token_in_the_clear(name: str, builds: dict[str, Build], gat
     assert done.returncode != 0
     assert "a token is not sent in the clear" in done.stderr
     assert gateway.log("call") == []
+
+
+def altered(folder: Path, words: str, others: str) -> str:
+    """A file with the shipped service config, but for some words."""
+    config = SERVICE_CONFIG.read_text()
+    assert words in config
+    (folder / "service-config.json").write_text(config.replace(words, others))
+    return str(folder / "service-config.json")
+
+
+def impatient(folder: Path) -> str:
+    """The service config without the seconds before a repeat, where they are not what is tested."""
+    return altered(folder, '"initialBackoff": "1s"', '"initialBackoff": "0.01s"')
 
 
 @dataclass

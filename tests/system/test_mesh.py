@@ -26,6 +26,14 @@ REQUESTS = {
     "person.v1.PersonService": "person.v1.GetPersonRequest",
 }
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+# Who the caller's certificate names may do this and nothing else.
+POLICY = f"""
+[[allow]]
+name = "onboarding"
+identities = ["{CALLER_URI}"]
+modes = ["mesh"]
+rpcs = ["identity.v1.IdentityService/VerifyPeForeignerId"]
+"""
 
 
 def settings(url: str, sandbox: Sandbox, **more: str) -> dict[str, str]:
@@ -180,6 +188,36 @@ def channel_to(mesh: Mesh) -> grpc.Channel:
         grpc.ssl_channel_credentials(root, key, chain),
         options=[("grpc.ssl_target_name_override", "identity-gateway")],
     )
+
+
+def test_a_gateway_in_mode_mesh_knows_the_caller_by_its_certificate(sandbox: Sandbox, tmp_path: Path, contract: dict):
+    """`auth.mode = mesh`, with the header that a real Envoy writes."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text(POLICY)
+    more = {
+        "IDGW_AUTH__MODE": "mesh",
+        "IDGW_AUTH__POLICY_FILE": str(policy),
+        "IDGW_AUTH__MESH__PEERS": "127.0.0.0/8",
+        "IDGW_AUTH__MESH__HEADERS": "x-forwarded-client-cert",
+    }
+    with Mesh(tmp_path, settings(sandbox.url, sandbox, **more), pods=1) as mesh:
+        forged = ("x-forwarded-client-cert", "Hash=00;URI=spiffe://cluster.local/ns/kube-system/sa/admin")
+        request = contract["identity.v1.VerifyPeForeignerIdRequest"](**LOOKUP)
+        # Known, and allowed what the policy says: through both Envoys, and past the first with a header made up.
+        for channel, metadata in ((grpc.insecure_channel(mesh.address), []), (channel_to(mesh), [forged])):
+            stub = contract["identity.v1.IdentityServiceStub"](channel)
+            assert stub.VerifyPeForeignerId(request, metadata=metadata, timeout=PATIENCE).record
+        python = Python(mesh.address, contract)
+        with pytest.raises(CallFailed) as refused:
+            python.call("GetPerson", {"id": "person_123456789"})
+        assert refused.value.code == "PERMISSION_DENIED"
+        assert refused.value.details["ErrorInfo"]["reason"] == "METHOD_NOT_ALLOWED"
+        # Who reaches the gateway without a sidecar is nobody.
+        with pytest.raises(CallFailed) as unknown:
+            Python(mesh.pods[0].gateway.address, contract).call("VerifyPeForeignerId", LOOKUP)
+        assert unknown.value.code == "UNAUTHENTICATED"
+        # And the probes know no callers.
+        assert mesh.caller.stat("cluster.identity_gateway.health_check.failure") == 0
 
 
 def test_a_callers_trace_reaches_the_provider(sandbox: Sandbox, tmp_path: Path, contract: dict):

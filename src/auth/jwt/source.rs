@@ -168,7 +168,7 @@ async fn fetch_for_ever(
     let (mut in_force, mut said) = (None, None);
     loop {
         let fetched = fetch(&place).await;
-        let digest = fetched.as_ref().ok().map(|text| Sha256::digest(text));
+        let digest = fetched.as_ref().ok().map(Sha256::digest);
         let news = match (fetched, in_force == digest) {
             (Ok(_), true) => Ok(None),
             (Ok(text), false) => KeySet::parse(&text).map(Some),

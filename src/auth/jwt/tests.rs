@@ -3,12 +3,8 @@ use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;
 
 use super::*;
+use crate::auth::issuer::{AUDIENCE, ISSUER, Jwks, Signer, claims, key_set, now};
 use crate::config::Span;
-use issuer::{AUDIENCE, ISSUER, Jwks, Signer, claims, key_set, now};
-
-#[allow(dead_code)]
-#[path = "../../../tests/access/issuer.rs"]
-mod issuer;
 
 fn settings(jwks: &Jwks) -> config::Jwt {
     config::Jwt {
@@ -20,7 +16,7 @@ fn settings(jwks: &Jwks) -> config::Jwt {
     }
 }
 
-async fn started(jwks: &Jwks) -> Jwt {
+fn started(jwks: &Jwks) -> Jwt {
     Jwt::start(&settings(jwks)).unwrap()
 }
 
@@ -46,7 +42,7 @@ fn changed(claim: &str, value: Value) -> Value {
 async fn a_token_is_good_only_if_everything_about_it_is() {
     let signer = Signer::es256("one");
     let jwks = Jwks::start(key_set(&[&signer])).await;
-    let jwt = started(&jwks).await;
+    let jwt = started(&jwks);
     let good = Ok("alice".to_owned());
     let refused = Err(Unidentified::Refused);
     for (claim, value, expected) in [
@@ -90,7 +86,7 @@ async fn every_configured_kind_of_key_verifies_and_none_verifies_for_another() {
         Signer::rs256("rsa"),
     );
     let jwks = Jwks::start(key_set(&[&ec, &ed, &rsa])).await;
-    let jwt = started(&jwks).await;
+    let jwt = started(&jwks);
     for signer in [&ec, &ed, &rsa] {
         let token = signer.token("alice", "");
         assert_eq!(
@@ -126,7 +122,7 @@ async fn every_configured_kind_of_key_verifies_and_none_verifies_for_another() {
 async fn forged_tokens_are_refused() {
     let signer = Signer::rs256("one");
     let jwks = Jwks::start(key_set(&[&signer])).await;
-    let jwt = started(&jwks).await;
+    let jwt = started(&jwks);
     let good = signer.token("alice", "");
     assert!(who(&jwt, &good).await.is_ok());
     let parts: Vec<_> = good.split('.').collect();
@@ -205,7 +201,7 @@ async fn forged_tokens_are_refused() {
 async fn scopes_come_from_scope_and_scp() {
     let signer = Signer::es256("one");
     let jwks = Jwks::start(key_set(&[&signer])).await;
-    let jwt = started(&jwks).await;
+    let jwt = started(&jwks);
     let mut claims = claims("alice", " a  b ");
     claims["scp"] = json!(["c d", "b"]);
     let caller = jwt
@@ -233,7 +229,7 @@ async fn another_claim_can_name_the_caller() {
 async fn a_rotated_key_is_known_with_its_first_token_and_the_old_one_as_long_as_it_is_listed() {
     let (old, new) = (Signer::es256("old"), Signer::es256("new"));
     let jwks = Jwks::start(key_set(&[&old])).await;
-    let jwt = started(&jwks).await;
+    let jwt = started(&jwks);
     let old_token = old.token("alice", "");
     assert!(who(&jwt, &old_token).await.is_ok());
     jwks.answers(200, &key_set(&[&old, &new]));
@@ -285,7 +281,7 @@ async fn unknown_key_ids_cause_one_question_in_a_while() {
 async fn while_the_key_set_cannot_be_had_known_keys_go_on_and_others_cannot_be_judged() {
     let (known, other) = (Signer::es256("one"), Signer::es256("two"));
     let jwks = Jwks::start(key_set(&[&known])).await;
-    let jwt = started(&jwks).await;
+    let jwt = started(&jwks);
     assert!(who(&jwt, &known.token("alice", "")).await.is_ok());
     let large = format!("{{\"keys\":[],\"x\":\"{}\"}}", "x".repeat(600 * 1024));
     for (what, status, body) in [

@@ -2,6 +2,7 @@
 //!
 //! Source: accuauth-mx-id-check.md and findings.md, "AccuAuth".
 
+mod document;
 mod record;
 
 use http::{HeaderMap, HeaderName, Method, header::InvalidHeaderValue};
@@ -108,7 +109,8 @@ impl Accuauth {
         if answer.status != 200 {
             return Err(error(answer));
         }
-        let envelope: Envelope<'_> = error_body::parse_watched(PROVIDER, answer)?;
+        let (body, document) = document::apart(&answer.body);
+        let envelope: Envelope<'_> = error_body::parse_watched(PROVIDER, answer, &body)?;
         if let Some(status) = &envelope.status
             && !status.eq_ignore_ascii_case("OK")
         {
@@ -133,7 +135,7 @@ impl Accuauth {
             .or_else(|| envelope.result.as_ref()?.mensaje.clone());
         let record = match (outcome, envelope.result) {
             (Outcome::Found, Some(result)) if result.curp.is_some() => {
-                Some(result.into_record(lookup))
+                Some(result.into_record(lookup, document))
             }
             (Outcome::Found, _) => return Err(malformed(PROVIDER, answer)),
             _ => None,

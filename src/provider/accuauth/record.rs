@@ -72,13 +72,16 @@ struct Evidence {
 }
 
 impl Registration<'_> {
-    /// The record of the contract.
-    pub fn into_record(self, lookup: &CurpLookup) -> CurpRecord {
+    /// The record of the contract; the document's text, if it was taken out of the answer.
+    pub fn into_record(self, lookup: &CurpLookup, document: Option<&[u8]>) -> CurpRecord {
         let asked = lookup.curp.reveal();
         let superseded = self.curp.as_deref().is_some_and(|curp| curp != asked);
         let (status, active) = status(self.estatus_curp.as_deref());
         let document = match lookup.document {
-            Document::Include => base64::decode(self.documento),
+            Document::Include => match document {
+                Some(text) => base64::decode_text(text),
+                None => base64::decode(self.documento),
+            },
             Document::Omit => None,
         };
         CurpRecord {

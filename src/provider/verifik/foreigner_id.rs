@@ -104,7 +104,7 @@ impl Verifik {
         if answer.status != 200 {
             return Err(malformed(PROVIDER, answer));
         }
-        let envelope: Envelope = error_body::parse_watched(PROVIDER, answer)?;
+        let envelope: Envelope = error_body::parse_watched(PROVIDER, answer, &answer.body)?;
         let card = envelope
             .data
             .filter(|card| card.document_number.is_some() || card.full_name.is_some())

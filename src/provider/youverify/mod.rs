@@ -139,7 +139,7 @@ impl Youverify {
         if !(200..300).contains(&answer.status) {
             return Err(error(answer));
         }
-        let envelope: Envelope = error_body::parse_watched(PROVIDER, answer)?;
+        let envelope: Envelope = error_body::parse_watched(PROVIDER, answer, &answer.body)?;
         let failed = envelope.success == Some(false);
         if failed || envelope.status_code.is_some_and(|status| status >= 400) {
             return Err(error(answer));

@@ -9,20 +9,22 @@ mod exemplars;
 mod instruments;
 mod process;
 pub mod prometheus;
+mod series;
 
 use std::{
     sync::OnceLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use http::Method;
 use opentelemetry::{
     KeyValue,
-    metrics::Meter,
+    metrics::{BoundCounter, BoundGauge, BoundHistogram, BoundUpDownCounter, Meter},
     trace::{SpanContext, TraceContextExt as _},
 };
 use tonic::Code;
 
-use self::{exemplars::Exemplars, instruments::Instruments};
+use self::{exemplars::Exemplars, instruments::Instruments, series::Series};
 use super::{
     labels::{CacheResult, Drift, Limit, Recorded, Refusal, Reload, Rpc, Signal, State},
     names,
@@ -42,13 +44,32 @@ static METRICS: OnceLock<Metrics> = OnceLock::new();
 struct Metrics {
     instruments: Instruments,
     exemplars: Exemplars,
+    bound: Bound,
 }
+
+/// The series that ordinary calls report to.
+#[derive(Default)]
+struct Bound {
+    rpc_duration: Series<(Rpc, Code), BoundHistogram<f64>>,
+    verifications: Series<(Provider, Outcome, Source), BoundCounter<u64>>,
+    results: Series<(Provider, Billing), BoundCounter<u64>>,
+    retry_budget: Series<Provider, BoundGauge<f64>>,
+    cache: Series<(Provider, CacheResult), BoundCounter<u64>>,
+    cache_age: Series<Provider, BoundHistogram<f64>>,
+    audit: Series<Recorded, BoundCounter<u64>>,
+    under_way: Series<(What, Option<Provider>), BoundUpDownCounter<i64>>,
+}
+
+/// The series of successful attempts at one provider: method, path template, HTTP status.
+#[derive(Debug, Default)]
+pub(super) struct Attempts(Series<(Method, String, u16), BoundHistogram<f64>>);
 
 /// Makes the instruments. A second call changes nothing.
 pub(super) fn start(meter: &Meter) {
     let made = Metrics {
         instruments: Instruments::new(meter),
         exemplars: Exemplars::default(),
+        bound: Bound::default(),
     };
     if METRICS.set(made).is_ok() {
         process::observe(meter);
@@ -72,30 +93,58 @@ fn reason(kind: Kind) -> KeyValue {
 /// A call of the contract ended.
 pub fn called(rpc: Rpc, code: Code, took: Duration, span: &SpanContext) {
     with(|metrics| {
-        let mut labels = vec![
-            KeyValue::new(names::RPC_SYSTEM_NAME, names::GRPC),
-            KeyValue::new(names::RPC_METHOD, rpc.as_str()),
-            KeyValue::new(names::RPC_STATUS_CODE, status::code_name(code)),
-        ];
-        if code != Code::Ok {
-            labels.push(KeyValue::new(names::ERROR_TYPE, status::code_name(code)));
-        }
+        let labels = || {
+            let mut labels = vec![
+                KeyValue::new(names::RPC_SYSTEM_NAME, names::GRPC),
+                KeyValue::new(names::RPC_METHOD, rpc.as_str()),
+                KeyValue::new(names::RPC_STATUS_CODE, status::code_name(code)),
+            ];
+            if code != Code::Ok {
+                labels.push(KeyValue::new(names::ERROR_TYPE, status::code_name(code)));
+            }
+            labels
+        };
         let seconds = took.as_secs_f64();
-        metrics
-            .exemplars
-            .note(&names::RPC_DURATION, &labels, seconds, span);
-        metrics.instruments.rpc_duration.record(seconds, &labels);
+        if span.is_sampled() {
+            let exemplars = &metrics.exemplars;
+            exemplars.note(&names::RPC_DURATION, &labels(), seconds, span);
+        }
+        metrics.bound.rpc_duration.of(
+            (rpc, code),
+            || metrics.instruments.rpc_duration.bind(&labels()),
+            |series| series.record(seconds),
+        );
     });
 }
 
-/// An attempt at a provider ended; the labels are the attempt's own.
-pub(super) fn attempted(labels: &[KeyValue], took: Duration, span: &SpanContext) {
+/// An attempt at a provider ended, with this HTTP status if all went well; the labels are the attempt's
+/// own.
+pub(super) fn attempted(
+    attempts: &Attempts,
+    (method, template, answered): (&Method, &str, Option<u16>),
+    labels: impl Fn() -> Vec<KeyValue>,
+    took: Duration,
+    span: &SpanContext,
+) {
     with(|metrics| {
         let seconds = took.as_secs_f64();
-        metrics
-            .exemplars
-            .note(&names::HTTP_DURATION, labels, seconds, span);
-        metrics.instruments.http_duration.record(seconds, labels);
+        if span.is_sampled() {
+            let exemplars = &metrics.exemplars;
+            exemplars.note(&names::HTTP_DURATION, &labels(), seconds, span);
+        }
+        let duration = &metrics.instruments.http_duration;
+        // What failed says why, in too many ways to bind them all.
+        let Some(status) = answered else {
+            return duration.record(seconds, &labels());
+        };
+        attempts.0.with(
+            |(one, path, known)| *known == status && one == method && path == template,
+            || {
+                let key = (method.clone(), template.to_owned(), status);
+                (key, duration.bind(&labels()))
+            },
+            |series| series.record(seconds),
+        );
     });
 }
 
@@ -114,26 +163,33 @@ pub fn failed(rpc: Rpc, reason: &'static str, provider: Option<Provider>) {
 /// A verification was answered.
 pub fn verified(provider: Provider, outcome: Outcome, source: Source) {
     with(|metrics| {
-        let labels = [
-            on(provider),
-            KeyValue::new(names::OUTCOME, outcome.as_str()),
-            KeyValue::new(names::SOURCE, source.as_str()),
-        ];
-        metrics.instruments.verifications.add(1, &labels);
+        let bind = || {
+            metrics.instruments.verifications.bind(&[
+                on(provider),
+                KeyValue::new(names::OUTCOME, outcome.as_str()),
+                KeyValue::new(names::SOURCE, source.as_str()),
+            ])
+        };
+        let key = (provider, outcome, source);
+        metrics
+            .bound
+            .verifications
+            .of(key, bind, |series| series.add(1));
     });
 }
 
 /// A request to a provider ended, and this is known of its price.
 fn charged(provider: Provider, billing: Billing, price: Option<&Price>) {
     with(|metrics| {
-        let billed = KeyValue::new(names::BILLING, billing.as_str());
-        metrics
-            .instruments
-            .results
-            .add(1, &[on(provider), billed.clone()]);
+        let billed = || KeyValue::new(names::BILLING, billing.as_str());
+        metrics.bound.results.of(
+            (provider, billing),
+            || metrics.instruments.results.bind(&[on(provider), billed()]),
+            |series| series.add(1),
+        );
         if let Some(price) = price.filter(|_| billing != Billing::NotBilled) {
             let currency = KeyValue::new(names::CURRENCY, price.currency().to_owned());
-            let labels = [on(provider), billed, currency];
+            let labels = [on(provider), billed(), currency];
             metrics.instruments.cost.add(price.amount(), &labels);
         }
     });
@@ -152,10 +208,9 @@ pub fn retried(provider: Provider, kind: Kind) {
 /// How many repeats a provider's budget allows now.
 pub fn retry_budget(provider: Provider, repeats: f64) {
     with(|metrics| {
-        metrics
-            .instruments
-            .retry_budget
-            .record(repeats, &[on(provider)])
+        let bind = || metrics.instruments.retry_budget.bind(&[on(provider)]);
+        let report = |series: &BoundGauge<f64>| series.record(repeats);
+        metrics.bound.retry_budget.of(provider, bind, report);
     });
 }
 
@@ -193,16 +248,16 @@ pub fn refused(provider: Option<Provider>, limit: Limit) {
 /// Somebody who accepts a kept answer looked for one; a hit has an age.
 pub fn looked_up(provider: Provider, result: CacheResult, age: Option<Duration>) {
     with(|metrics| {
-        let labels = [
-            on(provider),
-            KeyValue::new(names::CACHE_RESULT, result.as_str()),
-        ];
-        metrics.instruments.cache.add(1, &labels);
+        let bind = || {
+            let result = KeyValue::new(names::CACHE_RESULT, result.as_str());
+            metrics.instruments.cache.bind(&[on(provider), result])
+        };
+        let key = (provider, result);
+        metrics.bound.cache.of(key, bind, |series| series.add(1));
         if let Some(age) = age {
-            metrics
-                .instruments
-                .cache_age
-                .record(age.as_secs_f64(), &[on(provider)]);
+            let bind = || metrics.instruments.cache_age.bind(&[on(provider)]);
+            let report = |series: &BoundHistogram<f64>| series.record(age.as_secs_f64());
+            metrics.bound.cache_age.of(provider, bind, report);
         }
     });
 }
@@ -223,8 +278,14 @@ pub fn token_expires(provider: Provider, at: Option<SystemTime>) {
 /// An audit record was written or lost, or a call refused for want of one.
 pub fn recorded(recorded: Recorded) {
     with(|metrics| {
-        let labels = [KeyValue::new(names::RECORDED, recorded.as_str())];
-        metrics.instruments.audit.add(1, &labels);
+        let bind = || {
+            let label = KeyValue::new(names::RECORDED, recorded.as_str());
+            metrics.instruments.audit.bind(&[label])
+        };
+        metrics
+            .bound
+            .audit
+            .of(recorded, bind, |series| series.add(1));
     });
 }
 
@@ -316,7 +377,7 @@ pub struct UnderWay {
     provider: Option<Provider>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
     Call,
     Connection,
@@ -360,10 +421,12 @@ impl UnderWay {
                 What::InFlight => &instruments.in_flight,
                 What::Queued => &instruments.queued,
             };
-            match self.provider {
-                Some(provider) => counter.add(step, &[on(provider)]),
-                None => counter.add(step, &[]),
-            }
+            let labels = || self.provider.map(on);
+            metrics.bound.under_way.of(
+                (self.what, self.provider),
+                || counter.bind(labels().as_slice()),
+                |series| series.add(step),
+            );
         });
     }
 }

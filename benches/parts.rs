@@ -1,0 +1,165 @@
+//! What can be measured alone: each adapter's request and answer, the CURP, read masks, a status.
+//!
+//! `just bench` runs it. Times depend on the machine: compare two runs on one, never two machines.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use identity_gateway::{
+    domain::{
+        consent::SubjectConsent,
+        curp::{Curp, CurpRule},
+        date::{self, Birthdate},
+        failure::{Failure, Kind},
+        foreigner_id::ForeignerId,
+        kenya_id::{KenyaId, KenyaIdKind},
+        lookup::{CurpLookup, Document, ForeignerLookup, KenyaLookup},
+        redaction::Secret,
+        verification::Provider,
+        violation::Violation,
+    },
+    proto::identity::v1::CheckCurpResponse,
+    provider::{
+        accuauth::{Accuauth, BodyEncoding},
+        verifik::Verifik,
+        youverify::{IdTypes, Youverify},
+    },
+    service::mask::ReadMask,
+    status,
+    telemetry::call_facts::CallFacts,
+    transport::{Answer, Credentials},
+};
+use prost_types::FieldMask;
+
+const CURP: &str = "RAZR811011HVZPXB09";
+
+fn answer(body: impl Into<String>) -> Answer {
+    Answer {
+        status: 200,
+        retry_after: None,
+        was_read: false,
+        body: body.into().into(),
+    }
+}
+
+fn kenya(criterion: &mut Criterion) {
+    let words = [
+        "national-id",
+        "passport",
+        "service-id",
+        "alien-registration",
+    ];
+    let [national_id, passport, service_id, alien_id] = words.map(str::to_owned);
+    let id_types = IdTypes {
+        national_id,
+        passport,
+        service_id,
+        alien_id,
+    };
+    let headers = Youverify::headers(&Secret::new("t")).unwrap();
+    let adapter = Youverify::new(Credentials::new(headers), id_types);
+    let lookup = KenyaLookup {
+        id: KenyaId::parse(KenyaIdKind::NationalId, "1234567").unwrap(),
+        consent: SubjectConsent::given(true).unwrap(),
+        metadata: None,
+    };
+    let found = answer(include_str!("answers/ke.json"));
+    criterion.bench_function("ke/request", |b| {
+        b.iter(|| adapter.request(black_box(&lookup)))
+    });
+    criterion.bench_function("ke/read", |b| {
+        b.iter(|| adapter.read(black_box(&found)).unwrap())
+    });
+}
+
+fn peru(criterion: &mut Criterion) {
+    let headers = Verifik::headers(&Secret::new("t")).unwrap();
+    let adapter = Verifik::new(Credentials::new(headers), "/v2/persons".to_owned());
+    let lookup = ForeignerLookup {
+        document_number: ForeignerId::parse("005015372").unwrap(),
+        birthdate: Birthdate::parse("1993-08-16", date::today()).unwrap(),
+    };
+    let found = answer(include_str!("answers/pe.json"));
+    criterion.bench_function("pe/request", |b| {
+        b.iter(|| adapter.foreigner_request(black_box(&lookup)));
+    });
+    criterion.bench_function("pe/read", |b| {
+        b.iter(|| adapter.read_foreigner(black_box(&found)).unwrap());
+    });
+}
+
+fn mexico(criterion: &mut Criterion) {
+    let secret = Secret::new("t");
+    let headers = Accuauth::headers(&secret, &secret).unwrap();
+    let adapter = Accuauth::new(Credentials::new(headers), BodyEncoding::Json);
+    let curp = Curp::parse(CURP, CurpRule::Strict, date::today()).unwrap();
+    let lookup = |document| CurpLookup {
+        curp: curp.clone(),
+        document,
+    };
+    let plain = answer(include_str!("answers/mx.json"));
+    let document = "JVBERi0x".repeat(7680);
+    let with = include_str!("answers/mx.json").replacen(
+        r#""result": {"#,
+        &format!(r#""result": {{"documento":"{document}","#),
+        1,
+    );
+    let with = answer(with);
+    let omit = lookup(Document::Omit);
+    criterion.bench_function("mx/request", |b| {
+        b.iter(|| adapter.request(black_box(&omit)))
+    });
+    for (name, wish, answer) in [
+        ("mx/read", Document::Omit, &plain),
+        ("mx/read, document not asked for", Document::Omit, &with),
+        ("mx/read, document asked for", Document::Include, &with),
+    ] {
+        let lookup = lookup(wish);
+        criterion.bench_function(name, |b| {
+            b.iter(|| adapter.read(&lookup, black_box(answer)).unwrap());
+        });
+    }
+    criterion.bench_function("mx/curp", |b| {
+        let today = date::today();
+        b.iter(|| Curp::parse(black_box(CURP), CurpRule::Strict, today));
+    });
+}
+
+fn masks(criterion: &mut Criterion) {
+    let paths = ["verification.outcome", "record.status", "record.active"];
+    let mask = FieldMask {
+        paths: paths.map(str::to_owned).to_vec(),
+    };
+    let read = || ReadMask::of::<CheckCurpResponse>(Some(black_box(&mask))).unwrap();
+    criterion.bench_function("mask/read", |b| b.iter(read));
+    let mask = read();
+    criterion.bench_function("mask/apply", |b| {
+        let reply = CheckCurpResponse::default;
+        b.iter_batched(reply, |reply| mask.apply(reply), BatchSize::SmallInput);
+    });
+}
+
+fn statuses(criterion: &mut Criterion) {
+    let failures = [
+        (
+            "status/provider down",
+            Failure::after_sending(Kind::ProviderDown, Provider::Verifik),
+        ),
+        (
+            "status/refused field",
+            Failure::invalid(vec![Violation {
+                field: "curp",
+                rule: "is required",
+            }]),
+        ),
+    ];
+    for (name, failure) in failures {
+        criterion.bench_function(name, |b| {
+            b.iter(|| status::of(black_box(&failure), &CallFacts::default()));
+        });
+    }
+}
+
+criterion_group!(parts, kenya, peru, mexico, masks, statuses);
+criterion_main!(parts);

@@ -1,0 +1,142 @@
+//! The floor: what a lookup costs in tonic with one HTTP request behind it, and nothing else.
+//!
+//! `just floor` measures the gateway against it. It reads and answers as the gateway does, with the same
+//! adapters, over one pool of plain HTTP/1.1 connections; it has no checks, deadlines, limits, retries,
+//! telemetry, audit or cache. What the gateway takes above it is the price of all those.
+//!
+//! Run it as `floor LISTEN PROVIDER_URL`, on loopback.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use identity_gateway::{
+    domain::{
+        consent::SubjectConsent,
+        kenya_id::{KenyaId, KenyaIdKind},
+        lookup::KenyaLookup,
+        redaction::Secret,
+    },
+    proto::identity::v1::{
+        CheckCurpRequest, CheckCurpResponse, ScrubKenyaIdRequest, ScrubKenyaIdResponse,
+        VerifyPeForeignerIdRequest, VerifyPeForeignerIdResponse,
+        identity_service_server::{IdentityService, IdentityServiceServer},
+    },
+    provider::youverify::{IdTypes, Youverify},
+    sandbox,
+    transport::{Answer, Credentials},
+};
+use tonic::{Request, Response, Status, transport::Server};
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+struct Floor {
+    client: Client<HttpConnector, Full<Bytes>>,
+    provider: String,
+    youverify: Youverify,
+}
+
+fn broken(error: impl std::fmt::Display) -> Status {
+    Status::unknown(error.to_string())
+}
+
+#[tonic::async_trait]
+impl IdentityService for Floor {
+    async fn scrub_kenya_id(
+        &self,
+        request: Request<ScrubKenyaIdRequest>,
+    ) -> Result<Response<ScrubKenyaIdResponse>, Status> {
+        let id = KenyaId::parse(KenyaIdKind::Passport, &request.get_ref().id);
+        let lookup = KenyaLookup {
+            id: id.map_err(Status::invalid_argument)?,
+            consent: SubjectConsent::given(true).ok_or(Status::failed_precondition("consent"))?,
+            metadata: None,
+        };
+        let asked = self.youverify.request(&lookup);
+        let mut sent = http::Request::post(format!("{}{}", self.provider, asked.path))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(asked.body.unwrap_or_default()))
+            .map_err(broken)?;
+        sent.headers_mut().extend(asked.headers);
+        let answer = self.client.request(sent).await.map_err(broken)?;
+        let answer = Answer {
+            status: answer.status().as_u16(),
+            retry_after: None,
+            was_read: false,
+            body: answer
+                .into_body()
+                .collect()
+                .await
+                .map_err(broken)?
+                .to_bytes(),
+        };
+        let read = self.youverify.read(&answer);
+        let verified = read.map_err(|_| Status::internal("malformed"))?;
+        Ok(Response::new(ScrubKenyaIdResponse {
+            record: verified.record,
+            ..Default::default()
+        }))
+    }
+
+    async fn verify_pe_foreigner_id(
+        &self,
+        _: Request<VerifyPeForeignerIdRequest>,
+    ) -> Result<Response<VerifyPeForeignerIdResponse>, Status> {
+        Err(Status::unimplemented("one lookup is enough for a floor"))
+    }
+
+    async fn check_curp(
+        &self,
+        _: Request<CheckCurpRequest>,
+    ) -> Result<Response<CheckCurpResponse>, Status> {
+        Err(Status::unimplemented("one lookup is enough for a floor"))
+    }
+}
+
+fn main() -> Result<(), Failed> {
+    let mut words = std::env::args().skip(1);
+    let (Some(listen), Some(provider)) = (words.next(), words.next()) else {
+        return Err("usage: floor LISTEN PROVIDER_URL".into());
+    };
+    let listen: SocketAddr = listen.parse()?;
+    if !listen.ip().is_loopback() {
+        return Err("the floor has no authentication: it listens on loopback only".into());
+    }
+    let names = [
+        "national-id",
+        "passport",
+        "service-id",
+        "alien-registration",
+    ];
+    let [national_id, passport, service_id, alien_id] = names.map(str::to_owned);
+    let id_types = IdTypes {
+        national_id,
+        passport,
+        service_id,
+        alien_id,
+    };
+    let headers = Youverify::headers(&Secret::new(sandbox::YOUVERIFY_TOKEN))?;
+    let floor = Floor {
+        client: Client::builder(TokioExecutor::new()).build_http(),
+        provider,
+        youverify: Youverify::new(Credentials::new(headers), id_types),
+    };
+    // One thread, as the gateway has on one CPU.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut server = Server::builder().tcp_nodelay(true);
+    let served = server
+        .add_service(IdentityServiceServer::new(floor))
+        .serve(listen);
+    runtime.block_on(served)?;
+    Ok(())
+}
