@@ -1,6 +1,6 @@
 //! What the repository promises about what it is built from. `just deny` checks the dependencies themselves.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
