@@ -47,7 +47,7 @@ async fn provider(sends: Sends) -> String {
 
 async fn answer(mut stream: TcpStream, sends: Sends) -> std::io::Result<()> {
     let mut request = [0; 4096];
-    stream.read(&mut request).await?;
+    let _read = stream.read(&mut request).await?;
     stream.write_all(&sends.first).await?;
     for _ in 0..sends.times {
         tokio::time::sleep(sends.pause).await;

@@ -30,10 +30,10 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 RECORDED = HERE / "counted.json"
 TARGET = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
-BINARY = Path(os.environ.get("IDGW_BINARY", TARGET / "release" / "identity-gateway")).absolute()
+BINARY = Path(os.environ.get("IDGW_BINARY", TARGET / "static" / "identity-gateway")).absolute()
 
-# Ten runs of one binary lay within 0.4 %; memcpy and its kind, which the C library chooses by the processor,
-# are 8 % of a call and differ by a third between the choices. A lost optimization costs more than this.
+# Two runs of one binary lay within 0.4 %. memcpy and its kind, which the C library chooses by the processor, are
+# 8 % of a call. A lost optimization costs more than this.
 TOLERANCE = 0.03
 CALLS = 200
 WARM_UP = 60
