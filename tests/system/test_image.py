@@ -211,7 +211,9 @@ def test_worker_threads_follow_the_cpu_limit(cpus: str, workers: int):
         container.serving()
         assert container.wait_for_log("limits")["workers"] == workers
         tasks = [(task / "comm").read_text().strip() for task in (container.proc() / "task").iterdir()]
-        assert tasks.count("tokio-rt-worker") >= workers
+        # On one CPU the program's first thread does all the work, and there is no worker beside it.
+        beside = tasks.count("tokio-rt-worker")
+        assert beside >= workers if workers > 1 else beside == 0, tasks
 
 
 @pytest.mark.parametrize(("memory", "shed_above"), [("64m", 64 << 20), ("256m", 256 << 20)])
