@@ -48,9 +48,10 @@ impl FromStr for Span {
     type Err = NotASpan;
 
     fn from_str(text: &str) -> Result<Self, NotASpan> {
-        humantime::parse_duration(text.trim())
-            .map(Self)
-            .map_err(|_| NotASpan)
+        let length = humantime::parse_duration(text.trim()).map_err(|_| NotASpan)?;
+        // Beyond 584 years not every length can be written in one unit and read again.
+        u64::try_from(length.as_nanos()).map_err(|_| NotASpan)?;
+        Ok(Self(length))
     }
 }
 
@@ -136,6 +137,7 @@ mod tests {
             "5 parsecs",
             "99999999999999999999s",
             "1e9s",
+            "463998days 1s 999995ms",
         ] {
             let error = written.parse::<Span>().expect_err(written);
             assert_eq!(
