@@ -1,12 +1,15 @@
 //! Compiles the contract without protoc.
 //!
-//! Writes three things to `OUT_DIR`: the generated code, the descriptor set with its method options
-//! (for reflection, field masks and the policy table), and a `Debug` for every message of ours that
-//! prints the message's name and nothing of its content.
+//! Writes four things to `OUT_DIR`: the generated code, the descriptor set with its method options
+//! (for reflection, field masks and the policy table), and for every message of ours a `Debug` that
+//! prints the message's name and nothing of its content, and the filter of its fields.
 
 use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
 
-use prost_types::FileDescriptorSet;
+use prost_types::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+    field_descriptor_proto::{Label, Type},
+};
 use protox::prost::Message as _;
 
 const FILES: [&str; 2] = [
@@ -16,6 +19,13 @@ const FILES: [&str; 2] = [
 
 /// The packages whose messages hold personal data.
 const PACKAGES: [&str; 2] = ["identity.v1", "person.v1"];
+
+/// Records are large and handed on from room to room: a pointer moves for less.
+const BOXED: [&str; 3] = [
+    ".identity.v1.VerifyPeForeignerIdResponse.record",
+    ".identity.v1.ScrubKenyaIdResponse.record",
+    ".identity.v1.CheckCurpResponse.record",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -36,18 +46,22 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let messages = messages(&descriptors);
     fs::write(out.join("redacted_debug.rs"), redacted_debug(&messages)?)?;
+    fs::write(out.join("filtered.rs"), filtered(&messages)?)?;
     let mut prost = tonic_prost_build::Config::new();
     prost.enable_type_names().bytes(["."]).skip_debug(
         messages
             .iter()
-            .map(|(package, name)| format!(".{package}.{name}")),
+            .map(|(package, message)| format!(".{package}.{}", message.name())),
     );
+    for field in BOXED {
+        prost.boxed(field);
+    }
     tonic_prost_build::configure().compile_fds_with_config(descriptors, prost)?;
     Ok(())
 }
 
-/// Package and name of each message of the contract.
-fn messages(descriptors: &FileDescriptorSet) -> Vec<(String, String)> {
+/// Each message of the contract, with its package.
+fn messages(descriptors: &FileDescriptorSet) -> Vec<(String, DescriptorProto)> {
     let mut found = Vec::new();
     for file in &descriptors.file {
         if !PACKAGES.contains(&file.package()) {
@@ -59,7 +73,7 @@ fn messages(descriptors: &FileDescriptorSet) -> Vec<(String, String)> {
                 "nested messages would derive Debug: {}",
                 message.name()
             );
-            found.push((file.package().to_owned(), message.name().to_owned()));
+            found.push((file.package().to_owned(), message.clone()));
         }
     }
     found
@@ -67,10 +81,10 @@ fn messages(descriptors: &FileDescriptorSet) -> Vec<(String, String)> {
 
 /// `Debug` for each message: requests and answers hold personal data, and a derived `Debug` would
 /// put it into the first log line that somebody writes.
-fn redacted_debug(messages: &[(String, String)]) -> Result<String, std::fmt::Error> {
+fn redacted_debug(messages: &[(String, DescriptorProto)]) -> Result<String, std::fmt::Error> {
     let mut code = String::new();
-    for (package, name) in messages {
-        let module = package.replace('.', "::");
+    for (package, message) in messages {
+        let (module, name) = (package.replace('.', "::"), message.name());
         writeln!(
             code,
             "impl ::core::fmt::Debug for {module}::{name} {{\n    \
@@ -79,4 +93,56 @@ fn redacted_debug(messages: &[(String, String)]) -> Result<String, std::fmt::Err
         )?;
     }
     Ok(code)
+}
+
+/// `Filtered` for each message: what `access::fields` takes out of an answer.
+fn filtered(messages: &[(String, DescriptorProto)]) -> Result<String, std::fmt::Error> {
+    let mut code = String::new();
+    for (package, message) in messages {
+        let (module, name) = (package.replace('.', "::"), message.name());
+        writeln!(
+            code,
+            "impl Filtered for super::{module}::{name} {{\n    \
+             fn keep(&mut self, fields: &Numbers) {{\n        let _none_if_there_is_no_field = fields;"
+        )?;
+        for field in &message.field {
+            assert!(
+                field.oneof_index.is_none() || field.proto3_optional(),
+                "what a filter takes out of a oneof is not settled: {name}.{}",
+                field.name()
+            );
+            writeln!(code, "        {}", filter(field))?;
+        }
+        writeln!(code, "    }}\n}}")?;
+    }
+    Ok(code)
+}
+
+/// The statement that filters one field.
+fn filter(field: &FieldDescriptorProto) -> String {
+    let (number, name) = (field.number(), field.name());
+    let place = format!("self.{}{name}", if name == "type" { "r#" } else { "" });
+    let inner = field.type_name();
+    let part = match field.r#type() {
+        Type::Message
+            if PACKAGES
+                .iter()
+                .any(|ours| inner.starts_with(&format!(".{ours}."))) =>
+        {
+            "part.keep(inner)"
+        }
+        Type::Message => "*part = reencoded(std::mem::take(part), inner)",
+        _ => {
+            return format!("if !is_whole(fields, {number}) {{ {place} = Default::default(); }}");
+        }
+    };
+    assert!(
+        matches!(field.label(), Label::Optional | Label::Repeated),
+        "a message that must be there cannot be taken out: {name}"
+    );
+    format!(
+        "match fields.get(&{number}) {{ None => {place} = Default::default(), \
+         Some(Fields::All) => {{}}, \
+         Some(Fields::Some(inner)) => {place}.iter_mut().for_each(|part| {part}) }}"
+    )
 }

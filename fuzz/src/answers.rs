@@ -234,7 +234,7 @@ fn holds<R: Message + Name + Default + PartialEq>(read: &Result<Verified<R>, Fai
                 assert!(!text.is_empty() && text.trim() == text);
             }
             if let Some(record) = &verified.record {
-                records::is_sound(record);
+                records::is_sound(record.as_ref());
             }
         }
         Err(failure) => failures::is_honest(failure),

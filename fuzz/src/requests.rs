@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use identity_gateway::{
+    access::fields::Filtered,
     domain::{page_token::PageToken, person::View},
     proto::{
         self,
@@ -58,7 +59,7 @@ pub fn field_masks(data: &[u8]) {
 }
 
 /// A mask never widens: of a reply in which every field is set, exactly the named ones are left.
-fn mask<M: Message + Name + Default + PartialEq + Clone>(paths: Vec<String>) {
+fn mask<M: Filtered + Message + Name + Default + PartialEq + Clone>(paths: Vec<String>) {
     let descriptor = proto::descriptors()
         .get_message_by_name(&M::full_name())
         .expect("a reply of the contract");

@@ -1,8 +1,8 @@
 //! Which fields of a message somebody may see, or wants to.
 //!
-//! A tree of field numbers. A message is filtered in its encoded form: what the tree does not name is
-//! left out unread, also a field that is unknown here. That goes for every message alike, and a field
-//! that a later version adds is left out until somebody names it.
+//! A tree of field numbers. What the tree does not name is taken out: a field that a later version adds
+//! is left out until somebody names it. `build.rs` writes the filter of each message of the contract.
+//! Messages from elsewhere (timestamps, JSON values) are filtered in their encoded form.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,16 @@ pub enum Fields {
     /// All of it.
     All,
     /// These fields, by number.
-    Some(BTreeMap<u32, Fields>),
+    Some(Numbers),
+}
+
+/// Some fields of a message, by number, each with what is named of it.
+pub type Numbers = BTreeMap<u32, Fields>;
+
+/// A message of the contract.
+pub trait Filtered {
+    /// Takes out every field that is not among these.
+    fn keep(&mut self, fields: &Numbers);
 }
 
 /// Whether a path may go on below a list.
@@ -94,20 +103,32 @@ impl Fields {
 
     /// The message with these fields only.
     #[must_use]
-    pub fn of<M: Message + Default>(&self, message: M) -> M {
-        let Self::Some(fields) = self else {
-            return message;
-        };
-        let whole = message.encode_to_vec();
-        let mut kept = Vec::with_capacity(whole.len());
-        // What was just encoded can be read. Should it not be, nothing is shown rather than too much.
-        keep(&whole, fields, &mut kept)
-            .and_then(|()| M::decode(kept.as_slice()).ok())
-            .unwrap_or_default()
+    pub fn of<M: Filtered>(&self, mut message: M) -> M {
+        if let Self::Some(fields) = self {
+            message.keep(fields);
+        }
+        message
     }
 }
 
-fn keep(message: &[u8], fields: &BTreeMap<u32, Fields>, kept: &mut Vec<u8>) -> Option<()> {
+/// Whether all of a field is named. Of a number or a text nothing less can be.
+#[must_use]
+pub fn is_whole(fields: &Numbers, number: u32) -> bool {
+    matches!(fields.get(&number), Some(Fields::All))
+}
+
+/// A message of any kind with these fields only.
+#[must_use]
+pub fn reencoded<M: Message + Default>(message: M, fields: &Numbers) -> M {
+    let whole = message.encode_to_vec();
+    let mut kept = Vec::with_capacity(whole.len());
+    // What was just encoded can be read. Should it not be, nothing is shown rather than too much.
+    keep(&whole, fields, &mut kept)
+        .and_then(|()| M::decode(kept.as_slice()).ok())
+        .unwrap_or_default()
+}
+
+fn keep(message: &[u8], fields: &Numbers, kept: &mut Vec<u8>) -> Option<()> {
     let mut rest = message;
     while !rest.is_empty() {
         let field = rest;
@@ -137,9 +158,13 @@ fn keep(message: &[u8], fields: &BTreeMap<u32, Fields>, kept: &mut Vec<u8>) -> O
 
 #[cfg(test)]
 mod tests {
+    use prost::Name;
+    use prost_reflect::{DynamicMessage, Value};
+
     use super::*;
     use crate::proto::{
         self,
+        identity::v1::{CheckCurpResponse, ScrubKenyaIdResponse, VerifyPeForeignerIdResponse},
         person::v1::{BiometricData, ListPersonsResponse, Person},
     };
 
@@ -186,6 +211,82 @@ mod tests {
             assert_eq!(biometric.face_image, None);
             assert_eq!(biometric.liveness_score, Some(0.5));
         }
+    }
+
+    /// A message with something in every field, at every depth.
+    fn full(message: &MessageDescriptor) -> DynamicMessage {
+        let mut whole = DynamicMessage::new(message.clone());
+        for field in message.fields() {
+            let value = match field.kind() {
+                // A JSON value holds JSON values: a text is deep enough.
+                Kind::Message(inner) if inner.full_name() == "google.protobuf.Value" => {
+                    let mut text = DynamicMessage::new(inner);
+                    text.set_field_by_name("string_value", Value::String("a".to_owned()));
+                    Value::Message(text)
+                }
+                Kind::Message(inner) => Value::Message(full(&inner)),
+                Kind::String => Value::String("a".to_owned()),
+                Kind::Bytes => Value::Bytes(vec![1].into()),
+                Kind::Bool => Value::Bool(true),
+                Kind::Double => Value::F64(0.5),
+                Kind::Int64 => Value::I64(1),
+                Kind::Int32 => Value::I32(1),
+                Kind::Enum(_) => Value::EnumNumber(1),
+                other => panic!("{other:?} in {}", field.full_name()),
+            };
+            let value = if field.is_list() {
+                Value::List(vec![value.clone(), value])
+            } else {
+                value
+            };
+            whole.set_field(&field, value);
+        }
+        whole
+    }
+
+    /// Every path of a message, down to where lists and the parts of what is not ours end.
+    fn paths(message: &MessageDescriptor, before: &str, depth: usize) -> Vec<String> {
+        let below = |field: FieldDescriptor| {
+            let path = format!("{before}{}", field.name());
+            let mut all = match field.kind() {
+                Kind::Message(inner) if depth > 0 => paths(&inner, &format!("{path}."), depth - 1),
+                _ => Vec::new(),
+            };
+            all.push(path);
+            all
+        };
+        message.fields().flat_map(below).collect()
+    }
+
+    /// The filters that `build.rs` writes do what the filter of encoded messages does, path by path.
+    fn agree<M: Filtered + Message + Name + Default + Clone + PartialEq>() -> usize {
+        let message = proto::descriptors().get_message_by_name(&M::full_name());
+        let message = message.unwrap();
+        let full = M::decode(full(&message).encode_to_vec().as_slice()).unwrap();
+        let paths = paths(&message, "", 3);
+        for path in &paths {
+            let mut some = Fields::none();
+            // A map's entries are no fields that could be named.
+            if some.add(&message, path, Lists::Open).is_none() {
+                continue;
+            }
+            let Fields::Some(numbers) = &some else {
+                panic!("{path} is all")
+            };
+            let seen = some.of(full.clone());
+            assert!(seen == reencoded(full.clone(), numbers), "{path}");
+            assert!(seen != M::default() && seen != full, "{path}");
+        }
+        assert!(Fields::none().of(full) == M::default());
+        paths.len()
+    }
+
+    #[test]
+    fn the_filter_of_each_message_keeps_what_is_named_and_nothing_else() {
+        assert!(agree::<ScrubKenyaIdResponse>() > 60);
+        assert!(agree::<VerifyPeForeignerIdResponse>() > 20);
+        assert!(agree::<CheckCurpResponse>() > 30);
+        assert!(agree::<ListPersonsResponse>() > 20);
     }
 
     #[test]

@@ -67,6 +67,17 @@ pub enum Environment {
     Sandbox,
 }
 
+impl Environment {
+    /// The word of configuration and audit.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
 /// How the body of a request to AccuAuth is encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -123,6 +123,12 @@ impl VerificationId {
     }
 }
 
+impl From<VerificationId> for Uuid {
+    fn from(id: VerificationId) -> Self {
+        id.0
+    }
+}
+
 impl fmt::Display for VerificationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -143,5 +149,5 @@ pub struct Verified<R> {
     /// What the provider's document says of the price.
     pub billing: Billing,
     /// The record, only with [`Outcome::Found`].
-    pub record: Option<R>,
+    pub record: Option<Box<R>>,
 }

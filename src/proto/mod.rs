@@ -38,6 +38,13 @@ pub mod well_known;
 
 include!(concat!(env!("OUT_DIR"), "/redacted_debug.rs"));
 
+/// What each message shows to whom may see only some of its fields.
+mod filtered {
+    use crate::access::fields::{Fields, Filtered, Numbers, is_whole, reencoded};
+
+    include!(concat!(env!("OUT_DIR"), "/filtered.rs"));
+}
+
 /// The contract's descriptors, decoded once.
 ///
 /// # Panics

@@ -5,12 +5,12 @@
 //! see ([`CallFacts::visible`](crate::telemetry::call_facts::CallFacts::visible)) is taken out of every
 //! reply besides: a mask cannot bring it back.
 
-use prost::{Message, Name};
+use prost::Name;
 use prost_reflect::MessageDescriptor;
 use prost_types::FieldMask;
 
 use crate::{
-    access::fields::{Fields, Lists},
+    access::fields::{Fields, Filtered, Lists},
     proto,
 };
 
@@ -47,7 +47,7 @@ impl ReadMask {
 
     /// The reply with the wanted fields only.
     #[must_use]
-    pub fn apply<M: Message + Default>(&self, reply: M) -> M {
+    pub fn apply<M: Filtered>(&self, reply: M) -> M {
         self.0.of(reply)
     }
 }
@@ -59,6 +59,8 @@ fn descriptor<M: Name>() -> Option<MessageDescriptor> {
 #[cfg(test)]
 mod tests {
     use prost_reflect::Kind;
+
+    use prost::Message;
 
     use super::*;
     use crate::proto::identity::v1::{
@@ -78,11 +80,11 @@ mod tests {
                 provider: "accuauth".to_owned(),
                 ..Verification::default()
             }),
-            record: Some(CurpRecord {
+            record: Some(Box::new(CurpRecord {
                 curp: Some("curp".to_owned()),
                 given_name: Some("name".to_owned()),
                 ..CurpRecord::default()
-            }),
+            })),
         }
     }
 

@@ -11,10 +11,10 @@ mod verify;
 
 use std::sync::Arc;
 
-use prost::Message;
 use tonic::{Request, Response, Status};
 
 use crate::{
+    access::fields::Filtered,
     domain::{failure::Failure, verification::Billing},
     status,
     telemetry::call_facts::CallFacts,
@@ -28,7 +28,7 @@ fn facts_of<T>(request: &Request<T>) -> Arc<CallFacts> {
 
 /// The reply, with what the caller may see of it, or the failure's status. Every handler ends here, so
 /// that none can forget it.
-fn reply<T: Message + Default>(
+fn reply<T: Filtered>(
     facts: &CallFacts,
     answered: Result<T, Failure>,
 ) -> Result<Response<T>, Status> {

@@ -81,7 +81,7 @@ pub async fn verify<L: Lookup>(
     rpc: &Rpc<L>,
     lookup: L,
     max_age: Option<Duration>,
-) -> Result<(pb::Verification, Option<L::Record>), Failure> {
+) -> Result<(pb::Verification, Option<Box<L::Record>>), Failure> {
     let id = VerificationId::mint();
     facts.verifies(id);
     facts.asks(L::PROVIDER);
@@ -344,13 +344,9 @@ impl Names {
         let common = lookup.common();
         let common = common.map(|common| common.request(&route.adapter));
         let request = common.as_ref().unwrap_or(sent);
-        let environment = match route.environment {
-            Environment::Live => "live",
-            Environment::Sandbox => "sandbox",
-        };
         let plain = answers.name([
             L::PROVIDER.as_str().as_bytes(),
-            environment.as_bytes(),
+            route.environment.as_str().as_bytes(),
             route.base_url.as_str().as_bytes(),
             request.method.as_str().as_bytes(),
             request.path.as_bytes(),

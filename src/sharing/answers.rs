@@ -192,7 +192,7 @@ mod tests {
                 code: None,
                 message: None,
                 billing: Billing::Unknown,
-                record: Some(record),
+                record: Some(Box::new(record)),
             },
             checked_at: Timestamp::now(),
         }

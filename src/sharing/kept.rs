@@ -90,7 +90,7 @@ impl<R: Message + Default> Kept<R> {
     #[must_use]
     pub fn decode(bytes: Bytes) -> Option<Self> {
         let stored = Stored::decode(bytes).ok()?;
-        let record = stored.record.map(R::decode).transpose().ok()?;
+        let record = stored.record.map(R::decode).transpose().ok()?.map(Box::new);
         Some(Self {
             verified: Verified {
                 outcome: outcome(stored.outcome)?,
@@ -192,7 +192,7 @@ mod tests {
                 code: None,
                 message: Some(String::new()),
                 billing: Billing::Billed,
-                record: (outcome == Outcome::Found).then_some(record),
+                record: (outcome == Outcome::Found).then(|| Box::new(record)),
             },
             checked_at: "2026-11-21T10:00:00.5Z".parse().unwrap(),
         }

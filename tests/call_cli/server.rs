@@ -208,7 +208,7 @@ fn found(document: Vec<u8>) -> CheckCurpResponse {
             }),
             ..Default::default()
         }),
-        record: Some(CurpRecord {
+        record: Some(Box::new(CurpRecord {
             given_name: Some("JUANA".to_owned()),
             birth_state: Some(String::new()),
             status: CurpStatus::Rcn.into(),
@@ -216,6 +216,6 @@ fn found(document: Vec<u8>) -> CheckCurpResponse {
             proof_document_type: 99,
             document: Some(document.into()),
             ..Default::default()
-        }),
+        })),
     }
 }

@@ -135,7 +135,7 @@ impl Accuauth {
             .or_else(|| envelope.result.as_ref()?.mensaje.clone());
         let record = match (outcome, envelope.result) {
             (Outcome::Found, Some(result)) if result.curp.is_some() => {
-                Some(result.into_record(lookup, document))
+                Some(Box::new(result.into_record(lookup, document)))
             }
             (Outcome::Found, _) => return Err(malformed(PROVIDER, answer)),
             _ => None,

@@ -116,7 +116,7 @@ impl Verifik {
             message: None,
             // The document does not say what a result costs.
             billing: Billing::Unknown,
-            record: Some(record(card, envelope.signature)),
+            record: Some(Box::new(record(card, envelope.signature))),
         })
     }
 }

@@ -93,7 +93,7 @@ struct Envelope {
     #[serde(deserialize_with = "lenient::trimmed")]
     message: Option<String>,
     #[serde(deserialize_with = "lenient::object")]
-    data: Option<record::Data>,
+    data: Option<Box<record::Data>>,
     links: Option<serde_json::Value>,
 }
 
@@ -170,7 +170,7 @@ impl Youverify {
             message,
             // The document does not say what a result costs.
             billing: Billing::Unknown,
-            record: found.then(|| data.into_record(&self.id_types, envelope.links)),
+            record: found.then(|| Box::new(data.into_record(&self.id_types, envelope.links))),
         })
     }
 }
