@@ -10,27 +10,21 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{record::Record, words::Event};
+use super::{
+    hex::Hex,
+    record::{self, Record},
+    words::Event,
+};
+use crate::json_line::JsonLine;
 
 /// Begins every line; tells a file of records from any other.
 pub const BEGINNING: &[u8] = br#"{"message":"audit","#;
 const SUM: &[u8] = br#","sum":""#;
 const END: &[u8] = br#""}"#;
-
-/// Writes a hash in lower-case hexadecimal, at one stroke: every record holds four.
-pub fn hex(bytes: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
-    let mut text = [0; 64];
-    let (pairs, _) = text.as_chunks_mut::<2>();
-    for (pair, byte) in pairs.iter_mut().zip(bytes) {
-        *pair = [digit(byte >> 4), digit(byte & 0xf)];
-    }
-    f.write_str(std::str::from_utf8(&text).unwrap_or_default())
-}
 
 /// A SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,23 +36,23 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// In hexadecimal.
+    #[must_use]
+    pub fn hex(&self) -> Hex {
+        Hex::of(&self.0)
+    }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(&self.0, f)
+        f.write_str(&self.hex())
     }
 }
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(&self.0, f)
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        f.write_str(&self.hex())
     }
 }
 
@@ -79,7 +73,7 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 /// Bytes that are no record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct Torn {
     /// How many, the line break at their end left out.
     pub bytes: u64,
@@ -118,17 +112,31 @@ impl Fragment {
 }
 
 /// What a line carries because of where it stands.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Place {
     /// The number of the file, in its first line.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<u64>,
     /// The bytes before it that are no record.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub torn: Option<Torn>,
     /// How many records of ended calls were lost since the line before it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
+}
+
+impl Place {
+    fn write(&self, line: &mut JsonLine) {
+        if let Some(file) = self.file {
+            line.value("file", file);
+        }
+        if let Some(torn) = &self.torn {
+            let mut object = JsonLine::default();
+            object.value("bytes", torn.bytes);
+            object.text("sha256", &torn.sha256.hex());
+            line.object("torn", object);
+        }
+        if let Some(lost) = self.lost {
+            line.value("lost", lost);
+        }
+    }
 }
 
 /// The chain of one process.
@@ -139,17 +147,8 @@ pub struct Chain {
     prev: Option<Digest>,
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    message: &'static str,
-    process: Uuid,
-    seq: u64,
-    #[serde(flatten)]
-    record: &'a Record,
-    #[serde(flatten)]
-    place: Place,
-    prev: Option<Digest>,
-}
+/// Longer than most lines.
+const USUAL: usize = 1024;
 
 impl Chain {
     /// A new chain, with a new process id, that goes on from the last line of another, if there is one.
@@ -170,22 +169,22 @@ impl Chain {
 
     /// The next line, without its line break.
     pub fn line(&mut self, record: &Record, place: Place) -> Vec<u8> {
-        let line = Line {
-            message: "audit",
-            process: self.process,
-            seq: self.next,
-            record,
-            place,
-            prev: self.prev,
-        };
-        // Words, numbers and hashes: it always serializes.
-        let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
-        bytes.pop();
+        let mut line = JsonLine::with_capacity(USUAL);
+        line.word("message", "audit");
+        record::id(&mut line, "process", self.process);
+        line.value("seq", self.next);
+        record.write(&mut line);
+        place.write(&mut line);
+        match self.prev {
+            Some(prev) => line.text("prev", &prev.hex()),
+            None => line.value("prev", ()),
+        }
+        let mut bytes = line.open();
         let mut hash = Sha256::new_with_prefix(&bytes);
         let summed = bytes.len();
         let sum = Digest(hash.clone().finalize().into());
         bytes.extend_from_slice(SUM);
-        bytes.extend_from_slice(sum.to_string().as_bytes());
+        bytes.extend_from_slice(sum.hex().as_bytes());
         bytes.extend_from_slice(END);
         // The hash of the whole line goes on where the sum's ended.
         hash.update(bytes.split_at(summed).1);
@@ -229,7 +228,7 @@ impl Link {
         let (rest, sum) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
         let body = rest.strip_suffix(SUM)?;
         // Compared as text: upper-case digits would be a change too.
-        if !body.starts_with(BEGINNING) || Digest::of(body).to_string().as_bytes() != sum {
+        if !body.starts_with(BEGINNING) || Digest::of(body).hex().as_bytes() != sum {
             return None;
         }
         let mut link: Self = serde_json::from_slice(line).ok()?;
@@ -240,7 +239,25 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use tonic::Code;
+
     use super::*;
+    use crate::{
+        audit::{
+            hash::Hasher,
+            record::{CallRecord, CallerRecord, End, Hashed},
+            words::{IdentifierKind, Purpose, Rpc},
+        },
+        auth::identity::Identity,
+        config::{AuthMode, Environment},
+        domain::{
+            consent::SubjectConsent,
+            verification::{Billing, Outcome, Provider, Source},
+        },
+    };
 
     #[test]
     fn a_line_is_read_back_and_every_changed_byte_is_found() {
@@ -264,6 +281,68 @@ mod tests {
             }
             assert!(Link::read(&second[..place]).is_none());
         }
+    }
+
+    /// Held fast, byte by byte: auditors have programs that read these lines.
+    #[test]
+    fn a_full_record_is_written_as_documented() {
+        let hash = Hasher::new(b"audit-test-key").unwrap().key_id();
+        let id = |number| Uuid::from_u128(number);
+        let call = CallRecord {
+            call: id(1),
+            peer: Some("[2001:db8::1]:443".parse().unwrap()),
+            caller: Some(CallerRecord {
+                identity: Arc::new(Identity::new(AuthMode::Jwt, "a \"b\" c").unwrap()),
+                rule: Some("payments".into()),
+                caller_mode: "jwt",
+            }),
+            rpc: Rpc::ScrubKenyaId,
+            purpose: Purpose::parse(br#"KYC \ "12""#).ok(),
+            consent: SubjectConsent::given(true),
+            provider: Some(Provider::Youverify),
+            environment: Some(Environment::Sandbox),
+            verification_id: None,
+            identifier: Some(Hashed {
+                kind: IdentifierKind::KePassport,
+                hash,
+            }),
+            created_hash: Some(hash),
+            end: Some(End {
+                code: Code::Unavailable,
+                reason: Some("PROVIDER_UNAVAILABLE"),
+                outcome: Some(Outcome::NotFound),
+                billing: Billing::Unknown,
+                source: Some(Source::Provider),
+                attempts: 3,
+            }),
+        };
+        let mut record = Record::of_call(Event::LateResult, call);
+        record.time = Timestamp::UNIX_EPOCH;
+        let mut fragment = Fragment::default();
+        fragment.push(b"{");
+        let place = Place {
+            file: Some(3),
+            torn: fragment.torn(),
+            lost: Some(2),
+        };
+        let mut chain = Chain {
+            process: id(2),
+            next: 7,
+            prev: Some(Digest::of(b"before")),
+        };
+        let line = String::from_utf8(chain.line(&record, place)).unwrap();
+        let expected = r#"{"message":"audit","process":"00000000-0000-0000-0000-000000000002","seq":7,"event":"late_result","time":"1970-01-01T00:00:00.000Z","call":"00000000-0000-0000-0000-000000000001","peer":"[2001:db8::1]:443","caller":"a \"b\" c","caller_rule":"payments","caller_mode":"jwt","rpc":"identity.v1.IdentityService/ScrubKenyaId","purpose":"KYC \\ \"12\"","consent":true,"provider":"youverify","environment":"sandbox","identifier_kind":"ke_passport","identifier_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","created_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","code":"UNAVAILABLE","reason":"PROVIDER_UNAVAILABLE","outcome":"not_found","billing":"unknown","source":"provider","attempts":3,"file":3,"torn":{"bytes":1,"sha256":"021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96"},"lost":2,"prev":"6db7d803e74f1ffa7d8f5adc0bf95b3e15bf4c8373fffadf546227cc6c6742cb","sum":"3acf78cf30465dca0218bd1b15d36aca1af91be6fddffcc81c078444a8c4645c"}"#;
+        assert_eq!(line, expected);
+        let mut chain = Chain {
+            process: id(2),
+            next: 0,
+            prev: None,
+        };
+        let mut start = Record::start(hash);
+        start.time = Timestamp::UNIX_EPOCH;
+        let line = String::from_utf8(chain.line(&start, Place::default())).unwrap();
+        let expected = r#"{"message":"audit","process":"00000000-0000-0000-0000-000000000002","seq":0,"event":"start","time":"1970-01-01T00:00:00.000Z","version":"0.1.0","key_id":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","prev":null,"sum":"52a4161f4129c70638d1960488ba8f27f27114bdedcd64387847acab0e730534"}"#;
+        assert_eq!(line, expected);
     }
 
     #[test]

@@ -7,10 +7,9 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::{Serialize, Serializer};
 use sha2::Sha256;
 
-use super::{chain::hex, words::IdentifierKind};
+use super::{hex::Hex, words::IdentifierKind};
 use crate::domain::{
     curp::Curp,
     foreigner_id::ForeignerId,
@@ -22,21 +21,17 @@ use crate::domain::{
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct IdentifierHash([u8; 32]);
 
-impl fmt::Display for IdentifierHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(&self.0, f)
+impl IdentifierHash {
+    /// In hexadecimal.
+    #[must_use]
+    pub fn hex(&self) -> Hex {
+        Hex::of(&self.0)
     }
 }
 
 impl fmt::Debug for IdentifierHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        hex(&self.0, f)
-    }
-}
-
-impl Serialize for IdentifierHash {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        f.write_str(&self.hex())
     }
 }
 

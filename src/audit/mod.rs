@@ -15,6 +15,7 @@ pub mod chain;
 mod copies;
 mod file;
 pub mod hash;
+mod hex;
 pub mod layer;
 mod losses;
 pub mod record;

@@ -5,7 +5,6 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
 use tonic::Code;
 use uuid::Uuid;
 
@@ -20,22 +19,20 @@ use crate::{
         consent::SubjectConsent,
         verification::{Billing, Outcome, Provider, Source, VerificationId},
     },
+    json_line::JsonLine,
     status,
 };
 
 /// One audit record, apart from its place in the chain. docs/audit.md explains the fields.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Record {
     pub(super) event: Event,
-    #[serde(serialize_with = "milliseconds")]
     pub(super) time: Timestamp,
-    #[serde(flatten)]
     pub(super) about: About,
 }
 
 /// What a record is about.
-#[derive(Debug, Clone, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 pub(super) enum About {
     /// The process that writes.
     Process(Process),
@@ -43,76 +40,54 @@ pub(super) enum About {
     Call(Box<CallRecord>),
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Process {
-    #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     key_id: Option<IdentifierHash>,
 }
 
 /// What is known of a call.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(super) struct CallRecord {
     pub call: Uuid,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<SocketAddr>,
-    #[serde(skip_serializing_if = "Option::is_none", flatten)]
     pub caller: Option<CallerRecord>,
-    #[serde(serialize_with = "rpc")]
     pub rpc: Rpc,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub purpose: Option<Purpose>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "consent")]
     pub consent: Option<SubjectConsent>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "provider")]
     pub provider: Option<Provider>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown")]
     pub verification_id: Option<VerificationId>,
-    #[serde(flatten)]
     pub identifier: Option<Hashed>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_hash: Option<IdentifierHash>,
-    #[serde(flatten)]
     pub end: Option<End>,
 }
 
 /// Who called, where callers are identified.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(super) struct CallerRecord {
     /// The name that the mode vouches for.
-    #[serde(rename = "caller", serialize_with = "name")]
     pub identity: Arc<Identity>,
     /// The policy file's rule that the caller falls under.
-    #[serde(rename = "caller_rule", skip_serializing_if = "Option::is_none")]
     pub rule: Option<Box<str>>,
     /// How it is known.
     pub caller_mode: &'static str,
 }
 
 /// What was hashed, and its hash.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Hashed {
-    #[serde(rename = "identifier_kind", serialize_with = "kind")]
     pub kind: IdentifierKind,
-    #[serde(rename = "identifier_hash")]
     pub hash: IdentifierHash,
 }
 
 /// How a call ended.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct End {
-    #[serde(serialize_with = "code")]
     pub code: Code,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "outcome")]
     pub outcome: Option<Outcome>,
-    #[serde(serialize_with = "billing")]
     pub billing: Billing,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "source")]
     pub source: Option<Source>,
     pub attempts: u32,
 }
@@ -150,6 +125,16 @@ impl Record {
         }
     }
 
+    /// Writes the fields, in the order in which docs/audit.md has them.
+    pub(super) fn write(&self, line: &mut JsonLine) {
+        line.word("event", self.event.as_str());
+        line.shown("time", format_args!("{:.3}", self.time));
+        match &self.about {
+            About::Process(process) => process.write(line),
+            About::Call(call) => call.write(line),
+        }
+    }
+
     /// The call, if it is about one.
     pub(super) fn call(&self) -> Option<&CallRecord> {
         match &self.about {
@@ -159,52 +144,65 @@ impl Record {
     }
 }
 
-// The words stand here rather than in the domain, where nothing is written anywhere.
-
-fn milliseconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{time:.3}"))
+impl Process {
+    fn write(&self, line: &mut JsonLine) {
+        line.some_word("version", self.version);
+        hash(line, "key_id", self.key_id);
+    }
 }
 
-fn name<S: Serializer>(identity: &Identity, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(identity.name())
+impl CallRecord {
+    fn write(&self, line: &mut JsonLine) {
+        id(line, "call", self.call);
+        if let Some(peer) = self.peer {
+            line.shown("peer", peer);
+        }
+        if let Some(caller) = &self.caller {
+            line.text("caller", caller.identity.name());
+            line.some_text("caller_rule", caller.rule.as_deref());
+            line.word("caller_mode", caller.caller_mode);
+        }
+        line.word("rpc", self.rpc.as_str());
+        line.some_text("purpose", self.purpose.as_ref().map(Purpose::as_str));
+        // It exists only if it was given.
+        if self.consent.is_some() {
+            line.value("consent", true);
+        }
+        line.some_word("provider", self.provider.map(Provider::as_str));
+        line.some_word("environment", self.environment.map(Environment::as_str));
+        if let Some(verification) = self.verification_id {
+            id(line, "verification_id", verification.into());
+        }
+        if let Some(identifier) = self.identifier {
+            line.word("identifier_kind", identifier.kind.as_str());
+            hash(line, "identifier_hash", Some(identifier.hash));
+        }
+        hash(line, "created_hash", self.created_hash);
+        if let Some(end) = &self.end {
+            end.write(line);
+        }
+    }
 }
 
-fn rpc<S: Serializer>(rpc: &Rpc, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(rpc.as_str())
+impl End {
+    fn write(&self, line: &mut JsonLine) {
+        line.word("code", status::code_name(self.code));
+        line.some_word("reason", self.reason);
+        line.some_word("outcome", self.outcome.map(Outcome::as_str));
+        line.word("billing", self.billing.as_str());
+        line.some_word("source", self.source.map(Source::as_str));
+        line.value("attempts", self.attempts);
+    }
 }
 
-fn kind<S: Serializer>(kind: &IdentifierKind, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(kind.as_str())
+/// Adds a UUID in its usual form.
+pub(super) fn id(line: &mut JsonLine, name: &'static str, id: Uuid) {
+    let mut text = Uuid::encode_buffer();
+    line.text(name, id.hyphenated().encode_lower(&mut text));
 }
 
-fn code<S: Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(status::code_name(*code))
-}
-
-fn billing<S: Serializer>(billing: &Billing, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(billing.as_str())
-}
-
-/// It exists only if it was given.
-fn consent<S: Serializer>(
-    consent: &Option<SubjectConsent>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bool(consent.is_some())
-}
-
-fn provider<S: Serializer>(word: &Option<Provider>, serializer: S) -> Result<S::Ok, S::Error> {
-    word.map(Provider::as_str).serialize(serializer)
-}
-
-fn outcome<S: Serializer>(word: &Option<Outcome>, serializer: S) -> Result<S::Ok, S::Error> {
-    word.map(Outcome::as_str).serialize(serializer)
-}
-
-fn source<S: Serializer>(word: &Option<Source>, serializer: S) -> Result<S::Ok, S::Error> {
-    word.map(Source::as_str).serialize(serializer)
-}
-
-fn shown<S: Serializer>(id: &Option<VerificationId>, serializer: S) -> Result<S::Ok, S::Error> {
-    id.map(|id| id.to_string()).serialize(serializer)
+fn hash(line: &mut JsonLine, name: &'static str, hash: Option<IdentifierHash>) {
+    if let Some(hash) = hash {
+        line.text(name, &hash.hex());
+    }
 }

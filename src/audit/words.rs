@@ -1,10 +1,10 @@
 //! The bounded words of an audit record: events, RPCs, kinds of identifiers, sources, and the one
 //! text that a caller writes itself, the purpose.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// What a line tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// A process began to write.
@@ -17,6 +17,20 @@ pub enum Event {
     LateResult,
     /// A process ended in order.
     Stop,
+}
+
+impl Event {
+    /// The word of the record.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Intent => "intent",
+            Self::Result => "result",
+            Self::LateResult => "late_result",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 /// An RPC that is recorded: every verification and every write of a person.
@@ -114,7 +128,7 @@ impl IdentifierKind {
 ///
 /// It is the only text of a record that comes from outside. It is copied as it is: callers must be
 /// told to put a code there, such as a contract's article, and nobody's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purpose(Box<str>);
 
 /// The metadata key of the purpose.
@@ -122,6 +136,12 @@ pub const PURPOSE: &str = "x-purpose";
 const LONGEST_PURPOSE: usize = 128;
 
 impl Purpose {
+    /// The words.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Reads a purpose.
     ///
     /// # Errors

@@ -148,8 +148,19 @@ impl Scalar<'_> {
     }
 }
 
+/// The text without the white space around it.
+fn trim(text: &str) -> &str {
+    // Most texts have none, and show it by their first and last byte.
+    let bare = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let bytes = text.as_bytes();
+    match bare(bytes.first()) && bare(bytes.last()) {
+        true => text,
+        false => text.trim(),
+    }
+}
+
 fn means_something(text: &str) -> bool {
-    let text = text.trim();
+    let text = trim(text);
     !text.is_empty()
         && !NONE_WORDS
             .iter()
@@ -163,7 +174,11 @@ pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>
 
 /// A text without the white space around it.
 pub fn trimmed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(text(deserializer)?.map(|text| text.trim().to_owned()))
+    let text = text(deserializer)?;
+    Ok(text.map(|text| match trim(&text) {
+        bare if bare.len() < text.len() => bare.to_owned(),
+        _ => text,
+    }))
 }
 
 /// A number, also as a text.

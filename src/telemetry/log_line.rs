@@ -7,7 +7,6 @@ use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
 use opentelemetry::trace::SpanContext;
-use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::{
     Event, Level, Subscriber,
@@ -19,6 +18,10 @@ use tracing_subscriber::{
 };
 
 use super::metrics::current_span;
+use crate::json_line::JsonLine;
+
+/// Longer than most lines.
+const USUAL: usize = 640;
 
 /// The form of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,60 +137,60 @@ impl Visit for Fields {
 
 /// The fields of an event as JSON. There is a line for every call, so they are written as they come,
 /// and not gathered first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct JsonFields {
     message: String,
-    /// `,"name":value` for each.
-    rest: Vec<u8>,
+    rest: JsonLine,
+}
+
+impl Default for JsonFields {
+    fn default() -> Self {
+        Self {
+            message: String::new(),
+            rest: JsonLine::with_capacity(USUAL),
+        }
+    }
 }
 
 impl JsonFields {
-    fn put(&mut self, name: &str, value: impl Serialize) {
-        self.rest.extend_from_slice(b",");
-        // Names, numbers and texts: they always serialize.
-        let _written = serde_json::to_writer(&mut self.rest, name);
-        self.rest.extend_from_slice(b":");
-        let _written = serde_json::to_writer(&mut self.rest, &value);
-    }
-
     /// The line: what every line begins with, then the fields.
     fn written(mut self, at: Timestamp, level: Level, span: &SpanContext) -> String {
         if span.is_valid() {
-            self.put("trace_id", format_args!("{}", span.trace_id()));
-            self.put("span_id", format_args!("{}", span.span_id()));
+            self.rest.shown("trace_id", span.trace_id());
+            self.rest.shown("span_id", span.span_id());
         }
-        let rest = String::from_utf8(self.rest).unwrap_or_default();
-        let message = serde_json::to_string(&self.message).unwrap_or_default();
-        let mut line = String::with_capacity(rest.len() + message.len() + 80);
-        let _written = writeln!(
-            line,
-            "{{\"timestamp\":\"{at:.6}\",\"level\":\"{level}\",\"message\":{message}{rest}}}"
-        );
-        line
+        let mut line = JsonLine::with_capacity(USUAL);
+        line.shown("timestamp", format_args!("{at:.6}"));
+        line.word("level", level.as_str());
+        line.text("message", &self.message);
+        line.all_of(&self.rest);
+        let mut line = line.closed();
+        line.push(b'\n');
+        String::from_utf8(line).unwrap_or_default()
     }
 }
 
 impl Visit for JsonFields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field.name(), value);
+        self.rest.value(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field.name(), value);
+        self.rest.value(field.name(), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field.name(), value);
+        self.rest.value(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field.name(), value);
+        self.rest.value(field.name(), value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => value.clone_into(&mut self.message),
-            name => self.put(name, value),
+            name => self.rest.text(name, value),
         }
     }
 
@@ -196,7 +199,7 @@ impl Visit for JsonFields {
             "message" => self.message = format!("{value:?}"),
             // What the `log` crate adds for itself.
             name if name.starts_with("log.") => {}
-            name => self.put(name, format_args!("{value:?}")),
+            name => self.rest.shown(name, format_args!("{value:?}")),
         }
     }
 }
@@ -234,9 +237,9 @@ mod tests {
             message: "call".to_owned(),
             ..JsonFields::default()
         };
-        fields.put("rpc", "a.B/C");
-        fields.put("said", "\"two\" words\n");
-        fields.put("duration_ms", 1.5);
+        fields.rest.text("rpc", "a.B/C");
+        fields.rest.text("said", "\"two\" words\n");
+        fields.rest.value("duration_ms", 1.5);
         let line = fields.written(Timestamp::UNIX_EPOCH, Level::INFO, &span());
         assert_eq!(line.find('\n'), Some(line.len() - 1));
         let line: Value = serde_json::from_str(&line).unwrap();
