@@ -18,6 +18,7 @@ pub mod reload;
 pub mod sandbox;
 pub mod server;
 pub mod service;
+pub mod sha256;
 pub mod sharing;
 pub mod status;
 pub mod telemetry;

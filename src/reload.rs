@@ -13,10 +13,10 @@ use std::{
     time::Duration,
 };
 
-use sha2::{Digest as _, Sha256};
 use tokio::time::MissedTickBehavior;
 use zeroize::Zeroizing;
 
+use crate::sha256::Sha256;
 use crate::telemetry::{labels::Reload, metrics};
 
 /// Largest file that is read, in bytes: a bundle of every public CA has a quarter of it.
@@ -136,7 +136,7 @@ fn fingerprint(read: Result<&[Content], &String>) -> [u8; 32] {
             hash.update(why);
         }
     }
-    hash.finalize().into()
+    hash.finish()
 }
 
 /// Looks at the files, for ever.

@@ -6,15 +6,17 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key};
 
 use super::{hex::Hex, words::IdentifierKind};
-use crate::domain::{
-    curp::Curp,
-    foreigner_id::ForeignerId,
-    kenya_id::{KenyaId, KenyaIdKind},
-    person::{FieldChange, FieldValue, PersonField, PersonId},
+use crate::{
+    domain::{
+        curp::Curp,
+        foreigner_id::ForeignerId,
+        kenya_id::{KenyaId, KenyaIdKind},
+        person::{FieldChange, FieldValue, PersonField, PersonId},
+    },
+    sha256,
 };
 
 /// The hash of an identifier. Only a [`Hasher`] makes one.
@@ -52,7 +54,7 @@ pub enum Identifier<'a> {
 
 /// Makes hashes under one key.
 #[derive(Clone)]
-pub struct Hasher(Hmac<Sha256>);
+pub struct Hasher(Key);
 
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,10 +63,10 @@ impl fmt::Debug for Hasher {
 }
 
 impl Hasher {
-    /// A hasher under a key; none if the key is unusable, which HMAC never says.
+    /// A hasher under a key.
     #[must_use]
-    pub fn new(key: &[u8]) -> Option<Self> {
-        Hmac::new_from_slice(key).ok().map(Self)
+    pub fn new(key: &[u8]) -> Self {
+        Self(Key::new(HMAC_SHA256, key))
     }
 
     /// Names the key without telling it: the same in every record made under it.
@@ -99,13 +101,13 @@ impl Hasher {
     }
 
     fn hash(&self, kind: &str, parts: &[&str]) -> IdentifierHash {
-        let mut mac = self.0.clone();
+        let mut mac = Context::with_key(&self.0);
         mac.update(kind.as_bytes());
         for part in parts {
             mac.update(&[0]);
             mac.update(part.as_bytes());
         }
-        IdentifierHash(mac.finalize().into_bytes().into())
+        IdentifierHash(sha256::array(mac.sign().as_ref()))
     }
 }
 
@@ -118,11 +120,14 @@ fn text(fields: &[FieldChange], field: PersonField) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    use sha2::Sha256;
+
     use super::*;
     use crate::domain::redaction::Pii;
 
     fn hasher(key: &str) -> Hasher {
-        Hasher::new(key.as_bytes()).unwrap()
+        Hasher::new(key.as_bytes())
     }
 
     #[test]

@@ -75,9 +75,6 @@ pub enum StartError {
     /// There can be no copies.
     #[error("audit.otlp: records cannot be sent: {0}")]
     Copies(#[from] Unsendable),
-    /// The key makes no hashes.
-    #[error("audit.key: cannot be used")]
-    Key,
 }
 
 /// What all calls share.
@@ -134,7 +131,7 @@ impl Audit {
             Some(key) => key.expose().as_bytes(),
             None => random.as_bytes(),
         };
-        let hasher = Hasher::new(key).ok_or(StartError::Key)?;
+        let hasher = Hasher::new(key);
         let losses = Arc::new(Losses::new(settings.required));
         let queue = match sink {
             None => None,

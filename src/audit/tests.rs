@@ -48,7 +48,7 @@ impl Disk {
     fn begin(&self) -> (Writer, Arc<Losses>) {
         let (files, last) = self.open().unwrap();
         let losses = Arc::new(Losses::new(true));
-        let start = Record::start(Hasher::new(b"key").unwrap().key_id());
+        let start = Record::start(Hasher::new(b"key").key_id());
         let writer =
             Writer::start((Box::new(files), None), last, start, Arc::clone(&losses)).unwrap();
         (writer, losses)

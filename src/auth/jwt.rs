@@ -19,7 +19,6 @@ use jsonwebtoken::{Algorithm, Validation};
 use moka::sync::Cache;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use self::source::{Look, Source};
 use super::{
@@ -29,6 +28,7 @@ use super::{
 use crate::{
     config::{self, AuthMode},
     domain::redaction::Secret,
+    sha256::Sha256,
 };
 
 pub mod key_set;
@@ -107,7 +107,7 @@ impl Jwt {
     ///
     /// If it is not good, or if that cannot be told now.
     pub async fn identify(&self, token: &Secret) -> Result<Arc<Caller>, Unidentified> {
-        let hash: [u8; 32] = Sha256::digest(token.expose()).into();
+        let hash = Sha256::digest(token.expose());
         if let Some(verified) = self.remembered.get(&hash)
             && verified.generation == self.source.generation()
         {

@@ -8,12 +8,12 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Unidentified,
     identity::{Caller, Identity},
 };
+use crate::sha256::Sha256;
 use crate::{config::AuthMode, domain::redaction::Secret};
 
 /// Most keys: each call is compared with all of them.

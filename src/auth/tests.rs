@@ -1,7 +1,7 @@
 use http::HeaderValue;
-use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::sha256::Sha256;
 use crate::{config::MeshHeader, server::peer::Peer};
 use issuer::{AUDIENCE, ISSUER, Signer, key_set};
 

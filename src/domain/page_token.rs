@@ -6,9 +6,9 @@
 //! finds tokens that were cut or typed.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest as _, Sha256};
 
 use super::person::View;
+use crate::sha256::Sha256;
 
 const VERSION: u8 = 1;
 const BODY: usize = 18;

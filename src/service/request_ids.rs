@@ -13,7 +13,6 @@
 use std::{sync::Arc, time::Duration};
 
 use moka::{future::Cache, policy::EvictionPolicy};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -22,6 +21,7 @@ use crate::{
     auth::identity::Caller,
     config::AuthMode,
     domain::failure::{Failure, Kind},
+    sha256::Sha256,
     sharing::{Creates, creates::Created},
     telemetry::call_facts::{CallFacts, Part},
 };
@@ -34,7 +34,7 @@ impl Fingerprint {
     /// The fingerprint of a method and an encoded request.
     pub fn of(method: &str, request: &[u8]) -> Self {
         let hash = Sha256::new().chain_update(method).chain_update([0]);
-        Self(hash.chain_update(request).finalize().into())
+        Self(hash.chain_update(request).finish())
     }
 }
 
@@ -51,7 +51,7 @@ pub fn of_caller(id: Uuid, caller: Option<&Arc<Caller>>) -> Uuid {
         .chain_update(identity.mode().as_str())
         .chain_update([0])
         .chain_update(identity.name())
-        .finalize();
+        .finish();
     let mut bytes = [0; 16];
     for (to, from) in bytes.iter_mut().zip(hash) {
         *to = from;

@@ -22,6 +22,8 @@ use base64::{
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 
+use crate::sha256;
+
 /// Version of the sealed form.
 const VERSION: u8 = 1;
 /// Bytes that a key must have.
@@ -130,7 +132,7 @@ impl Keys {
             hash.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part);
         }
-        Name(bytes(&hash.sign()))
+        Name(sha256::array(hash.sign().as_ref()))
     }
 
     /// Seals a value under its name; none if the system gives no randomness.
@@ -167,14 +169,6 @@ impl Keys {
         let key = hmac::sign(&self.sealing, &name.0);
         RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).ok()
     }
-}
-
-fn bytes(tag: &hmac::Tag) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    for (to, from) in bytes.iter_mut().zip(tag.as_ref()) {
-        *to = *from;
-    }
-    bytes
 }
 
 impl fmt::Debug for Keys {

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use identity_gateway::{proto, sandbox};
+use identity_gateway::{proto, sandbox, sha256::Sha256};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;

@@ -14,7 +14,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
-use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout},
@@ -25,6 +24,7 @@ use super::key_set::{Key, KeySet};
 use crate::{
     auth::{self, StartError, Unidentified},
     config,
+    sha256::Sha256,
     telemetry::{labels::Reload, metrics},
 };
 
