@@ -108,15 +108,16 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             name,
             facts: Arc::clone(&shared),
         };
-        let work: Work<T> = Box::pin(async move {
-            let answer = AssertUnwindSafe(work).catch_unwind().await.ok()?;
+        // No async block: that would hold the work twice, as what it was given and as what it waits for.
+        let work: Work<T> = Box::pin(AssertUnwindSafe(work).catch_unwind().map(move |ended| {
+            let answer = ended.ok()?;
             let mut done = Keep::Nothing;
             while let Some(keep) = place.leave(done) {
                 conclude(&answer, keep);
                 done = keep;
             }
             Some(answer)
-        });
+        }));
         let flight = work.shared();
         if let Some(work) = flight.downgrade() {
             let entry = Entry {
