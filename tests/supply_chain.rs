@@ -145,3 +145,14 @@ fn other_tls_stacks_are_banned() {
         BTreeSet::from(["native-tls", "openssl", "openssl-sys", "ring"])
     );
 }
+
+/// aws-lc's entropy from the clock's jitter takes 70 ms of every start. The setting is the compiler's, so
+/// it holds wherever cargo finds it, also in the image's build.
+#[test]
+fn every_build_takes_its_entropy_from_the_system() {
+    let config: toml::Table = read(&root().join(".cargo/config.toml")).parse().unwrap();
+    let set = &config["env"]["AWS_LC_SYS_NO_JITTER_ENTROPY"];
+    assert_eq!(set.as_str(), Some("1"));
+    let image = read(&root().join(".dockerignore"));
+    assert!(image.lines().any(|line| line == "!.cargo"));
+}
