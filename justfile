@@ -120,7 +120,7 @@ trace-cost *ARGS: build
 bench *ARGS:
     cargo bench --locked --bench parts -- {{ARGS}}
 
-# The gateway with everything on against the floor, which does the same lookup and nothing else.
+# The gateway, as it is by default and with an audit file, against the floor, which does the same lookup and nothing else.
 floor *ARGS: build
     cargo build --release --locked --example floor --example load
     {{load}} compare --floor "${CARGO_TARGET_DIR:-target}/release/examples/floor" {{ARGS}}

@@ -1,5 +1,5 @@
-//! The comparison: the gateway with everything on against the floor (examples/floor.rs), which does the
-//! same lookup and nothing else. Both take turns, round by round, before the same provider.
+//! The comparison: the gateway, as it is by default and with an audit file, against the floor
+//! (examples/floor.rs), which does the same lookup and nothing else. Both take turns, round by round, before the same provider.
 
 use std::{
     path::{Path, PathBuf},
