@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
 
 /// A JSON object that is being written.
@@ -64,6 +65,16 @@ impl JsonLine {
         self.fields.push(b'"');
         // Writing to memory does not fail.
         let _written = write!(Escaped(&mut self.fields), "{value}");
+        self.fields.push(b'"');
+    }
+
+    /// Adds a time, as RFC 3339 has it, with so many digits of its second.
+    pub fn time(&mut self, name: &'static str, at: Timestamp, digits: u8) {
+        let printer = DateTimePrinter::new().precision(Some(digits));
+        self.name(name);
+        self.fields.push(b'"');
+        // Writing to memory does not fail.
+        let _written = printer.print_timestamp(&at, &mut self.fields);
         self.fields.push(b'"');
     }
 
@@ -162,6 +173,7 @@ mod tests {
         line.shown("shown", format_args!("{every}{:?}", "\n"));
         line.some_text("none", None);
         line.some_text("some", Some(""));
+        line.time("time", Timestamp::UNIX_EPOCH, 3);
         line.object("inner", inner);
         line.object("empty", JsonLine::default());
         let mut other = JsonLine::default();
@@ -172,7 +184,7 @@ mod tests {
         assert!(!line.contains('\n') && line.starts_with(r#"{"plain":"as it is","#));
         let expected = serde_json::json!({
             "plain": "as it is", "every": every.clone(), "word": "as it is", "shown": format!("{every}\"\\n\""),
-            "some": "", "inner": { "flag": true }, "empty": {}, "number": -1.5,
+            "some": "", "time": "1970-01-01T00:00:00.000Z", "inner": { "flag": true }, "empty": {}, "number": -1.5,
         });
         assert_eq!(
             serde_json::from_str::<serde_json::Value>(&line).unwrap(),

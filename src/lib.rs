@@ -9,6 +9,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod hex;
 pub mod json_line;
 pub mod policy;
 pub mod process;

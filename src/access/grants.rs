@@ -3,11 +3,9 @@
 //! What the rules that are about a caller grant is added up; of the budgets that they state the
 //! smallest counts. Who is in no rule may do nothing.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
+use foldhash::HashMap;
 use moka::sync::Cache;
 
 use super::{

@@ -5,7 +5,6 @@
 //! checks refused it, and nobody's data was touched.
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -45,7 +44,7 @@ pub struct Call {
     id: Uuid,
     rpc: Rpc,
     charge: Charge,
-    peer: Option<SocketAddr>,
+    peer: Option<Arc<str>>,
     purpose: Result<Option<Purpose>, &'static str>,
     environments: Environments,
     began: OnceLock<Began>,
@@ -64,7 +63,7 @@ impl Call {
     pub(super) fn new(
         audit: Arc<Audit>,
         (rpc, charge): (Rpc, Charge),
-        peer: Option<SocketAddr>,
+        peer: Option<Arc<str>>,
         purpose: Result<Option<Purpose>, &'static str>,
         environments: Environments,
     ) -> Self {
@@ -95,7 +94,7 @@ impl Call {
         let began = self.began.get()?;
         let call = CallRecord {
             call: self.id,
-            peer: self.peer,
+            peer: self.peer.clone(),
             caller: caller(facts),
             rpc: self.rpc,
             purpose: self.purpose.clone().ok().flatten(),

@@ -14,11 +14,10 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use uuid::Uuid;
 
 use super::{
-    hex::Hex,
     record::{self, Record},
     words::Event,
 };
-use crate::{json_line::JsonLine, sha256::Sha256};
+use crate::{hex::Hex, json_line::JsonLine, sha256::Sha256};
 
 /// Begins every line; tells a file of records from any other.
 pub const BEGINNING: &[u8] = br#"{"message":"audit","#;
@@ -38,7 +37,7 @@ impl Digest {
 
     /// In hexadecimal.
     #[must_use]
-    pub fn hex(&self) -> Hex {
+    pub fn hex(&self) -> Hex<32> {
         Hex::of(&self.0)
     }
 }
@@ -289,7 +288,7 @@ mod tests {
         let id = |number| Uuid::from_u128(number);
         let call = CallRecord {
             call: id(1),
-            peer: Some("[2001:db8::1]:443".parse().unwrap()),
+            peer: Some("[2001:db8::1]:443".into()),
             caller: Some(CallerRecord {
                 identity: Arc::new(Identity::new(AuthMode::Jwt, "a \"b\" c").unwrap()),
                 rule: Some("payments".into()),

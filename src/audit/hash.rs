@@ -8,7 +8,7 @@ use std::fmt;
 
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key};
 
-use super::{hex::Hex, words::IdentifierKind};
+use super::words::IdentifierKind;
 use crate::{
     domain::{
         curp::Curp,
@@ -16,6 +16,7 @@ use crate::{
         kenya_id::{KenyaId, KenyaIdKind},
         person::{FieldChange, FieldValue, PersonField, PersonId},
     },
+    hex::Hex,
     sha256,
 };
 
@@ -26,7 +27,7 @@ pub struct IdentifierHash([u8; 32]);
 impl IdentifierHash {
     /// In hexadecimal.
     #[must_use]
-    pub fn hex(&self) -> Hex {
+    pub fn hex(&self) -> Hex<32> {
         Hex::of(&self.0)
     }
 }

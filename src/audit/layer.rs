@@ -57,7 +57,7 @@ impl AuditLayer {
     fn facts<B>(&self, request: &Request<B>) -> Option<Arc<CallFacts>> {
         let rpc = Rpc::at(request.uri().path())?;
         let known = self.charges.iter().find(|(known, _)| *known == rpc)?;
-        let peer = peer::address(request.extensions());
+        let peer = peer::shown(request.extensions());
         let purpose = Purpose::of(request.headers());
         let call = Call::new(
             Arc::clone(&self.audit),

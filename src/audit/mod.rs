@@ -15,7 +15,6 @@ pub mod chain;
 mod copies;
 mod file;
 pub mod hash;
-mod hex;
 pub mod layer;
 mod losses;
 pub mod record;
@@ -28,13 +27,13 @@ pub mod words;
 mod writer;
 
 use std::{
-    collections::HashMap,
     io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
+use foldhash::HashMap;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,

@@ -2,7 +2,7 @@
 //! identity of the caller and the purpose: no field could hold a name, a number, a date or an image of
 //! the person asked about.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tonic::Code;
@@ -50,7 +50,7 @@ pub(super) struct Process {
 #[derive(Debug, Clone)]
 pub(super) struct CallRecord {
     pub call: Uuid,
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Arc<str>>,
     pub caller: Option<CallerRecord>,
     pub rpc: Rpc,
     pub purpose: Option<Purpose>,
@@ -128,7 +128,7 @@ impl Record {
     /// Writes the fields, in the order in which docs/audit.md has them.
     pub(super) fn write(&self, line: &mut JsonLine) {
         line.word("event", self.event.as_str());
-        line.shown("time", format_args!("{:.3}", self.time));
+        line.time("time", self.time, 3);
         match &self.about {
             About::Process(process) => process.write(line),
             About::Call(call) => call.write(line),
@@ -154,9 +154,7 @@ impl Process {
 impl CallRecord {
     fn write(&self, line: &mut JsonLine) {
         id(line, "call", self.call);
-        if let Some(peer) = self.peer {
-            line.shown("peer", peer);
-        }
+        line.some_text("peer", self.peer.as_deref());
         if let Some(caller) = &self.caller {
             line.text("caller", caller.identity.name());
             line.some_text("caller_rule", caller.rule.as_deref());

@@ -91,10 +91,7 @@ async fn the_first_mode_whose_credential_is_there_decides() {
             Some("URI=spiffe://bank.example/admin"),
         );
         let mut extensions = Extensions::new();
-        extensions.insert(Peer {
-            address: SIDECAR.parse().unwrap(),
-            certificates: None,
-        });
+        extensions.insert(Peer::new(SIDECAR.parse().unwrap(), None));
         let caller = authenticator.identify(&mut headers, &extensions).await;
         let name = caller.as_ref().map(|caller| caller.identity.name());
         assert_eq!(
@@ -131,10 +128,7 @@ async fn a_header_of_a_mesh_from_elsewhere_names_nobody() {
         let mut headers = HeaderMap::new();
         headers.insert(L5D, HeaderValue::from_static("workload"));
         let mut extensions = Extensions::new();
-        extensions.insert(Peer {
-            address: address.parse().unwrap(),
-            certificates: None,
-        });
+        extensions.insert(Peer::new(address.parse().unwrap(), None));
         let caller = authenticator.identify(&mut headers, &extensions).await;
         assert_eq!(caller, Err(Unidentified::Refused), "{address}");
         assert!(headers.is_empty());

@@ -9,7 +9,6 @@
 //! open to everybody, reflection to every identified caller.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -18,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::HashMap;
 use futures_util::FutureExt as _;
 use http::{Extensions, HeaderMap, Request, Response};
 use opentelemetry::context::FutureExt as _;

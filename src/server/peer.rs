@@ -14,11 +14,30 @@ use rustls::pki_types::CertificateDer;
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Where it came from: the caller, or the proxy before it.
-    pub address: SocketAddr,
+    address: SocketAddr,
+    /// The same in text, as every record of the audit has it.
+    shown: Arc<str>,
     /// The certificates that it proved to hold the key of, its own first. They were verified against
     /// `server.tls.client_ca_file`; none over plain text, or if it showed none.
     pub certificates: Option<Arc<[CertificateDer<'static>]>>,
+}
+
+impl Peer {
+    /// Whoever came from this address: the caller, or the proxy before it.
+    #[must_use]
+    pub fn new(address: SocketAddr, certificates: Option<Arc<[CertificateDer<'static>]>>) -> Self {
+        Self {
+            address,
+            shown: address.to_string().into(),
+            certificates,
+        }
+    }
+}
+
+/// The address that the request came from, in text; none in a test without a socket.
+#[must_use]
+pub fn shown(extensions: &Extensions) -> Option<Arc<str>> {
+    extensions.get::<Peer>().map(|peer| Arc::clone(&peer.shown))
 }
 
 /// The address that the request came from; none in a test without a socket.

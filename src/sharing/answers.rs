@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use moka::{Expiry, policy::EvictionPolicy, sync::Cache};
 use prost::Message;
@@ -40,7 +41,7 @@ impl<R: Message + Default + Clone + Send + Sync + 'static> Record for R {}
 #[derive(Clone)]
 pub struct Answers {
     keys: Arc<Keys>,
-    here: Cache<Name, Entry>,
+    here: Cache<Name, Entry, RandomState>,
     there: Option<Remote>,
     lifetimes: Lifetimes,
 }
@@ -62,7 +63,7 @@ impl Answers {
             .expire_after(Lifetime)
             // The default policy may refuse a newcomer, and the next caller would pay again.
             .eviction_policy(EvictionPolicy::lru())
-            .build();
+            .build_with_hasher(RandomState::default());
         Self {
             keys,
             here,

@@ -13,13 +13,14 @@
 //! finds what was kept.
 
 use std::{
-    collections::HashMap,
+    collections::hash_map,
     fmt,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use foldhash::HashMap;
 use futures_util::{
     FutureExt,
     future::{Shared, WeakShared},
@@ -103,10 +104,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         facts.shares(Part::Starts, Arc::clone(&shared));
         let work = start(Arc::clone(&shared));
         // Made last: its drop takes the lock, so nothing that may fail stands between here and `insert`.
-        let place = Place {
+        let mut place = Place {
             register: Arc::clone(&self.0),
             name,
             facts: Arc::clone(&shared),
+            has_left: false,
         };
         // No async block: that would hold the work twice, as what it was given and as what it waits for.
         let work: Work<T> = Box::pin(AssertUnwindSafe(work).catch_unwind().map(move |ended| {
@@ -136,18 +138,26 @@ struct Place<T: Clone> {
     register: Arc<Register<T>>,
     name: Name,
     facts: Arc<CallFacts>,
+    has_left: bool,
 }
 
 impl<T: Clone> Place<T> {
     /// Leaves the register, unless somebody wishes more to be kept than is done: then that wish.
-    fn leave(&self, done: Keep) -> Option<Keep> {
-        let mut register = locked(&self.register);
-        let entry = register.get(&self.name);
-        let own = entry.filter(|entry| Arc::ptr_eq(&entry.facts, &self.facts))?;
-        if own.keep > done {
-            return Some(own.keep);
+    fn leave(&mut self, done: Keep) -> Option<Keep> {
+        if self.has_left {
+            return None;
         }
-        register.remove(&self.name);
+        let mut register = locked(&self.register);
+        if let hash_map::Entry::Occupied(entry) = register.entry(self.name)
+            && Arc::ptr_eq(&entry.get().facts, &self.facts)
+        {
+            let keep = entry.get().keep;
+            if keep > done {
+                return Some(keep);
+            }
+            entry.remove();
+        }
+        self.has_left = true;
         None
     }
 }

@@ -1,6 +1,6 @@
 //! Label values as types: the bounded sets that metrics and spans may say.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::names;
 

@@ -18,7 +18,7 @@ use tracing_subscriber::{
 };
 
 use super::metrics::current_span;
-use crate::json_line::JsonLine;
+use crate::{hex::Hex, json_line::JsonLine};
 
 /// Longer than most lines.
 const USUAL: usize = 640;
@@ -156,11 +156,12 @@ impl JsonFields {
     /// The line: what every line begins with, then the fields.
     fn written(mut self, at: Timestamp, level: Level, span: &SpanContext) -> String {
         if span.is_valid() {
-            self.rest.shown("trace_id", span.trace_id());
-            self.rest.shown("span_id", span.span_id());
+            let (trace, span) = (span.trace_id().to_bytes(), span.span_id().to_bytes());
+            self.rest.text("trace_id", &Hex::of(&trace));
+            self.rest.text("span_id", &Hex::of(&span));
         }
         let mut line = JsonLine::with_capacity(USUAL);
-        line.shown("timestamp", format_args!("{at:.6}"));
+        line.time("timestamp", at, 6);
         line.word("level", level.as_str());
         line.text("message", &self.message);
         line.all_of(&self.rest);

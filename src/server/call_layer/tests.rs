@@ -36,10 +36,7 @@ fn request(path: &str, timeout: Option<&str>, peer: [u8; 4]) -> Request<Body> {
         request = request.header("grpc-timeout", timeout);
     }
     request
-        .extension(Peer {
-            address: SocketAddr::from((peer, 40_000)),
-            certificates: None,
-        })
+        .extension(Peer::new(SocketAddr::from((peer, 40_000)), None))
         .body(Body::empty())
         .unwrap()
 }

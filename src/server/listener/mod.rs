@@ -169,13 +169,7 @@ impl Door {
             let owned = certificates.iter().map(|one| one.clone().into_owned());
             owned.collect()
         });
-        Ok((
-            io,
-            Peer {
-                address,
-                certificates,
-            },
-        ))
+        Ok((io, Peer::new(address, certificates)))
     }
 }
 
