@@ -206,6 +206,7 @@ struct Script {
     fails: bool,
     holds: Option<mpsc::Receiver<()>>,
     bytes: Vec<u8>,
+    writes: usize,
 }
 
 impl Sink for Scripted {
@@ -234,6 +235,7 @@ impl Sink for Scripted {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         script.bytes.extend_from_slice(lines);
+        script.writes += 1;
         Ok(())
     }
     fn settle(&mut self) -> io::Result<()> {
@@ -273,6 +275,33 @@ async fn a_slow_disk_holds_a_call_no_longer_than_the_budget_and_losses_are_told_
     let report = verifier.finish();
     assert!(report.is_whole(), "{:?}", report.breaks);
     assert_eq!((report.lost, audit.counts().written), (6, 7));
+}
+
+/// The clock is stopped: it goes on when there is nothing to do but wait.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_is_written_together_and_what_somebody_waits_for_at_once() {
+    let sink = Scripted::default();
+    let settings = config::Audit {
+        queue: 16,
+        ..settings()
+    };
+    let audit = Audit::over(&settings, Some((Box::new(sink.clone()), None))).unwrap();
+    let writes = || sink.0.lock().unwrap().writes;
+    assert_eq!(writes(), 1, "the start of the process");
+    for _ in 0..3 {
+        audit.append(result());
+        // The writer takes each by itself.
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(writes(), 1);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!((writes(), audit.counts().written), (2, 3));
+
+    let asked = tokio::time::Instant::now();
+    audit.append(result());
+    assert_eq!(audit.assure(result()).await, Ok(()));
+    assert_eq!(asked.elapsed(), Duration::ZERO);
+    assert_eq!((writes(), audit.counts().written), (3, 5));
 }
 
 #[tokio::test]
