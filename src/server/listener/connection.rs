@@ -19,6 +19,9 @@ use tonic::transport::server::Connected;
 use super::{places::Place, preface::PREFACE};
 use crate::{server::peer::Peer, telemetry::metrics::UnderWay};
 
+#[cfg(test)]
+mod tests;
+
 /// The bytes of a connection.
 #[derive(Debug)]
 pub enum Io {
@@ -84,24 +87,6 @@ impl AsyncWrite for Io {
         }
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(context),
@@ -135,6 +120,9 @@ impl AsyncRead for Connection {
     }
 }
 
+/// Of several parts it writes one at a time. Where a connection takes many at once, h2 writes each message of 256 bytes
+/// and more before it goes on, and so a reply in two pieces, its trailers by themselves. To this one it copies messages of
+/// less than 1 KiB between the frames around them: one write takes whole replies, and all that are ready.
 impl AsyncWrite for Connection {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -142,18 +130,6 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(context, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,0 +1,124 @@
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Empty, StreamBody};
+use hyper::{body::Frame, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::server::listener::places::Places;
+
+/// Counts what is written.
+struct Counted {
+    connection: Connection,
+    writes: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().connection).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut this.connection).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut this.connection).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().connection).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().connection).poll_shutdown(context)
+    }
+}
+
+/// As of gRPC: headers, a message, trailers.
+async fn reply(
+    _: Request<hyper::body::Incoming>,
+) -> Result<Response<impl http_body::Body<Data = Bytes, Error = Infallible>>, Infallible> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    let message = Bytes::from(vec![7; 600]);
+    let frames = [Ok(Frame::data(message)), Ok(Frame::trailers(trailers))];
+    Ok(Response::new(StreamBody::new(tokio_stream::iter(frames))))
+}
+
+#[tokio::test]
+async fn a_reply_with_its_trailers_is_written_in_one_piece() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let (mut stream, address) = listener.accept().await.unwrap();
+    let (mut requests, talk) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client))
+            .await
+            .unwrap();
+    tokio::spawn(talk);
+    // As `preface::read` leaves it: the first bytes are read.
+    let mut preface = vec![0; PREFACE.len()];
+    tokio::io::AsyncReadExt::read_exact(&mut stream, &mut preface)
+        .await
+        .unwrap();
+    let place = Places::new(1, 1)
+        .take(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        .unwrap();
+    let peer = Peer::new(address, None);
+    let writes = Arc::<AtomicUsize>::default();
+    let counted = Counted {
+        connection: Connection::new(Io::Plain(stream), peer, place),
+        writes: Arc::clone(&writes),
+    };
+    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    tokio::spawn(server.serve_connection(TokioIo::new(counted), service_fn(reply)));
+
+    let mut ask = async || {
+        let request = Request::new(Empty::<Bytes>::new());
+        let answer = requests.send_request(request).await.unwrap();
+        let body = answer.into_body().collect().await.unwrap();
+        assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+        assert_eq!(body.to_bytes().len(), 600);
+    };
+    // Settings are exchanged with the first.
+    ask().await;
+    let before = writes.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        ask().await;
+    }
+    assert_eq!(writes.load(Ordering::Relaxed) - before, 10);
+}
