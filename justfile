@@ -74,6 +74,10 @@ docs:
 build:
     deploy/image/build-static "${CARGO_TARGET_DIR:-target}/static"
 
+# Take the profile anew that the release binary is built with (CONTRIBUTING.md, "The profile"): a quarter of an hour.
+profile:
+    deploy/image/profile
+
 # Build the image from what `build` made; target/image.id names it.
 image: build
     deploy/image/build-image "${CARGO_TARGET_DIR:-target}"
@@ -120,10 +124,10 @@ trace-cost *ARGS: build
 bench *ARGS:
     cargo bench --locked --bench parts -- {{ARGS}}
 
-# The gateway, as it is by default and with an audit file, against the floor, which does the same lookup and nothing else.
+# The gateway, with everything on, against the floor, which does the same lookup and nothing else (docs/performance.md).
 floor *ARGS: build
     cargo build --release --locked --example floor --example load
-    {{load}} compare --floor "${CARGO_TARGET_DIR:-target}/release/examples/floor" {{ARGS}}
+    taskset -c 0 "${CARGO_TARGET_DIR:-target}/release/examples/load" --gateway "${IDGW_BINARY:-${CARGO_TARGET_DIR:-target}/static/identity-gateway}" compare --floor "${CARGO_TARGET_DIR:-target}/release/examples/floor" {{ARGS}}
 
 # How cost grows; draws docs/growth.svg (`--smaller 10 --seconds 1` for a short look). Needs `ulimit -n 25000`.
 growth *ARGS: build

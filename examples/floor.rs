@@ -97,7 +97,8 @@ impl IdentityService for Floor {
         &self,
         _: Request<CheckCurpRequest>,
     ) -> Result<Response<CheckCurpResponse>, Status> {
-        Err(Status::unimplemented("one lookup is enough for a floor"))
+        // An answer with nobody behind it: what an answer from the cache is measured against.
+        Ok(Response::new(CheckCurpResponse::default()))
     }
 }
 

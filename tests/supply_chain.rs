@@ -167,3 +167,18 @@ fn every_build_of_the_program_has_tokios_switch() {
     let image = read(&root().join("deploy/image/build-static"));
     assert!(image.contains("RUSTFLAGS=\"--cfg tokio_unstable "));
 }
+
+/// Whether it fits the code, `just instructions` says.
+#[test]
+fn the_release_is_built_with_a_profile_that_names_no_machine() {
+    let profile = fs::read(root().join("deploy/image/release.profdata")).expect("a profile");
+    assert!(
+        profile.starts_with(b"\xfflprofi\x81"),
+        "LLVM's indexed form"
+    );
+    let names = String::from_utf8_lossy(&profile);
+    assert!(names.contains("identity_gateway"), "names are readable");
+    for place in ["/root/", "/home/", "/Users/", "/tmp/", "/work/", "/build/"] {
+        assert!(!names.contains(place), "{place}");
+    }
+}

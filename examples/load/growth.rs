@@ -11,21 +11,20 @@ use std::{
 };
 
 use clap::Args;
-use identity_gateway::proto::{
-    identity::v1::{CheckCurpRequest, identity_service_client::IdentityServiceClient},
-    person::v1::{
-        CreatePersonRequest, ListPersonsRequest, Person, person_service_client::PersonServiceClient,
-    },
+use identity_gateway::proto::person::v1::{
+    CreatePersonRequest, ListPersonsRequest, Person, person_service_client::PersonServiceClient,
 };
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::{
     Failed,
     document::Documents,
     figures::say,
+    lookups::{kenya, mexico},
     plot::Panel,
-    stage::{self, Stage, kenya},
+    provider,
+    stage::{Caller, Stage},
     subjects::Kind,
 };
 
@@ -75,7 +74,7 @@ pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
 
 async fn in_flight(gateway: &Path, options: &Options) -> Result<Panel, Failed> {
     let directory = tempfile::tempdir()?;
-    let provider = stage::provider(Duration::from_millis(20)).await?;
+    let provider = provider::found(Duration::from_millis(20)).await?;
     let stage = start(gateway, directory.path(), &provider, options).await?;
     let mut panel = Panel::new(
         "calls in flight, provider takes 20 ms",
@@ -84,7 +83,7 @@ async fn in_flight(gateway: &Path, options: &Options) -> Result<Panel, Failed> {
     );
     for number in options.up_to(&[1, 10, 100, 1000, 2000, 5000, 10_000], 10_000) {
         let point = stage
-            .load(number, |n, channel| kenya(n, channel, false))
+            .load(number, |n, caller| kenya(n, caller, false))
             .await?;
         panel.add(number, point.cpu_microseconds, point.mib);
         point.tell("calls in flight", number);
@@ -106,7 +105,7 @@ async fn answer_sizes(gateway: &Path, options: &Options) -> Result<Panel, Failed
         16_000_000,
     ) {
         documents.are(bytes);
-        let point = stage.load(4, curp).await?;
+        let point = stage.load(4, |n, caller| mexico(n, caller, true)).await?;
         panel.add(bytes, point.cpu_microseconds, point.mib);
         point.tell("bytes of an answer", bytes);
     }
@@ -115,7 +114,7 @@ async fn answer_sizes(gateway: &Path, options: &Options) -> Result<Panel, Failed
 
 async fn connections(gateway: &Path, options: &Options) -> Result<Panel, Failed> {
     let directory = tempfile::tempdir()?;
-    let provider = stage::provider(Duration::ZERO).await?;
+    let provider = provider::found(Duration::ZERO).await?;
     let stage = start(gateway, directory.path(), &provider, options).await?;
     let mut panel = Panel::new("idle connections", "CPU µs a call", "MiB");
     let mut open = Vec::new();
@@ -123,7 +122,7 @@ async fn connections(gateway: &Path, options: &Options) -> Result<Panel, Failed>
         while u64::try_from(open.len())? < number {
             open.push(idle(stage.at).await?);
         }
-        let point = stage.load(8, |n, channel| kenya(n, channel, false)).await?;
+        let point = stage.load(8, |n, caller| kenya(n, caller, false)).await?;
         panel.add(number, point.cpu_microseconds, point.mib);
         point.tell("idle connections", number);
     }
@@ -132,15 +131,13 @@ async fn connections(gateway: &Path, options: &Options) -> Result<Panel, Failed>
 
 async fn kept_answers(gateway: &Path, options: &Options) -> Result<Panel, Failed> {
     let directory = tempfile::tempdir()?;
-    let provider = stage::provider(Duration::ZERO).await?;
+    let provider = provider::found(Duration::ZERO).await?;
     let stage = start(gateway, directory.path(), &provider, options).await?;
     let mut panel = Panel::new("answers in the cache", "CPU µs to fetch", "MiB");
     let mut kept = 0;
     for number in options.up_to(&[1, 1000, 10_000, 50_000, 100_000], 100_000) {
         let point = stage
-            .times(number - kept, 64, |n, channel| {
-                kenya(kept + n, channel, true)
-            })
+            .times(number - kept, 64, |n, caller| kenya(kept + n, caller, true))
             .await?;
         kept = number;
         panel.add(number, point.cpu_microseconds, point.mib);
@@ -151,18 +148,18 @@ async fn kept_answers(gateway: &Path, options: &Options) -> Result<Panel, Failed
 
 async fn persons(gateway: &Path, options: &Options) -> Result<Panel, Failed> {
     let directory = tempfile::tempdir()?;
-    let provider = stage::provider(Duration::ZERO).await?;
+    let provider = provider::sandbox().await?;
     let stage = start(gateway, directory.path(), &provider, options).await?;
     stage.times(1000, 16, create).await?;
     let mut panel = Panel::new("persons in a page", "CPU µs a call", "MiB");
     for number in options.up_to(&[1, 10, 100, 1000], 1000) {
         let size = i32::try_from(number)?;
-        let list = |_, channel| async move {
+        let list = |_, caller| async move {
             let request = ListPersonsRequest {
                 page_size: size,
                 ..Default::default()
             };
-            let listed = PersonServiceClient::new(channel)
+            let listed = PersonServiceClient::new(caller)
                 .list_persons(request)
                 .await?;
             match i32::try_from(listed.get_ref().persons.len()) {
@@ -208,18 +205,7 @@ async fn idle(at: SocketAddr) -> Result<TcpStream, Failed> {
     Ok(connection)
 }
 
-async fn curp(n: u64, channel: Channel) -> Result<(), Status> {
-    let request = CheckCurpRequest {
-        curp: Kind::Curp.identifier(n),
-        include_document: true,
-        ..Default::default()
-    };
-    let client = IdentityServiceClient::new(channel);
-    let mut client = client.max_decoding_message_size(32 << 20);
-    client.check_curp(request).await.map(drop)
-}
-
-async fn create(n: u64, channel: Channel) -> Result<(), Status> {
+async fn create(n: u64, caller: Caller) -> Result<(), Status> {
     let request = CreatePersonRequest {
         person: Some(Person {
             given_name: Some("INES".to_owned()),
@@ -229,6 +215,6 @@ async fn create(n: u64, channel: Channel) -> Result<(), Status> {
         }),
         ..Default::default()
     };
-    let mut client = PersonServiceClient::new(channel);
+    let mut client = PersonServiceClient::new(caller);
     client.create_person(request).await.map(drop)
 }

@@ -1,6 +1,6 @@
 //! Proves with the real program what docs/chaos.md says of it, `chaos` and `overload`, and what
 //! docs/observability.md says of the cost of tracing, `trace-cost`; takes the figures of
-//! docs/performance.md, `compare` and `growth`.
+//! docs/performance.md, `compare` and `growth`; makes the calls that a profile is taken of, `train`.
 //!
 //! Everything runs on loopback and is bounded in time and count. Every child process belongs to this
 //! one and is ended by its own pid, also when something fails or the run is interrupted. Exit codes:
@@ -11,22 +11,26 @@ mod calls;
 mod chaos;
 mod chaos_report;
 mod children;
+mod collector;
 mod compare;
 mod document;
 mod faults;
 mod figures;
 mod growth;
 mod ledger;
+mod lookups;
 mod open_loop;
 mod overload;
 mod overload_report;
 mod plot;
+mod provider;
 mod proxy;
 mod rig;
 mod spoil;
 mod stage;
 mod subjects;
 mod trace_cost;
+mod train;
 mod verdict;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -60,6 +64,8 @@ enum Recipe {
     Growth(growth::Options),
     /// The gateway against the floor
     Compare(compare::Options),
+    /// Calls of every kind, for the profile that the release binary is built with
+    Train(train::Options),
 }
 
 #[tokio::main]
@@ -82,6 +88,10 @@ async fn main() -> ExitCode {
             Recipe::Compare(options) => {
                 let limit = options.time_limit();
                 within(limit, compare::run(&gateway, options)).await
+            }
+            Recipe::Train(options) => {
+                let limit = options.time_limit();
+                within(limit, train::run(&gateway, options)).await
             }
             Recipe::Growth(options) => {
                 let limit = options.time_limit();

@@ -35,6 +35,20 @@ impl<'a> Instance<'a> {
         name: &str,
         program: &'a Path,
         directory: &'a Path,
+        ports: [SocketAddr; 2],
+        providers: &str,
+        settings: &[(&str, String)],
+    ) -> Result<Self, Failed> {
+        let mut instance = Self::spawn(name, program, directory, ports, providers, settings)?;
+        instance.serving().await?;
+        Ok(instance)
+    }
+
+    /// Starts one.
+    pub fn spawn(
+        name: &str,
+        program: &'a Path,
+        directory: &'a Path,
         [grpc, admin]: [SocketAddr; 2],
         providers: &str,
         settings: &[(&str, String)],
@@ -73,16 +87,14 @@ impl<'a> Instance<'a> {
             })
             .collect();
         let process = spawn(name, program, directory, &environment)?;
-        let mut instance = Self {
+        Ok(Self {
             name: name.to_owned(),
             program,
             directory,
             environment,
             grpc,
             process,
-        };
-        instance.serving().await?;
-        Ok(instance)
+        })
     }
 
     /// Ends it by SIGTERM, which must make it exit with 0, and starts it anew. How long it took to leave.

@@ -8,29 +8,38 @@ use std::{
     time::{Duration, Instant},
 };
 
-use identity_gateway::{
-    proto::identity::v1::{
-        KenyaIdType, ScrubKenyaIdRequest, identity_service_client::IdentityServiceClient,
-    },
-    sandbox,
+use sha2::{Digest as _, Sha256};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::Channel,
 };
-use tokio::net::TcpListener;
-use tonic::{Status, transport::Channel};
 
 use crate::{
     Failed,
     children::{self, Child},
+    collector,
     figures::{percentile, say},
     rig::{self, Instance},
-    subjects::Kind,
 };
+
+/// What the callers say to be known.
+const KEY: &str = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk";
+/// What they may do: everything.
+const POLICY: &str = r#"[[allow]]
+name = "backend"
+identities = ["backend"]
+rpcs = ["*"]
+classes = ["bureau", "contacts", "images"]
+"#;
 
 /// A program that is measured.
 pub struct Stage {
     process: Child,
     /// Where it serves.
     pub at: SocketAddr,
-    channels: Vec<Channel>,
+    callers: Vec<Caller>,
     seconds: Duration,
 }
 
@@ -48,8 +57,25 @@ pub struct Point {
     pub mib: f64,
 }
 
+/// A connection whose calls say who calls.
+pub type Caller = InterceptedService<Channel, Key>;
+
+/// What a call says of who calls.
+#[derive(Clone)]
+pub struct Key(MetadataValue<Ascii>);
+
+impl Interceptor for Key {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
 impl Stage {
-    /// The gateway before providers at one URL, with these settings and everything else as it is.
+    /// The gateway as it is really run, before providers at one URL: callers identified by a key and held
+    /// to a policy, spans sampled at 1 % to a collector, a log line and a line of the audit for each call,
+    /// and what these settings say.
     pub async fn gateway(
         program: &Path,
         directory: &Path,
@@ -58,28 +84,40 @@ impl Stage {
         seconds: Duration,
     ) -> Result<Self, Failed> {
         let ports = children::addresses(u64::from(std::process::id()) * 7)?;
+        let (collector, _spans) = collector::start().await?;
+        let everything = everything(directory, &collector)?;
+        let settings: Vec<_> = everything.iter().chain(settings).cloned().collect();
         let instance =
-            Instance::start("gateway", program, directory, ports, providers, settings).await?;
+            Instance::start("gateway", program, directory, ports, providers, &settings).await?;
         let at = instance.grpc;
         Self::over(instance.process, at, seconds)
     }
 
     /// A program that serves.
     pub fn over(process: Child, at: SocketAddr, seconds: Duration) -> Result<Self, Failed> {
-        let channels = (0..32).map(|_| rig::channel(at));
+        let callers = (0..32).map(|_| caller(at));
         Ok(Self {
             process,
             at,
-            channels: channels.collect::<Result<_, _>>()?,
+            callers: callers.collect::<Result<_, _>>()?,
             seconds,
         })
+    }
+
+    /// Ends the program by SIGTERM, which must make it exit with 0.
+    pub async fn end(mut self) -> Result<(), Failed> {
+        let status = self.process.terminate().await?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(self.process.tell(&format!("left with {status}"))),
+        }
     }
 
     /// So many callers, each with one call after the other, for the time of a point.
     pub async fn load<C>(
         &self,
         callers: u64,
-        call: impl Fn(u64, Channel) -> C,
+        call: impl Fn(u64, Caller) -> C,
     ) -> Result<Point, Failed>
     where
         C: Future<Output = Result<(), Status>>,
@@ -93,7 +131,7 @@ impl Stage {
         &self,
         calls: u64,
         callers: u64,
-        call: impl Fn(u64, Channel) -> C,
+        call: impl Fn(u64, Caller) -> C,
     ) -> Result<Point, Failed>
     where
         C: Future<Output = Result<(), Status>>,
@@ -104,30 +142,30 @@ impl Stage {
     async fn measure<C>(
         &self,
         callers: u64,
-        call: impl Fn(u64, Channel) -> C,
+        call: impl Fn(u64, Caller) -> C,
         goes_on: impl Fn(u64) -> bool,
     ) -> Result<Point, Failed>
     where
         C: Future<Output = Result<(), Status>>,
     {
         let next = Cell::new(0);
-        let caller = |number: u64| {
+        let one = |number: u64| {
             let (next, call, goes_on) = (&next, &call, &goes_on);
             async move {
                 let mut took = Vec::new();
-                let spread = usize::try_from(number)? % self.channels.len();
-                let channel = self.channels.get(spread).ok_or("no channel")?;
+                let spread = usize::try_from(number)? % self.callers.len();
+                let caller = self.callers.get(spread).ok_or("no caller")?;
                 while goes_on(next.get()) {
                     let n = next.replace(next.get() + 1);
                     let begun = Instant::now();
-                    call(n, channel.clone()).await?;
+                    call(n, caller.clone()).await?;
                     took.push(begun.elapsed());
                 }
                 Ok::<_, Failed>(took)
             }
         };
         let (before, begun) = (self.process.cpu_time()?, Instant::now());
-        let took = futures_util::future::try_join_all((0..callers).map(caller)).await?;
+        let took = futures_util::future::try_join_all((0..callers).map(one)).await?;
         let lasted = begun.elapsed();
         let cpu = self.process.cpu_time()?.saturating_sub(before);
         let took: Vec<Duration> = took.into_iter().flatten().collect();
@@ -159,27 +197,37 @@ impl Point {
     }
 }
 
-/// A provider that takes so long.
-pub async fn provider(delay: Duration) -> Result<String, Failed> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let options = sandbox::Options { delay };
-    tokio::spawn(sandbox::serve(listener, options, std::future::pending()));
-    Ok(url)
+/// The settings under which everything is on.
+pub fn everything(
+    directory: &Path,
+    collector: &str,
+) -> Result<[(&'static str, String); 11], Failed> {
+    let path = |name: &str| directory.join(name).display().to_string();
+    let hash: String = Sha256::digest(KEY).iter().fold(String::new(), hexadecimal);
+    std::fs::write(path("keys"), format!("backend {hash}\n"))?;
+    std::fs::write(path("policy.toml"), POLICY)?;
+    Ok([
+        ("AUTH__MODE", "keys".to_owned()),
+        ("AUTH__KEYS__FILE", path("keys")),
+        ("AUTH__POLICY_FILE", path("policy.toml")),
+        ("LOG__FILTER", "info".to_owned()),
+        ("LOG__FORMAT", "json".to_owned()),
+        ("AUDIT__SINK", "file".to_owned()),
+        ("AUDIT__PATH", path("audit.log")),
+        ("AUDIT__KEY", "k".repeat(32)),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collector.to_owned()),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".to_owned()),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.01".to_owned()),
+    ])
 }
 
-/// A lookup in Kenya, which may be answered from the cache.
-pub async fn kenya(n: u64, channel: Channel, kept: bool) -> Result<(), Status> {
-    let request = ScrubKenyaIdRequest {
-        id: Kind::Kenya.identifier(n),
-        id_type: KenyaIdType::Passport.into(),
-        subject_consent: true,
-        max_age: kept.then_some(prost_types::Duration {
-            seconds: 3600,
-            nanos: 0,
-        }),
-        ..Default::default()
-    };
-    let mut client = IdentityServiceClient::new(channel);
-    client.scrub_kenya_id(request).await.map(drop)
+/// A connection, made when it is first needed, for calls with the key.
+pub fn caller(at: SocketAddr) -> Result<Caller, Failed> {
+    let key = Key(format!("Bearer {KEY}").parse()?);
+    Ok(InterceptedService::new(rig::channel(at)?, key))
+}
+
+fn hexadecimal(mut written: String, byte: &u8) -> String {
+    let _written = write!(written, "{byte:02x}");
+    written
 }

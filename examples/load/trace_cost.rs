@@ -7,37 +7,23 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use axum::{Router, http::header};
 use clap::Args;
-use identity_gateway::{
-    proto::identity::v1::{
-        KenyaIdType, ScrubKenyaIdRequest, identity_service_client::IdentityServiceClient,
-    },
-    sandbox,
+use identity_gateway::proto::identity::v1::{
+    KenyaIdType, ScrubKenyaIdRequest, identity_service_client::IdentityServiceClient,
 };
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-    trace_service_server::{TraceService, TraceServiceServer},
-};
-use tokio::net::TcpListener;
-use tonic::{
-    Request, Response, Status,
-    transport::{Channel, Server, server::TcpIncoming},
-};
+use tonic::{Request, transport::Channel};
 
 use crate::{
     Failed,
     answer::Answer,
-    children,
+    children, collector,
     figures::{Table, percentile, say},
     open_loop::Load,
+    provider,
     rig::{self, Instance},
     subjects::Kind,
 };
@@ -89,8 +75,8 @@ struct Side<'a> {
 
 /// Runs, prints the figures, and fails if tracing costs more than it may.
 pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
-    let providers = fast_provider().await?;
-    let (collector, spans) = collector().await?;
+    let providers = provider::found(Duration::ZERO).await?;
+    let (collector, spans) = collector::start().await?;
     let directory = tempfile::tempdir()?;
     let ports = children::addresses(u64::from(std::process::id()) * 7)?;
     let [off, off_admin, on, on_admin] = ports;
@@ -208,56 +194,4 @@ async fn look_up(channel: Channel, n: u64, due: Instant) -> Answer {
         Ok(String::new())
     };
     Answer::of(due, call).await
-}
-
-/// A provider that has found somebody, whoever it is asked about: the sandbox's answer, asked for once.
-async fn fast_provider() -> Result<String, Failed> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let options = sandbox::Options::default();
-    tokio::spawn(sandbox::serve(listener, options, std::future::pending()));
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    let asked = client
-        .post(format!("{url}/v2/api/identity/ke/id-scrub"))
-        .header("token", sandbox::YOUVERIFY_TOKEN)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(r#"{"id": "1234567", "idType": "national-id", "isSubjectConsent": true}"#);
-    let answer = asked.send().await?.error_for_status()?.bytes().await?;
-
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let router = Router::new().fallback(move || {
-        let json = [(header::CONTENT_TYPE, "application/json")];
-        std::future::ready((json, answer.clone()))
-    });
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(url)
-}
-
-/// A collector that counts the spans it is sent.
-async fn collector() -> Result<(String, Arc<AtomicU64>), Failed> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    let spans = Arc::<AtomicU64>::default();
-    let service = TraceServiceServer::new(Collector(Arc::clone(&spans)));
-    let server = Server::builder().add_service(service);
-    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
-    Ok((url, spans))
-}
-
-struct Collector(Arc<AtomicU64>);
-
-#[tonic::async_trait]
-impl TraceService for Collector {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let resources = request.get_ref().resource_spans.iter();
-        let scopes = resources.flat_map(|resource| &resource.scope_spans);
-        let spans: usize = scopes.map(|scope| scope.spans.len()).sum();
-        let spans = u64::try_from(spans).unwrap_or_default();
-        self.0.fetch_add(spans, Ordering::Relaxed);
-        Ok(Response::new(ExportTraceServiceResponse::default()))
-    }
 }

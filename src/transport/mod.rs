@@ -1,5 +1,6 @@
 //! The one way out: sends what the adapters build and brings back what the provider answers.
 
+mod address;
 pub mod breaker;
 mod budget;
 mod bulkhead;

@@ -25,6 +25,7 @@ use url::Url;
 
 use super::{
     Answer, Priced, Request,
+    address::Address,
     breaker::Circuit,
     guard::{Guard, Limits},
     retry,
@@ -80,6 +81,7 @@ pub struct Upstream {
     client: reqwest::Client,
     target: Target,
     guard: Guard,
+    address: Address,
     settings: Settings,
 }
 
@@ -112,6 +114,7 @@ impl Upstream {
             client,
             target: Target::new(settings.provider, &settings.base_url),
             guard: Guard::new(settings.provider, settings.limits.clone()),
+            address: Address::new(settings.base_url.clone()),
             settings,
         })
     }
@@ -180,7 +183,7 @@ impl Upstream {
 
     async fn exchange(&self, request: &Request, span: &AttemptSpan<'_>) -> Result<Answer, Failure> {
         let provider = self.settings.provider;
-        let mut sent = reqwest::Request::new(request.method.clone(), self.url(request));
+        let mut sent = reqwest::Request::new(request.method.clone(), self.address.of(request));
         *sent.headers_mut() = request.headers.clone();
         span.inject(sent.headers_mut());
         *sent.body_mut() = request.body.clone().map(Into::into);
@@ -199,16 +202,6 @@ impl Upstream {
             body,
             was_read: false,
         })
-    }
-
-    /// Where a request goes. The base URL was parsed once; only what comes after its host is new.
-    fn url(&self, request: &Request) -> Url {
-        let mut url = self.settings.base_url.clone();
-        let base = url.path().trim_end_matches('/');
-        let path = format!("{base}{}", request.path);
-        url.set_path(&path);
-        url.set_query((!request.query.is_empty()).then_some(&request.query));
-        url
     }
 
     /// The whole body, unless it is larger than it may be or breaks off.

@@ -8,9 +8,15 @@ Time depends on the machine and on what else it does; the number of instructions
 callgrind counts them in user space, in a machine of its own without AVX-512 and SHA-NI, so that the processor
 below matters little: hashes cost more there than they do in truth. The calls are made one after the other,
 which leaves no chance to the scheduler. What the kernel does is not counted.
+
+Everything is on, as it would be: callers are known by a key and held to a policy, spans go to a collector, every call
+has a line in the log and one in the audit. One call in a hundred is sampled, by the word of its caller, so that it is the
+same number in every run.
 """
 
 import argparse
+import concurrent.futures
+import hashlib
 import json
 import os
 import re
@@ -38,11 +44,27 @@ TOLERANCE = 0.03
 CALLS = 200
 WARM_UP = 60
 PATIENCE = 120.0
+SAMPLED = 100
+
+KEYS = {"backend": "k" * 40, "archive": "a" * 40}
+# The contacts and the credit bureau's counters in an answer are for neither of them.
+POLICY = """[[allow]]
+name = "backend"
+identities = ["backend"]
+rpcs = ["*"]
+
+[[allow]]
+name = "archive"
+identities = ["archive"]
+rpcs = ["*"]
+classes = ["images"]
+"""
 
 ANSWERS = REPOSITORY / "benches" / "answers"
 KENYA, PERU, MEXICO = (json.loads((ANSWERS / f"{country}.json").read_text()) for country in ("ke", "pe", "mx"))
 WITH_DOCUMENT = json.loads(json.dumps(MEXICO))
-WITH_DOCUMENT["result"]["documento"] = "JVBERi0x" * 7680
+DOCUMENT = "JVBERi0x" * 7680
+WITH_DOCUMENT["result"]["documento"] = DOCUMENT
 
 
 def field(number: int, value: str | int | bytes) -> bytes:
@@ -96,13 +118,37 @@ class Provider(socketserver.ThreadingTCPServer):
         self.answer = head.encode() + body
 
 
+class Collector(grpc.GenericRpcHandler):
+    """Takes every trace and keeps none."""
+
+    def __init__(self) -> None:
+        self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(1), handlers=[self])
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.received = 0
+        self.server.start()
+
+    def service(self, _) -> grpc.RpcMethodHandler:
+        self.received += 1
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
+
+
+def metadata(caller: str, number: int) -> list[tuple[str, str]]:
+    """Who calls, in which trace, and whether that is sampled."""
+    sampled = int(number % SAMPLED == 0)
+    return [("authorization", f"Bearer {KEYS[caller]}"), ("traceparent", f"00-{number + 1:032x}-{number + 1:016x}-{sampled:02}")]
+
+
 class Counted:
     """The gateway under callgrind."""
 
-    def __init__(self, provider: str, directory: Path) -> None:
+    def __init__(self, provider: str, collector: int, directory: Path) -> None:
         self.out = directory / "callgrind"
+        hashes = {name: hashlib.sha256(key.encode()).hexdigest() for name, key in KEYS.items()}
+        (directory / "keys").write_text("".join(f"{name} {value}\n" for name, value in hashes.items()))
+        (directory / "policy.toml").write_text(POLICY)
         settings = {
-            "SERVER__LISTEN": "127.0.0.1:0", "ADMIN__LISTEN": "127.0.0.1:0", "AUTH__MODE": "none", "LOG__FORMAT": "json",
+            "SERVER__LISTEN": "127.0.0.1:0", "ADMIN__LISTEN": "127.0.0.1:0", "LOG__FORMAT": "json",
+            "AUTH__MODE": "keys", "AUTH__KEYS__FILE": str(directory / "keys"), "AUTH__POLICY_FILE": str(directory / "policy.toml"),
             "PROVIDERS__VERIFIK__BASE_URL": provider, "PROVIDERS__VERIFIK__TOKEN": "t",
             "PROVIDERS__YOUVERIFY__BASE_URL": provider, "PROVIDERS__YOUVERIFY__TOKEN": "t",
             "PROVIDERS__ACCUAUTH__BASE_URL": provider, "PROVIDERS__ACCUAUTH__API_ID": "i", "PROVIDERS__ACCUAUTH__API_SECRET": "s",
@@ -111,6 +157,7 @@ class Counted:
             "PROVIDERS__YOUVERIFY__TIMEOUT": "60s", "PROVIDERS__VERIFIK__TIMEOUT": "60s", "PROVIDERS__ACCUAUTH__TIMEOUT": "60s",
         }
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("IDGW_", "OTEL_", "RUST_LOG"))}
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector}", "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
         self.log = directory / "log"
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.out}", str(BINARY), "serve"]
         # On one CPU the runtime has one thread, whatever the machine has.
@@ -118,7 +165,7 @@ class Counted:
         self.process = subprocess.Popen(
             ["taskset", "-c", one_cpu, *command],
             stdin=subprocess.DEVNULL, stdout=self.log.open("wb"), stderr=subprocess.STDOUT,
-            env=kept | {f"IDGW_{key}": value for key, value in settings.items()},
+            env=kept | traced | {f"IDGW_{key}": value for key, value in settings.items()},
         )
         self.address = self._serving()
 
@@ -136,11 +183,11 @@ class Counted:
         subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
 
     def count(self, calls: int, call) -> int:
-        """Instructions of one of so many calls."""
+        """Instructions of one of so many calls, which are numbered."""
         before = set(self.out.parent.glob("callgrind.*"))
         self._control("-z")
-        for _ in range(calls):
-            call()
+        for number in range(calls):
+            call(number)
         self._control("-d")
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
@@ -159,8 +206,8 @@ def counted() -> dict[str, int]:
     """The instructions of each scenario."""
     numbers = {}
     with tempfile.TemporaryDirectory() as directory:
-        provider = Provider()
-        gateway = Counted(f"http://127.0.0.1:{provider.server_address[1]}", Path(directory))
+        provider, collector = Provider(), Collector()
+        gateway = Counted(f"http://127.0.0.1:{provider.server_address[1]}", collector.port, Path(directory))
         try:
             # Without probes for bandwidth, which come when they like.
             channel = grpc.insecure_channel(gateway.address, options=[("grpc.http2.bdp_probe", 0)])
@@ -168,19 +215,23 @@ def counted() -> dict[str, int]:
                 provider.says(answer)
                 rpc = channel.unary_unary(LOOKUPS + method)
                 succeeds = "refused" not in name
+                caller = "archive" if name == "mx, document asked for" else "backend"
 
-                def call() -> None:
+                def call(number: int) -> None:
                     try:
-                        rpc(message, timeout=PATIENCE)
+                        reply = rpc(message, timeout=PATIENCE, metadata=metadata(caller, number))
                         assert succeeds, f"{name}: was not refused"
+                        assert (len(reply) > len(DOCUMENT) / 2) == (caller == "archive"), f"{name}: {len(reply)} bytes"
                     except grpc.RpcError as error:
                         assert not succeeds, f"{name}: {error.code()} {error.details()}"
 
-                for _ in range(WARM_UP):
-                    call()
+                for number in range(WARM_UP):
+                    call(number)
                 numbers[name] = gateway.count(CALLS, call)
+            assert collector.received, "no trace came to the collector"
         finally:
             gateway.end()
+            collector.server.stop(None)
     return numbers
 
 
@@ -195,6 +246,7 @@ def blame() -> None:
     since = git("log", "-1", "--format=%h", "--", path)
     later = git("log", "--format=  %h %as %s", f"{since}..HEAD", "--", "src", "Cargo.toml", "Cargo.lock", "proto", "build.rs")
     print("Commits since then that change the program (look at these):\n" + (later or "  none; what is not committed?"))
+    print("If all has become more by a fifth, the profile fits no more: `just profile` (CONTRIBUTING.md).")
     print("If the cost is meant, say in the commit what pays for it, and run `just instructions --record`.")
 
 
