@@ -210,6 +210,7 @@ async fn everything_on(
     providers: &str,
     options: &Options,
 ) -> Result<Stage, Failed> {
+    let directory = &room(directory)?;
     let settings = [("PROVIDERS__YOUVERIFY__MAX_IN_FLIGHT", "4096".to_owned())];
     Stage::gateway(program, directory, providers, &settings, options.seconds()).await
 }
@@ -230,6 +231,7 @@ async fn floor_at(
 
 /// How long the gateway takes from its start to its first answer.
 async fn first_reply(program: &Path, directory: &Path, provider: &str) -> Result<Duration, Failed> {
+    let directory = &room(directory)?;
     let settings = stage::everything(directory, "http://127.0.0.1:9")?;
     let ports = children::addresses(u64::from(std::process::id()) * 13)?;
     let begun = Instant::now();
@@ -243,6 +245,11 @@ async fn first_reply(program: &Path, directory: &Path, provider: &str) -> Result
         tokio::time::sleep(Duration::from_micros(200)).await;
     }
     Err(instance.process.tell("gives no answer"))
+}
+
+/// A directory for one process: the one before may still hold its own audit.
+fn room(directory: &Path) -> Result<PathBuf, Failed> {
+    Ok(tempfile::tempdir_in(directory)?.keep())
 }
 
 /// A program that does the same on these CPUs alone.
