@@ -152,12 +152,17 @@ class Counted:
             "PROVIDERS__VERIFIK__BASE_URL": provider, "PROVIDERS__VERIFIK__TOKEN": "t",
             "PROVIDERS__YOUVERIFY__BASE_URL": provider, "PROVIDERS__YOUVERIFY__TOKEN": "t",
             "PROVIDERS__ACCUAUTH__BASE_URL": provider, "PROVIDERS__ACCUAUTH__API_ID": "i", "PROVIDERS__ACCUAUTH__API_SECRET": "s",
-            "AUDIT__SINK": "file", "AUDIT__PATH": str(directory / "audit.log"), "AUDIT__KEY": "k" * 32,
+            "SERVER__LAME_DUCK": "0s", "AUDIT__SINK": "file", "AUDIT__PATH": str(directory / "audit.log"), "AUDIT__KEY": "k" * 32,
             # Under callgrind all takes fifty times as long; no timer shall come in between.
             "PROVIDERS__YOUVERIFY__TIMEOUT": "60s", "PROVIDERS__VERIFIK__TIMEOUT": "60s", "PROVIDERS__ACCUAUTH__TIMEOUT": "60s",
         }
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("IDGW_", "OTEL_", "RUST_LOG"))}
-        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector}", "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
+        traced = {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{collector}",
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01",
+            # Spans go when the program ends: which scenario they go in would be chance, and is a fortieth of a short call's.
+            "OTEL_BSP_SCHEDULE_DELAY": "3600000",
+        }
         self.log = directory / "log"
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.out}", str(BINARY), "serve"]
         # On one CPU the runtime has one thread, whatever the machine has.
@@ -197,6 +202,10 @@ class Counted:
             time.sleep(0.1)
         sys.exit("callgrind wrote no dump")
 
+    def leave(self) -> None:
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -228,6 +237,8 @@ def counted() -> dict[str, int]:
                 for number in range(WARM_UP):
                     call(number)
                 numbers[name] = gateway.count(CALLS, call)
+            channel.close()
+            gateway.leave()
             assert collector.received, "no trace came to the collector"
         finally:
             gateway.end()
@@ -244,7 +255,7 @@ def blame() -> None:
     path = str(RECORDED.relative_to(REPOSITORY))
     print(f"\nThe numbers were last written by: {git('log', '-1', '--format=%h %as %s', '--', path)}")
     since = git("log", "-1", "--format=%h", "--", path)
-    later = git("log", "--format=  %h %as %s", f"{since}..HEAD", "--", "src", "Cargo.toml", "Cargo.lock", "proto", "build.rs")
+    later = git("log", "--format=  %h %as %s", f"{since}..HEAD", "--", "src", "Cargo.toml", "Cargo.lock", "proto", "build.rs", ".cargo", "deploy/image")
     print("Commits since then that change the program (look at these):\n" + (later or "  none; what is not committed?"))
     print("If all has become more by a fifth, the profile fits no more: `just profile` (CONTRIBUTING.md).")
     print("If the cost is meant, say in the commit what pays for it, and run `just instructions --record`.")
