@@ -171,6 +171,8 @@ fn every_build_of_the_program_has_tokios_switch() {
 /// Whether it fits the code, `just instructions` says.
 #[test]
 fn the_release_is_built_with_a_profile_that_names_no_machine() {
+    let build = read(&root().join("deploy/image/build-static"));
+    assert!(build.contains("<deploy/image/release.profdata") && build.contains("-C profile-use="));
     let profile = fs::read(root().join("deploy/image/release.profdata")).expect("a profile");
     assert!(
         profile.starts_with(b"\xfflprofi\x81"),

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sha2::{Digest as _, Sha256};
+use identity_gateway::{hex::Hex, sha256::Sha256};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -203,8 +203,8 @@ pub fn everything(
     collector: &str,
 ) -> Result<[(&'static str, String); 11], Failed> {
     let path = |name: &str| directory.join(name).display().to_string();
-    let hash: String = Sha256::digest(KEY).iter().fold(String::new(), hexadecimal);
-    std::fs::write(path("keys"), format!("backend {hash}\n"))?;
+    let hash = Hex::of(&Sha256::digest(KEY.as_bytes()));
+    std::fs::write(path("keys"), format!("backend {}\n", &*hash))?;
     std::fs::write(path("policy.toml"), POLICY)?;
     Ok([
         ("AUTH__MODE", "keys".to_owned()),
@@ -225,9 +225,4 @@ pub fn everything(
 pub fn caller(at: SocketAddr) -> Result<Caller, Failed> {
     let key = Key(format!("Bearer {KEY}").parse()?);
     Ok(InterceptedService::new(rig::channel(at)?, key))
-}
-
-fn hexadecimal(mut written: String, byte: &u8) -> String {
-    let _written = write!(written, "{byte:02x}");
-    written
 }

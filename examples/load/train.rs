@@ -1,4 +1,4 @@
-//! The training: calls of every kind, in the proportions in which they come, for a profile of where time goes.
+//! The training: calls of every kind, most of them in a crowd, for a profile of where time goes.
 //!
 //! The gateway under it was built to count (deploy/image/profile); it writes what it has counted when it
 //! ends. Nothing is measured here.
@@ -61,7 +61,7 @@ pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
     std::fs::write(&policy, NARROW)?;
     let narrow = [("AUTH__POLICY_FILE", policy.display().to_string())];
     let stage = start(gateway, directory.path(), &found, &narrow, seconds).await?;
-    // What waits for many at once and what comes alone take other ways through the runtime.
+    // Crowds count twice. What waits for many at once and what comes alone take other ways through the runtime.
     for callers in [64, 64, 1] {
         tell("Kenya", callers);
         stage
