@@ -31,6 +31,7 @@ use identity_gateway::{
     sandbox,
     transport::{Answer, Credentials},
 };
+use tokio::runtime::Builder;
 use tonic::{Request, Response, Status, transport::Server};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -130,10 +131,14 @@ fn main() -> Result<(), Failed> {
         provider,
         youverify: Youverify::new(Credentials::new(headers), id_types),
     };
-    // One thread, as the gateway has on one CPU.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    // As many threads as the gateway has, and switched alike.
+    let mut runtime = match std::thread::available_parallelism()?.get() {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    #[cfg(tokio_unstable)]
+    runtime.disable_lifo_slot();
+    let runtime = runtime.enable_all().build()?;
     let mut server = Server::builder().tcp_nodelay(true);
     let served = server
         .add_service(IdentityServiceServer::new(floor))

@@ -193,7 +193,9 @@ pub async fn intend(facts: &CallFacts) -> Result<(), Failure> {
     let Some(record) = call.record(Event::Intent, facts, None) else {
         return Ok(());
     };
-    call.audit.assure(record).await.map_err(|_| Failure {
+    // Boxed, so that calls which assure nothing have no room for it.
+    let assured = Box::pin(call.audit.assure(record)).await;
+    assured.map_err(|_| Failure {
         provider: facts.provider(),
         billing: Some(Billing::NotBilled),
         retry_after: Some(WAIT),

@@ -116,7 +116,8 @@ impl Jwt {
             }
             return Ok(verified.caller);
         }
-        let verified = self.verify(token.expose()).await?;
+        // Boxed: a token is verified once and then remembered, and all calls would have room for it.
+        let verified = Box::pin(self.verify(token.expose())).await?;
         let caller = Arc::clone(&verified.caller);
         self.remembered.insert(hash, verified);
         Ok(caller)

@@ -208,3 +208,25 @@ impl IdentityService for Identity {
         reply(&facts, self.curp(&facts, request.into_inner()).await)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Settings, policy::Policies, proto};
+
+    /// With thousands in flight the memory that each works on decides how fast they are. What one call
+    /// in many waits for (Redis, the audit's writer, an issuer's keys) is boxed, so that the others
+    /// need no room for it.
+    #[tokio::test]
+    async fn a_call_in_flight_holds_less_than_two_kilobytes_of_its_own() {
+        let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
+        let (gateway, _watches) = Gateway::new(&Settings::default(), policies).unwrap();
+        let service = Identity::new(gateway).unwrap();
+        let sizes = [
+            size_of_val(&*service.check_curp(Request::new(Default::default()))),
+            size_of_val(&*service.scrub_kenya_id(Request::new(Default::default()))),
+            size_of_val(&*service.verify_pe_foreigner_id(Request::new(Default::default()))),
+        ];
+        assert!(sizes.iter().all(|size| *size < 2048), "{sizes:?}");
+    }
+}

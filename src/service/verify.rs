@@ -239,31 +239,37 @@ fn report_hit<L: Lookup>(kept: &Kept<L::Record>) {
 }
 
 /// Asks the provider, for all who wait.
-async fn fly<L: Lookup>(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn has room twice for what it is given"
+)]
+fn fly<L: Lookup>(
     gateway: Arc<Gateway>,
     facts: Arc<CallFacts>,
     policy: Policy,
     lookup: L,
     request: Request,
-) -> Landed<L> {
-    let asked = async {
-        let Route {
-            adapter, upstream, ..
-        } = configured(L::PROVIDER, L::route(&gateway))?;
-        let read = |answer: &Answer| {
-            Ok(Fresh {
-                verified: lookup.read(adapter, answer)?,
-                document: lookup.document(),
-                answer: Answer {
-                    was_read: true,
-                    ..answer.clone()
-                },
-                checked_at: Timestamp::now(),
-            })
+) -> impl Future<Output = Landed<L>> + Send {
+    async move {
+        let asked = async {
+            let Route {
+                adapter, upstream, ..
+            } = configured(L::PROVIDER, L::route(&gateway))?;
+            let read = |answer: &Answer| {
+                Ok(Fresh {
+                    verified: lookup.read(adapter, answer)?,
+                    document: lookup.document(),
+                    answer: Answer {
+                        was_read: true,
+                        ..answer.clone()
+                    },
+                    checked_at: Timestamp::now(),
+                })
+            };
+            upstream.call(&facts, &policy, &request, read).await
         };
-        upstream.call(&facts, &policy, &request, read).await
-    };
-    Arc::new(asked.await)
+        Arc::new(asked.await)
+    }
 }
 
 /// Keeps what those who wait want to be kept.

@@ -24,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use redis::{
     AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, aio::MultiplexedConnection,
 };
@@ -202,7 +203,7 @@ impl Remote {
         });
     }
 
-    async fn patiently<T: FromRedisValue>(&self, commands: Pipeline) -> Result<T, NoAnswer> {
+    async fn patiently<T: FromRedisValue + Send>(&self, commands: Pipeline) -> Result<T, NoAnswer> {
         let up_and_answered = async {
             let mut link = self.0.link.subscribe();
             let up = link.wait_for(Option::is_some).await.map(|_| ());
@@ -229,7 +230,16 @@ fn millis(lifetime: Duration) -> u64 {
 }
 
 impl Inner {
-    async fn run<T: FromRedisValue>(
+    /// Boxed: a future is as large as all that it may ever wait for, and every call may wait for Redis.
+    fn run<'a, T: FromRedisValue + Send + 'a>(
+        self: &'a Arc<Self>,
+        budget: Duration,
+        commands: Pipeline,
+    ) -> BoxFuture<'a, Result<T, NoAnswer>> {
+        Box::pin(self.ask(budget, commands))
+    }
+
+    async fn ask<T: FromRedisValue + Send>(
         self: &Arc<Self>,
         budget: Duration,
         commands: Pipeline,

@@ -98,6 +98,8 @@ impl Upstream {
             None => builder.no_proxy(),
             Some(proxy) => builder.proxy(Proxy::all(proxy.expose()).map_err(|e| e.without_url())?),
         };
+        // With none to make, reqwest keeps no copy of each request for them.
+        let never = reqwest::retry::never().max_retries_per_request(0);
         let client = builder
             .tls_backend_preconfigured(tls)
             .http1_max_headers(MAX_HEADERS)
@@ -107,7 +109,7 @@ impl Upstream {
             .pool_max_idle_per_host(settings.limits.max_in_flight)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            .retry(reqwest::retry::never())
+            .retry(never)
             .user_agent(concat!("identity-gateway/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self {
@@ -187,7 +189,7 @@ impl Upstream {
         *sent.headers_mut() = request.headers.clone();
         span.inject(sent.headers_mut());
         *sent.body_mut() = request.body.clone().map(Into::into);
-        let response = self.client.execute(sent).await.map_err(|error| {
+        let mut response = self.client.execute(sent).await.map_err(|error| {
             if error.is_connect() || error.is_builder() {
                 Failure::before_sending(Kind::NotConnected, provider)
             } else {
@@ -195,7 +197,7 @@ impl Upstream {
             }
         })?;
         let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-        let body = self.body(response, status).await?;
+        let body = self.body(&mut response, status).await?;
         Ok(Answer {
             status,
             retry_after,
@@ -205,7 +207,7 @@ impl Upstream {
     }
 
     /// The whole body, unless it is larger than it may be or breaks off.
-    async fn body(&self, mut response: reqwest::Response, status: u16) -> Result<Bytes, Failure> {
+    async fn body(&self, response: &mut reqwest::Response, status: u16) -> Result<Bytes, Failure> {
         let provider = self.settings.provider;
         let failed = |kind| Failure {
             http_status: Some(status),
