@@ -215,10 +215,10 @@ mod tests {
     use crate::{config::Settings, policy::Policies, proto};
 
     /// With thousands in flight the memory that each works on decides how fast they are. What one call
-    /// in many waits for (Redis, the audit's writer, an issuer's keys) is boxed, so that the others
-    /// need no room for it.
+    /// in many waits for (Redis, the audit's writer, its budget) is boxed, so that the others need no
+    /// room for it.
     #[tokio::test]
-    async fn a_call_in_flight_holds_less_than_two_kilobytes_of_its_own() {
+    async fn a_handler_waits_in_less_than_two_kilobytes() {
         let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
         let (gateway, _watches) = Gateway::new(&Settings::default(), policies).unwrap();
         let service = Identity::new(gateway).unwrap();
