@@ -24,6 +24,7 @@ mod logs;
 mod persons;
 mod probes;
 mod provider;
+mod reported;
 mod requests;
 mod run;
 mod sandbox;

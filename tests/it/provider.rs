@@ -4,6 +4,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -37,6 +38,24 @@ pub enum Does {
     Hangs,
     /// Sends the head at once and then a byte at a time, and never the last one.
     Trickles(Answer),
+    /// Answers what it makes of the request.
+    Replies(Reply),
+}
+
+/// What a provider makes of a request; it may remember earlier ones.
+#[derive(Clone)]
+pub struct Reply(Arc<dyn Fn(&Received) -> Answer + Send + Sync>);
+
+impl Reply {
+    pub fn new(reply: impl Fn(&Received) -> Answer + Send + Sync + 'static) -> Self {
+        Self(Arc::new(reply))
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply")
+    }
 }
 
 /// An HTTP answer.
@@ -160,8 +179,13 @@ async fn converse(
     while let Some(request) = read(&mut stream).await {
         let does = {
             let mut script = script.lock().unwrap();
-            script.received.push(request);
+            script.received.push(request.clone());
             script.next.pop_front()
+        };
+        // What is made of a request is an answer like any other.
+        let does = match does {
+            Some(Does::Replies(Reply(reply))) => Some(Does::Answers(reply(&request))),
+            other => other,
         };
         seen.send_modify(|(requests, _)| *requests += 1);
         // A request too many is seen in `received`.
@@ -194,7 +218,7 @@ async fn perform(
             let bytes = [answer.sized(), answer.body].concat();
             stream.write_all(&bytes).await.ok()
         }
-        Does::Closes => None,
+        Does::Closes | Does::Replies(_) => None,
         Does::Cuts(answer) => {
             let half = answer.body.len() / 2;
             let bytes = [answer.sized(), answer.body[..half].to_vec()].concat();

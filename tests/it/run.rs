@@ -142,7 +142,7 @@ fn answer_of(does: &Does) -> Vec<String> {
         | Does::Cuts(answer)
         | Does::CutsChunks(answer)
         | Does::Trickles(answer) => errors::values_of_answer(&answer.body),
-        Does::Closes | Does::Hangs => Vec::new(),
+        Does::Closes | Does::Hangs | Does::Replies(_) => Vec::new(),
     }
 }
 
