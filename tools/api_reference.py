@@ -17,7 +17,11 @@ A field marked optional may be absent, and absent is not empty. A field of a mes
 """
 
 CHARGES = {"CHARGE_PER_REQUEST": "may be charged", "CHARGE_NEVER": "free"}
-REPEATS = {"REPEAT_IF_NOT_CHARGED": "only if surely free", "REPEAT_ALWAYS": "yes"}
+REPEATS = {
+    "REPEAT_IF_NOT_CHARGED": "only if surely free",
+    "REPEAT_ALWAYS": "yes",
+    "REPEAT_IF_NOT_SENT": "only if it never left",
+}
 
 
 def document(files: list[File]) -> str:

@@ -250,13 +250,23 @@ macro_rules! provider {
             /// and doubles. At most 25 s, so that a provider that is back is used again within 30 s.
             #[schemars(extend("x-min" = "1s", "x-max" = "25s"))]
             pub breaker_max_open: Span,
+            /// A request whose caller gave up counts as failed if it was out for this long, or if no answer at all
+            /// came from the provider for this long. Longer than the provider usually takes.
+            #[schemars(extend("x-min" = "1ms", "x-max" = "10m"))]
+            pub breaker_abandoned_after: Span,
+            /// How long at most a 429 that answers a request about one number holds back requests about others;
+            /// that number is held for as long as `Retry-After` says. When 429s come for several numbers in a
+            /// row, everything is.
+            #[schemars(extend("x-min" = "1ms", "x-max" = "1h"))]
+            pub rate_limit_hold: Span,
             /// Largest answer that is read, in bytes; a larger one is PROVIDER_RESPONSE_MALFORMED.
             #[schemars(range(min = 1, max = 1_073_741_824))]
             pub max_response_bytes: usize,
             /// Whether the answers are about real people; shown in every verification.
             pub environment: Environment,
-            /// Whether an explicit error answer (4xx, 5xx) is taken as not charged. Where false, a 5xx is
-            /// reported as UNKNOWN with `billing = unknown`.
+            /// Whether an error answer of the provider's own (4xx, 5xx, or an error inside a 200) is taken as not
+            /// charged. Where false, one that a client would repeat is reported as UNKNOWN, and all have
+            /// `billing = unknown`.
             pub errors_are_free: bool,
             /// What one billed result costs; only the metric `idgw.cost` is made of it.
             #[schemars(with = "Price")]
@@ -287,7 +297,9 @@ macro_rules! provider {
                             minimum_calls: self.breaker_minimum_calls,
                             window: self.breaker_window.get(),
                             max_open: self.breaker_max_open.get(),
+                            abandoned_after: self.breaker_abandoned_after.get(),
                         },
+                        rate_limit_hold: self.rate_limit_hold.get(),
                         errors: match self.errors_are_free {
                             true => Errors::AreFree,
                             false => Errors::MayBeCharged,
@@ -330,6 +342,8 @@ macro_rules! provider {
                     breaker_minimum_calls: 20,
                     breaker_window: Span::seconds(10),
                     breaker_max_open: Span::seconds(15),
+                    breaker_abandoned_after: Span::seconds(1),
+                    rate_limit_hold: Span::seconds(3),
                     max_response_bytes: 16 * 1024 * 1024,
                     environment: Environment::Live,
                     errors_are_free: true,

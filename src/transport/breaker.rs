@@ -16,10 +16,16 @@
 //! - **Open**: no call goes through. The open time is 1 s, 2 s, 4 s … up to a cap, less up to half of
 //!   it by chance, so that the replicas of a gateway do not all knock at once. Nothing happens when it
 //!   is over: the next call finds that out, and is the probe.
-//! - **Half-open**: the probe is out and every other call is refused. A probe that ends without a
-//!   verdict (its caller gave up, a limit behind the breaker refused it) gives its place back: open
-//!   again, with its time over. A probe that hangs would keep a provider that is back waiting for the
-//!   whole provider timeout; after [`PROBE_PATIENCE`] a second one may go.
+//! - **Half-open**: the probe is out and every other call is refused. A probe that was not sent (a limit
+//!   behind the breaker refused it) gives its place back: open again, with its time over. A probe that
+//!   hangs would keep a provider that is back waiting for the whole provider timeout; after
+//!   [`PROBE_PATIENCE`] a second one may go.
+//!
+//! An attempt that its caller gives up has failed if it was out for [`Settings::abandoned_after`], or if
+//! nothing has come back from the provider for that long while attempts were out: callers in a hurry must
+//! not send one request after the other to a provider that hangs. Given up earlier it says nothing; if it
+//! was the probe, the circuit stays open for the first, shortest time, and no longer: a hurried caller
+//! must not keep the others from a provider that is back.
 //!
 //! Each change of state begins a new generation, and a verdict counts only in the generation that its
 //! call was admitted in: what was sent before the circuit opened says nothing about the probe.
@@ -34,7 +40,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use super::window::Window;
+use super::{silence::Silence, window::Window};
 use crate::{
     domain::{
         failure::{Failure, Kind},
@@ -64,6 +70,8 @@ pub struct Settings {
     pub window: Duration,
     /// The longest open time.
     pub max_open: Duration,
+    /// An attempt that is given up has failed if it was out for so long.
+    pub abandoned_after: Duration,
 }
 
 /// The state, as health shows it.
@@ -85,7 +93,7 @@ pub enum Circuit {
 pub enum Verdict {
     /// It answered, be it with a refusal.
     Success,
-    /// It did not answer, or said that it is down.
+    /// It did not answer, or not in its own words, or said that it is down.
     Failure,
 }
 
@@ -98,7 +106,8 @@ impl Verdict {
             | Kind::TimedOut
             | Kind::OutcomeUnknown
             | Kind::ProviderDown
-            | Kind::SourceTimeout => Self::Failure,
+            | Kind::SourceTimeout
+            | Kind::Malformed => Self::Failure,
             _ => Self::Success,
         }
     }
@@ -117,6 +126,7 @@ pub struct Breaker {
 struct State {
     generation: u64,
     phase: Phase,
+    silence: Silence,
 }
 
 #[derive(Debug)]
@@ -151,6 +161,7 @@ impl Breaker {
             state: Mutex::new(State {
                 generation: 0,
                 phase,
+                silence: Silence::new(Instant::now()),
             }),
             shown: watch::Sender::new(Circuit::Closed),
         }
@@ -191,7 +202,7 @@ impl Breaker {
             breaker: self,
             generation: state.generation,
             probe,
-            told: false,
+            stage: Stage::Waiting,
         })
     }
 
@@ -238,7 +249,7 @@ impl Breaker {
         let longest = FIRST_OPEN
             .saturating_mul(2_u32.saturating_pow(openings))
             .min(self.settings.max_open);
-        let length = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let length = chance_part(longest);
         tracing::warn!(
             provider = self.provider.as_str(),
             open_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
@@ -254,8 +265,7 @@ impl Breaker {
         );
     }
 
-    fn tell(&self, generation: u64, verdict: Verdict) {
-        let mut state = self.lock();
+    fn tell(&self, state: &mut State, generation: u64, verdict: Verdict) {
         if state.generation != generation {
             return;
         }
@@ -272,7 +282,7 @@ impl Breaker {
                     && in_window.failures * 100
                         >= in_window.calls * u64::from(self.settings.failure_percent);
                 if (row > 0 && *in_a_row >= row) || too_many {
-                    self.open(&mut state, 0);
+                    self.open(state, 0);
                 }
             }
             (Phase::HalfOpen { .. }, Verdict::Success) => {
@@ -282,20 +292,19 @@ impl Breaker {
                     in_a_row: 0,
                     window,
                 };
-                self.go(&mut state, phase);
+                self.go(state, phase);
             }
             (Phase::HalfOpen { openings, .. }, Verdict::Failure) => {
                 let openings = *openings;
-                self.open(&mut state, openings);
+                self.open(state, openings);
             }
             // No call is admitted in this generation.
             (Phase::Open { .. }, _) => {}
         }
     }
 
-    /// A call of this generation ended without a verdict.
-    fn give_back(&self, generation: u64) {
-        let mut state = self.lock();
+    /// A probe of this generation ended without a verdict. The next may go once this is over.
+    fn give_back(&self, state: &mut State, generation: u64, rest: Duration) {
         if state.generation != generation {
             return;
         }
@@ -303,46 +312,109 @@ impl Breaker {
             *out = out.saturating_sub(1);
             if *out == 0 {
                 let openings = *openings;
-                let until = Instant::now();
-                self.go(&mut state, Phase::Open { until, openings });
+                let until = Instant::now() + rest;
+                self.go(state, Phase::Open { until, openings });
             }
+        }
+    }
+
+    /// An attempt was given up.
+    fn abandon(&self, permit: &Permit<'_>, sent: Instant, counts: Counts) {
+        let now = Instant::now();
+        let state = &mut *self.lock();
+        let enough = self.settings.abandoned_after;
+        let was_patient = now - sent >= enough;
+        let nobody_hears = state.silence.length(now) >= enough;
+        state.silence.ends(now);
+        if was_patient && (permit.probe || counts == Counts::Yes)
+            || nobody_hears && !permit.probe && counts == Counts::Yes
+        {
+            self.tell(state, permit.generation, Verdict::Failure);
+        } else if permit.probe {
+            let rest = chance_part(FIRST_OPEN);
+            self.give_back(state, permit.generation, rest);
         }
     }
 }
 
-/// A call that was let through. Dropped without a verdict, it gives a probe's place back.
+/// At least half of it.
+fn chance_part(longest: Duration) -> Duration {
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// Whether a failure of an attempt counts. That of a probe always does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// It does.
+    Yes,
+    /// It does not: the attempt repeats a question that has failed before.
+    No,
+}
+
+/// How far a call that was let through has come.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Waiting,
+    Out { since: Instant, counts: Counts },
+    Over,
+}
+
+/// A call that was let through. Dropped before it is sent, it gives a probe's place back; dropped while it
+/// is out, its caller has given up.
 #[derive(Debug)]
 pub struct Permit<'a> {
     breaker: &'a Breaker,
     generation: u64,
     probe: bool,
-    told: bool,
+    stage: Stage,
 }
 
 impl Permit<'_> {
-    /// Whether the circuit's way out of half-open depends on this call.
-    #[must_use]
-    pub const fn is_probe(&self) -> bool {
-        self.probe
-    }
-
     /// Whether the state is still the one that let the call through.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.breaker.lock().generation == self.generation
     }
 
-    /// Says how the call went.
+    /// The attempt is sent.
+    pub fn send(&mut self, counts: Counts) {
+        let since = Instant::now();
+        self.breaker.lock().silence.begins(since);
+        self.stage = Stage::Out { since, counts };
+    }
+
+    /// Says how the attempt went.
     pub fn tell(mut self, verdict: Verdict) {
-        self.told = true;
-        self.breaker.tell(self.generation, verdict);
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        let state = &mut *self.breaker.lock();
+        let now = Instant::now();
+        let counts = match (stage, verdict) {
+            (Stage::Out { .. }, Verdict::Success) => {
+                state.silence.answered(now);
+                true
+            }
+            (Stage::Out { counts, .. }, Verdict::Failure) => {
+                state.silence.ends(now);
+                self.probe || counts == Counts::Yes
+            }
+            (Stage::Waiting | Stage::Over, _) => true,
+        };
+        if counts {
+            self.breaker.tell(state, self.generation, verdict);
+        }
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if !self.told {
-            self.breaker.give_back(self.generation);
+        match self.stage {
+            Stage::Over => {}
+            Stage::Waiting => {
+                let state = &mut *self.breaker.lock();
+                self.breaker
+                    .give_back(state, self.generation, Duration::ZERO);
+            }
+            Stage::Out { since, counts } => self.breaker.abandon(self, since, counts),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Repeats are at most a fifth of the calls.
 //!
 //! When a provider is in trouble every call fails, and three attempts for each would triple the load
-//! just then. Each call puts a fifth of a repeat into the budget and each repeat takes a whole one
-//! out. The budget holds ten at most, and begins full: a quiet gateway may repeat too, and a quiet
+//! just then. Each call that is sent puts a fifth of a repeat into the budget and each repeat takes a
+//! whole one out; a call that is refused here puts nothing in. The budget holds ten at most, and begins full: a quiet gateway may repeat too, and a quiet
 //! hour does not pay for a storm of repeats.
 
 use std::sync::atomic::{AtomicU32, Ordering};

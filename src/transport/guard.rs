@@ -1,6 +1,7 @@
 //! What stands between a call and its provider: every attempt passes these checks, in this order.
 //!
-//! 1. **Hold**: has the provider asked for a pause by a 429? Its own word comes first.
+//! 1. **Hold**: has the provider asked for a pause by a 429, of all calls or of those about this number?
+//!    Its own word comes first.
 //! 2. **Circuit**: is it failing? Then no token and no place is spent on it.
 //! 3. **Rate**: does the contract with the provider allow another request?
 //! 4. **Bulkhead**: is there a place, or will there be one in a moment?
@@ -15,7 +16,8 @@
 //! if it is the question that makes the provider fail, five different ones shall open the circuit and
 //! not two. That a repeat succeeded is counted.
 //!
-//! Nothing here knows HTTP: an attempt is a future. Dropping the call drops it.
+//! Nothing here knows HTTP: an attempt is a future. Dropping the call drops it, and that is a verdict too
+//! ([`breaker`](super::breaker)).
 
 use std::time::Duration;
 
@@ -23,9 +25,9 @@ use tokio::sync::{SemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::{
-    breaker::{self, Breaker, Circuit, Permit, Verdict},
+    breaker::{self, Breaker, Circuit, Counts, Permit, Verdict},
     bulkhead::Bulkhead,
-    hold::Hold,
+    hold::{Hold, Subject},
     rate::{Rate, RateLimit},
     retry::{self, Errors, Retry},
 };
@@ -67,6 +69,8 @@ pub struct Limits {
     pub max_attempts: u32,
     /// When the circuit opens.
     pub breaker: breaker::Settings,
+    /// How long a 429 for one number may hold back calls about others.
+    pub rate_limit_hold: Duration,
     /// What an error answer costs.
     pub errors: Errors,
 }
@@ -89,7 +93,7 @@ impl Guard {
     pub fn new(provider: Provider, limits: Limits) -> Self {
         Self {
             provider,
-            hold: Hold::default(),
+            hold: Hold::new(limits.rate_limit_hold),
             breaker: Breaker::new(provider, limits.breaker),
             rate: limits.rate.map(RateLimit::new),
             bulkhead: Bulkhead::new(limits.max_in_flight, limits.queue, limits.queue_timeout),
@@ -106,7 +110,8 @@ impl Guard {
 
     /// Makes attempts until one succeeds or may not be repeated.
     ///
-    /// An attempt's failure has a `retry_after` only if the provider stated one.
+    /// An attempt's failure has a `retry_after` only if the provider stated one. Whom the call is about
+    /// is asked only if that matters.
     ///
     /// # Errors
     ///
@@ -115,29 +120,37 @@ impl Guard {
         &self,
         facts: &CallFacts,
         policy: &Policy,
+        subject: impl Fn() -> Subject,
         attempt: impl Fn() -> A,
     ) -> Result<T, Failure>
     where
         A: Future<Output = Result<T, Failure>>,
     {
-        self.retry.begin();
-        metrics::retry_budget(self.provider, self.retry.budget_left());
         let mut sent = 0;
         let mut earlier = None;
         loop {
-            let (permit, place) = match self.admit(facts).await {
+            let (mut permit, place) = match self.admit(facts, &subject).await {
                 Ok(admitted) => admitted,
                 Err(refusal) => return Err(earlier.unwrap_or(refusal)),
             };
-            if let Some(Failure { kind, .. }) = &earlier {
-                metrics::retried(self.provider, *kind);
-                metrics::retry_budget(self.provider, self.retry.budget_left());
-            }
+            let counts = match &earlier {
+                None => {
+                    self.retry.begin();
+                    Counts::Yes
+                }
+                Some(failure) => {
+                    metrics::retried(self.provider, failure.kind);
+                    Counts::No
+                }
+            };
+            metrics::retry_budget(self.provider, self.retry.budget_left());
             sent += 1;
             facts.attempt();
+            permit.send(counts);
             let failure = match attempt().await {
                 Ok(answer) => {
                     permit.tell(Verdict::Success);
+                    self.hold.answered();
                     if policy.charge == Charge::Never {
                         facts.settled();
                     }
@@ -147,21 +160,21 @@ impl Guard {
             };
             drop(place);
             let verdict = Verdict::of(&failure);
-            if sent == 1 || permit.is_probe() || verdict == Verdict::Success {
-                permit.tell(verdict);
-            } else {
-                drop(permit);
-            }
+            permit.tell(verdict);
             let failure = retry::judge(policy, self.errors, failure);
             if failure.billing == Some(Billing::NotBilled) {
                 facts.settled();
             }
-            if failure.kind == Kind::ProviderRateLimited {
-                let pause = failure.retry_after.unwrap_or(DEFAULT_RETRY_AFTER);
-                self.hold.extend(pause);
+            match (failure.kind, verdict) {
+                (Kind::ProviderRateLimited, _) => {
+                    let pause = failure.retry_after.unwrap_or(DEFAULT_RETRY_AFTER);
+                    self.hold.limited(subject(), pause);
+                }
+                (_, Verdict::Success) => self.hold.answered(),
+                (_, Verdict::Failure) => {}
             }
             // Once this failure, or another call's, has opened the circuit a wait would be for nothing.
-            let refused = self.breaker.refuses() || self.hold.rest().is_some();
+            let refused = self.breaker.refuses() || self.hold.rest(&subject).is_some();
             let wait =
                 (!refused).then(|| self.retry.next(policy, &failure, sent, facts.deadline()));
             let failure = with_wait(failure);
@@ -176,8 +189,12 @@ impl Guard {
         }
     }
 
-    async fn admit(&self, facts: &CallFacts) -> Result<(Permit<'_>, SemaphorePermit<'_>), Failure> {
-        self.not_held()?;
+    async fn admit(
+        &self,
+        facts: &CallFacts,
+        subject: &impl Fn() -> Subject,
+    ) -> Result<(Permit<'_>, SemaphorePermit<'_>), Failure> {
+        self.not_held(subject)?;
         let permit = self.closed()?;
         if let Some(rate) = &self.rate {
             let over = |wait| self.refusal(Kind::RateLimited, wait);
@@ -192,7 +209,7 @@ impl Guard {
                 self.bulkhead.enter().await.map_err(full)?
             }
         };
-        self.not_held()?;
+        self.not_held(subject)?;
         let permit = match permit.is_current() {
             true => permit,
             false => self.closed()?,
@@ -209,8 +226,8 @@ impl Guard {
         Ok((permit, place))
     }
 
-    fn not_held(&self) -> Result<(), Failure> {
-        match self.hold.rest() {
+    fn not_held(&self, subject: &impl Fn() -> Subject) -> Result<(), Failure> {
+        match self.hold.rest(subject) {
             None => Ok(()),
             Some(rest) => Err(self.refusal(Kind::ProviderRateLimited, rest)),
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 
-use super::Credentials;
+use super::{Credentials, hold::Subject};
 use crate::domain::verification::{Billing, Verified};
 
 /// A request to a provider. Its `Debug` shows the method only: path, query and body hold personal
@@ -25,6 +25,7 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, if there is one.
     pub body: Option<Bytes>,
+    subject: Option<Subject>,
 }
 
 impl Request {
@@ -40,7 +41,25 @@ impl Request {
             query: String::new(),
             headers: HeaderMap::new(),
             body: None,
+            subject: None,
         }
+    }
+
+    /// Says whom the request is about, where not every part of it tells that.
+    #[must_use]
+    pub fn about<'a>(mut self, number: impl IntoIterator<Item = &'a str>) -> Self {
+        self.subject = Some(Subject::of(number.into_iter().map(str::as_bytes)));
+        self
+    }
+
+    /// Whom the request is about: two that are sent alike are about the same.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        let sent = || {
+            let parts = [self.method.as_str(), &self.path, &self.query].map(str::as_bytes);
+            Subject::of(parts.into_iter().chain(self.body.as_deref()))
+        };
+        self.subject.unwrap_or_else(sent)
     }
 
     /// Adds a segment to the path that telemetry must not show, only its name. It must need no encoding.

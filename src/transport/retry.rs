@@ -5,8 +5,9 @@
 //! | never left: no connection | none | yes |
 //! | was answered by an error that says "later" (5xx, 512, 513, PENDING, result code 5) | none, unless `errors_are_free = false` | yes, if it is free |
 //! | was answered by 429, out of credit, "too often", or by a refusal for good | none, as above | no |
-//! | was sent and is unanswered, or answered by something unreadable | unknown | never if it can be charged |
+//! | was sent and is unanswered, or answered by something unreadable or by somebody in between | unknown | never if it can be charged |
 //!
+//! A write (`REPEAT_IF_NOT_SENT`) is repeated only if it never left: twice done is worse than twice paid.
 //! An RPC that is free and changes nothing (`REPEAT_ALWAYS`: reads of persons) may also be repeated
 //! after a timeout or a broken connection.
 //!
@@ -41,15 +42,16 @@ pub const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// What a failed attempt cost, given what the RPC can cost at all.
 ///
-/// `errors_are_free = false` takes back the assumption that an error answer is not charged: what would
-/// have been UNAVAILABLE, which standard clients repeat, is then an unknown outcome.
+/// `errors_are_free = false` takes back the assumption that an error answer is not charged, also of one
+/// that comes with HTTP 200: what would have been UNAVAILABLE, which standard clients repeat, is then an
+/// unknown outcome. What the provider's document itself calls free stays so.
 #[must_use]
 pub fn judge(policy: &Policy, errors: Errors, mut failure: Failure) -> Failure {
     if policy.charge == Charge::Never {
         failure.billing = Some(Billing::NotBilled);
         return failure;
     }
-    let error_answer = failure.http_status.is_some_and(|status| status >= 400);
+    let error_answer = failure.http_status.is_some() && failure.kind != Kind::DataError;
     if error_answer && errors == Errors::MayBeCharged {
         failure.billing = Some(Billing::Unknown);
         if failure.is_safe_to_repeat() {
@@ -72,6 +74,9 @@ pub enum Errors {
 /// Whether the call may be sent again after this failure, as [`judge`] left it.
 #[must_use]
 pub fn may_repeat(policy: &Policy, failure: &Failure) -> bool {
+    if policy.repeat == Repeat::IfNotSent {
+        return failure.kind == Kind::NotConnected && failure.billing == Some(Billing::NotBilled);
+    }
     match failure.kind {
         Kind::NotConnected
         | Kind::Pending
@@ -100,7 +105,7 @@ impl Retry {
         }
     }
 
-    /// A call begins.
+    /// A call goes out, for the first time.
     pub fn begin(&self) {
         self.budget.put();
     }

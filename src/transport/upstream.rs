@@ -163,7 +163,9 @@ impl Upstream {
             });
             read
         };
-        self.guard.call(facts, policy, attempt).await
+        self.guard
+            .call(facts, policy, || request.subject(), attempt)
+            .await
     }
 
     /// One attempt, within its time; its span ends with it, or when it is given up.

@@ -234,7 +234,8 @@ fn the_transport_gets_what_was_configured() {
                 environment = 'sandbox'\nerrors_are_free = false\nqueue = 4\n\
                 queue_timeout = '5ms'\nrate_per_second = 6\nrate_burst = 7\nmax_attempts = 8\n\
                 breaker_consecutive_failures = 9\nbreaker_failure_rate = 10\n\
-                breaker_minimum_calls = 11\nbreaker_window = '12s'\nbreaker_max_open = '13s'\nprice = '0.35 USD'\n";
+                breaker_minimum_calls = 11\nbreaker_window = '12s'\nbreaker_max_open = '13s'\n\
+                breaker_abandoned_after = '14s'\nrate_limit_hold = '15s'\nprice = '0.35 USD'\n";
     let settings = from_file(text).expect("right");
     let expected = Upstream {
         ca_file: None,
@@ -260,7 +261,9 @@ fn the_transport_gets_what_was_configured() {
                 minimum_calls: 11,
                 window: Duration::from_secs(12),
                 max_open: Duration::from_secs(13),
+                abandoned_after: Duration::from_secs(14),
             },
+            rate_limit_hold: Duration::from_secs(15),
             errors: Errors::MayBeCharged,
         },
     };

@@ -7,6 +7,8 @@ use std::sync::{
 
 use super::*;
 
+const ENOUGH: Duration = Duration::from_secs(1);
+
 fn settings() -> Settings {
     Settings {
         consecutive_failures: 5,
@@ -14,6 +16,7 @@ fn settings() -> Settings {
         minimum_calls: 20,
         window: Duration::from_secs(10),
         max_open: Duration::from_secs(15),
+        abandoned_after: ENOUGH,
     }
 }
 
@@ -133,20 +136,20 @@ async fn half_open_admits_one_probe_whose_success_closes() {
     let breaker = breaker();
     tokio::time::advance(trip(&breaker)).await;
     let probe = breaker.admit().unwrap();
-    assert!(probe.is_probe());
+    assert!(probe.probe);
     assert_eq!(breaker.admit().unwrap_err(), PROBE_PATIENCE);
     probe.tell(Verdict::Success);
     let permits: Vec<_> = (0..100).map(|_| breaker.admit().unwrap()).collect();
-    assert!(permits.iter().all(|permit| !permit.is_probe()));
+    assert!(permits.iter().all(|permit| !permit.probe));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_is_dropped_gives_its_place_back() {
+async fn a_probe_that_is_not_sent_gives_its_place_back() {
     let breaker = breaker();
     tokio::time::advance(trip(&breaker)).await;
     for _ in 0..10 {
         let probe = breaker.admit().unwrap();
-        assert!(probe.is_probe() && breaker.admit().is_err());
+        assert!(probe.probe && breaker.admit().is_err());
         drop(probe);
         assert!(!breaker.refuses());
     }
@@ -163,7 +166,7 @@ async fn a_probe_that_hangs_does_not_keep_the_next_waiting_for_ever() {
     assert!(breaker.admit().is_err());
     tokio::time::advance(Duration::from_millis(1)).await;
     let second = breaker.admit().unwrap();
-    assert!(second.is_probe() && breaker.admit().is_err());
+    assert!(second.probe && breaker.admit().is_err());
     second.tell(Verdict::Success);
     // It was sent before the provider was back.
     hanging.tell(Verdict::Failure);
@@ -242,17 +245,108 @@ fn of_many_threads_that_knock_at_once_one_is_the_probe() {
 }
 
 #[test]
-fn what_is_answered_is_no_failure_unless_it_says_that_it_is_down() {
-    use Kind::{NotConnected, OutcomeUnknown, ProviderDown, SourceTimeout, TimedOut};
+fn what_is_answered_is_no_failure_unless_it_is_unreadable_or_says_that_it_is_down() {
+    use Kind::{Malformed, NotConnected, OutcomeUnknown, ProviderDown, SourceTimeout, TimedOut};
     let failures = [
         NotConnected,
         TimedOut,
         OutcomeUnknown,
         ProviderDown,
         SourceTimeout,
+        Malformed,
     ];
     for kind in Kind::ALL {
         let failed = Verdict::of(&Failure::new(kind)) == Verdict::Failure;
         assert_eq!(failed, failures.contains(&kind), "{kind:?}");
+    }
+}
+
+/// An attempt that its caller gives up after this time.
+async fn give_up(breaker: &Breaker, after: Duration) {
+    let mut permit = breaker.admit().unwrap();
+    permit.send(Counts::Yes);
+    tokio::time::advance(after).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_given_up_after_a_while_are_failures() {
+    let breaker = breaker();
+    for _ in 0..4 {
+        give_up(&breaker, ENOUGH).await;
+    }
+    assert!(!breaker.refuses());
+    give_up(&breaker, ENOUGH).await;
+    assert!(breaker.refuses());
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_given_up_early_are_failures_once_nobody_was_heard_for_a_while() {
+    for answered in [false, true] {
+        let breaker = breaker();
+        let early = ENOUGH / 10;
+        for call in 0..40 {
+            if breaker.refuses() {
+                break;
+            }
+            if answered && call % 5 == 0 {
+                let mut permit = breaker.admit().unwrap();
+                permit.send(Counts::Yes);
+                permit.tell(Verdict::Success);
+            }
+            give_up(&breaker, early).await;
+        }
+        assert_eq!(breaker.refuses(), !answered);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_hurried_callers_says_nothing() {
+    let breaker = breaker();
+    let mut permits: Vec<_> = (0..1000).map(|_| breaker.admit().unwrap()).collect();
+    for permit in &mut permits {
+        permit.send(Counts::Yes);
+    }
+    tokio::time::advance(ENOUGH - Duration::from_millis(1)).await;
+    drop(permits);
+    assert!(!breaker.refuses());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_that_is_given_up_or_fails_does_not_count_and_its_answer_does() {
+    let breaker = breaker();
+    for _ in 0..40 {
+        let mut permit = breaker.admit().unwrap();
+        permit.send(Counts::No);
+        tokio::time::advance(ENOUGH).await;
+        drop(permit);
+        let mut permit = breaker.admit().unwrap();
+        permit.send(Counts::No);
+        permit.tell(Verdict::Failure);
+    }
+    assert!(!breaker.refuses());
+    trip(&breaker);
+    tokio::time::advance(FIRST_OPEN).await;
+    let mut probe = breaker.admit().unwrap();
+    probe.send(Counts::No);
+    probe.tell(Verdict::Success);
+    assert!(!breaker.refuses());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_given_up_early_costs_the_shortest_time_and_a_late_one_the_doubled() {
+    let breaker = breaker();
+    let mut rest = trip(&breaker);
+    for _ in 0..10 {
+        tokio::time::advance(rest).await;
+        give_up(&breaker, ENOUGH / 2).await;
+        rest = breaker.admit().unwrap_err();
+        assert!(rest >= FIRST_OPEN / 2 && rest <= FIRST_OPEN, "{rest:?}");
+    }
+    for longest in [2, 4, 8, 15] {
+        let longest = Duration::from_secs(longest);
+        tokio::time::advance(rest).await;
+        give_up(&breaker, ENOUGH).await;
+        rest = breaker.admit().unwrap_err();
+        assert!(rest >= longest / 2 && rest <= longest, "{rest:?}");
     }
 }

@@ -23,7 +23,9 @@ pub(super) fn limits() -> Limits {
             minimum_calls: 20,
             window: Duration::from_secs(10),
             max_open: Duration::from_secs(15),
+            abandoned_after: Duration::from_secs(1),
         },
+        rate_limit_hold: Duration::from_secs(3),
         errors: Errors::AreFree,
     }
 }
@@ -37,9 +39,16 @@ pub(super) fn charged() -> Policy {
     }
 }
 
+/// Whom a call is about.
+pub(super) fn number(number: u64) -> Subject {
+    Subject::of([number.to_be_bytes().as_slice()])
+}
+
 fn failure(kind: Kind) -> Failure {
     match kind {
-        Kind::TimedOut | Kind::OutcomeUnknown => Failure::after_sending(kind, PROVIDER),
+        Kind::TimedOut | Kind::OutcomeUnknown | Kind::Malformed => {
+            Failure::after_sending(kind, PROVIDER)
+        }
         _ => Failure::before_sending(kind, PROVIDER),
     }
 }
@@ -63,7 +72,7 @@ async fn call(
         attempts.set(attempts.get() + 1);
         std::future::ready(script.borrow_mut().next().map_or(Ok(()), Err))
     };
-    let end = guard.call(facts, &charged(), attempt).await;
+    let end = guard.call(facts, &charged(), || number(1), attempt).await;
     assert_eq!(facts.attempts(), attempts.get());
     (end, attempts.get())
 }
@@ -206,7 +215,12 @@ async fn over_the_places_and_the_queue_is_overloaded_at_once() {
     };
     let guard = Guard::new(PROVIDER, one);
     let (facts, policy) = (CallFacts::default(), charged());
-    let hangs = guard.call(&facts, &policy, std::future::pending::<Result<(), _>>);
+    let hangs = guard.call(
+        &facts,
+        &policy,
+        || number(1),
+        std::future::pending::<Result<(), _>>,
+    );
     tokio::select! {
         biased;
         _ = hangs => panic!("it hangs"),
@@ -230,7 +244,10 @@ async fn who_waited_for_a_place_is_checked_again() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         Err::<(), _>(asks_for(Kind::ProviderRateLimited, 7))
     };
-    let (first, second) = tokio::join!(guard.call(&facts, &policy, slow), fresh(&guard, &[]));
+    let (first, second) = tokio::join!(
+        guard.call(&facts, &policy, || number(1), slow),
+        fresh(&guard, &[])
+    );
     assert_eq!(first.unwrap_err().kind, Kind::ProviderRateLimited);
     assert_eq!(
         refused(second, Kind::ProviderRateLimited),
@@ -270,7 +287,7 @@ async fn what_a_deadline_costs_depends_on_what_was_out() {
                 _ => std::future::pending::<Result<(), _>>().await,
             }
         };
-        let call = guard.call(&facts, &policy, attempt);
+        let call = guard.call(&facts, &policy, || number(1), attempt);
         assert!(
             tokio::time::timeout(Duration::from_millis(500), call)
                 .await
@@ -287,4 +304,100 @@ async fn what_a_deadline_costs_depends_on_what_was_out() {
     let facts = CallFacts::default();
     let _end = call(&guard, &facts, [failure(Kind::QuotaExhausted)]).await;
     assert!(!facts.may_be_charged());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_for_one_number_holds_the_others_for_a_moment() {
+    let guard = Guard::new(PROVIDER, limits());
+    let policy = charged();
+    let ask = async |about: u64, answer: Result<(), Failure>| {
+        let facts = CallFacts::default();
+        let attempt = || std::future::ready(answer.clone());
+        guard.call(&facts, &policy, || number(about), attempt).await
+    };
+    let held = |seconds| {
+        Err(Failure {
+            retry_after: Some(Duration::from_secs(seconds)),
+            ..failure(Kind::ProviderRateLimited)
+        })
+    };
+    assert_eq!(ask(1, held(600)).await, held(600));
+    assert_eq!(ask(2, Ok(())).await, held(3));
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(ask(2, Ok(())).await, Ok(()));
+    assert_eq!(ask(1, Ok(())).await, held(597));
+    // The account itself is limited.
+    for about in 3..6 {
+        assert_eq!(ask(about, held(600)).await, held(600));
+        tokio::time::advance(Duration::from_secs(3)).await;
+    }
+    assert_eq!(ask(6, Ok(())).await, held(597));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_answers_in_html_is_left_alone() {
+    let guard = Guard::new(PROVIDER, limits());
+    let mut sent = 0;
+    for _ in 0..300 {
+        sent += fresh(&guard, &[failure(Kind::Malformed)]).await.1;
+    }
+    assert_eq!(sent, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_calls_put_nothing_into_the_budget_of_repeats() {
+    let guard = Guard::new(PROVIDER, limits());
+    let down = [Kind::NotConnected; 3].map(failure);
+    for _ in 0..5 {
+        let _failed = fresh(&guard, &down).await;
+    }
+    let left = guard.retry.budget_left();
+    for _ in 0..1000 {
+        refused(fresh(&guard, &[]).await, Kind::CircuitOpen);
+    }
+    assert!((guard.retry.budget_left() - left).abs() < f64::EPSILON);
+}
+
+/// Calls at an even rate, with this deadline, at a provider that never answers: how many requests it gets
+/// in each minute.
+async fn hangs(deadline: Duration) -> Vec<u32> {
+    const MINUTES: u64 = 3;
+    const A_SECOND: u64 = 60;
+    let guard = std::sync::Arc::new(Guard::new(PROVIDER, limits()));
+    let mut requests = Vec::new();
+    let local = tokio::task::LocalSet::new();
+    local
+        .run_until(async {
+            for _ in 0..MINUTES {
+                let sent = std::rc::Rc::new(Cell::new(0));
+                for _ in 0..60 * A_SECOND {
+                    let (guard, sent) = (std::sync::Arc::clone(&guard), std::rc::Rc::clone(&sent));
+                    tokio::task::spawn_local(async move {
+                        let (facts, policy) = (CallFacts::default(), charged());
+                        let attempt = || {
+                            sent.set(sent.get() + 1);
+                            std::future::pending::<Result<(), Failure>>()
+                        };
+                        let call = guard.call(&facts, &policy, || number(1), attempt);
+                        let _ended = tokio::time::timeout(deadline, call).await;
+                    });
+                    tokio::time::sleep(Duration::from_secs(1) / 60).await;
+                }
+                requests.push(sent.get());
+            }
+        })
+        .await;
+    requests
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_gets_few_requests_whatever_the_deadlines_of_the_callers() {
+    for millis in [10, 100, 500, 999, 1000, 1500, 2500, 5000, 19_000] {
+        let requests = hangs(Duration::from_millis(millis)).await;
+        // Before the first is given up, all go out for which there is a place.
+        assert!(requests[0] <= 400, "{millis} ms: {requests:?}");
+        for minute in &requests[1..] {
+            assert!(*minute <= 120, "{millis} ms: {requests:?}");
+        }
+    }
 }

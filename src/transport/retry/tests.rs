@@ -12,6 +12,13 @@ fn charged() -> Policy {
     }
 }
 
+fn write() -> Policy {
+    Policy {
+        repeat: Repeat::IfNotSent,
+        ..charged()
+    }
+}
+
 fn read() -> Policy {
     Policy {
         charge: Charge::Never,
@@ -66,6 +73,18 @@ fn a_charged_call_is_repeated_only_after_what_surely_was_free() {
 }
 
 #[test]
+fn a_write_is_repeated_only_if_it_never_left() {
+    for kind in Kind::ALL {
+        let judged = judge(&write(), Errors::AreFree, failure(kind));
+        assert_eq!(
+            may_repeat(&write(), &judged),
+            kind == Kind::NotConnected,
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
 fn a_read_is_repeated_after_every_passing_failure_and_no_other() {
     use Kind::{
         DataError, NotConnected, OutcomeUnknown, Pending, ProviderDown, SourceTimeout, TimedOut,
@@ -96,10 +115,16 @@ fn a_read_is_repeated_after_every_passing_failure_and_no_other() {
 #[test]
 fn where_errors_may_be_charged_an_error_answer_is_neither_free_nor_repeated() {
     for kind in Kind::ALL {
-        let judged = judge(&charged(), Errors::MayBeCharged, answered(kind, 503));
-        assert_eq!(judged.billing, Some(Billing::Unknown), "{kind:?}");
-        assert!(!judged.is_safe_to_repeat(), "{kind:?} is UNAVAILABLE");
-        assert!(!may_repeat(&charged(), &judged), "{kind:?}");
+        // An error inside a 200 is an error answer too. What the document calls free is below.
+        for status in [200, 400, 503] {
+            if kind == Kind::DataError {
+                continue;
+            }
+            let judged = judge(&charged(), Errors::MayBeCharged, answered(kind, status));
+            assert_eq!(judged.billing, Some(Billing::Unknown), "{kind:?}");
+            assert!(!judged.is_safe_to_repeat(), "{kind:?} is UNAVAILABLE");
+            assert!(!may_repeat(&charged(), &judged), "{kind:?}");
+        }
     }
     // What was not an answer, or was one that the document calls free, stays so.
     for free in [failure(Kind::NotConnected), answered(Kind::DataError, 200)] {
