@@ -7,18 +7,24 @@
 
 use std::collections::HashMap;
 
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
 use crate::{
-    domain::failure::{Failure, Kind},
+    domain::{
+        failure::{Failure, Kind},
+        verification::Billing,
+    },
     telemetry::call_facts::CallFacts,
 };
 
 /// The `domain` of every `ErrorInfo`.
 pub const DOMAIN: &str = "identity-gateway";
+/// Where native clients look for how long to wait: they do not read details.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// The gRPC code, the reason, and what is said in words.
+/// The gRPC code, the reason, and what is said in words: nothing about the cost, which depends on more
+/// than the kind ([`cost`]).
 #[must_use]
 pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
     use Code::{
@@ -29,12 +35,12 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::InvalidField => (
             InvalidArgument,
             "INVALID_FIELD",
-            "the request has fields that are missing, malformed or impossible; the provider was not called",
+            "the request has fields that are missing, malformed or impossible",
         ),
         Kind::ConsentRequired => (
             FailedPrecondition,
             "CONSENT_REQUIRED",
-            "the person's consent is required: subject_consent must be true; the provider was not called",
+            "the person's consent is required: subject_consent must be true",
         ),
         Kind::NotConfigured => (
             FailedPrecondition,
@@ -104,12 +110,12 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::TimedOut => (
             DeadlineExceeded,
             "PROVIDER_TIMEOUT",
-            "the provider did not answer in time; it may have charged for the request",
+            "the provider did not answer in time",
         ),
         Kind::OutcomeUnknown => (
             Unknown,
             "PROVIDER_OUTCOME_UNKNOWN",
-            "the request was sent and it is not known what became of it; it may have been charged",
+            "the request was sent and it is not known what became of it",
         ),
         Kind::DeadlineExceeded => (
             DeadlineExceeded,
@@ -119,7 +125,7 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::Malformed => (
             Internal,
             "PROVIDER_RESPONSE_MALFORMED",
-            "the provider's answer is not what its document describes; it may have been charged",
+            "the provider's answer is not what its document describes",
         ),
         Kind::CircuitOpen => (
             Unavailable,
@@ -129,7 +135,7 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::AuditUnavailable => (
             Unavailable,
             "AUDIT_UNAVAILABLE",
-            "the call could not be recorded in the audit; the provider was not called",
+            "the call could not be recorded in the audit",
         ),
         Kind::Overloaded => (
             ResourceExhausted,
@@ -164,7 +170,7 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::RequestIdUnavailable => (
             Unavailable,
             "REQUEST_ID_UNAVAILABLE",
-            "the store of request ids cannot be asked whether this is a repeat; nothing was sent",
+            "the store of request ids cannot be asked whether this is a repeat",
         ),
         Kind::Unauthenticated => (
             Unauthenticated,
@@ -174,7 +180,7 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::AuthUnavailable => (
             Unavailable,
             "AUTH_UNAVAILABLE",
-            "the keys that tell whether the caller's token is good cannot be had; nothing was sent",
+            "the keys that tell whether the caller's token is good are unavailable",
         ),
         Kind::MethodNotAllowed => (
             PermissionDenied,
@@ -185,16 +191,44 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
     }
 }
 
+/// What is said of the cost, so that the words never differ from `billing`.
+#[must_use]
+pub const fn cost(kind: Kind, billing: Option<Billing>) -> Option<&'static str> {
+    match (billing, kind) {
+        (Some(Billing::Unknown), _) => Some("it may have been charged"),
+        (Some(Billing::Billed), _) => Some("it was charged"),
+        (
+            Some(Billing::NotBilled) | None,
+            Kind::InvalidField
+            | Kind::ConsentRequired
+            | Kind::AuditUnavailable
+            | Kind::RequestIdUnavailable
+            | Kind::AuthUnavailable,
+        ) => Some("the provider was not called"),
+        (Some(Billing::NotBilled) | None, _) => None,
+    }
+}
+
 /// The status that the caller gets, noted in the call's facts.
 #[must_use]
 pub fn of(failure: &Failure, facts: &CallFacts) -> Status {
     let (code, reason, words) = row(failure.kind);
     facts.failed(reason, failure.billing);
-    let message = match failure.provider {
+    let mut message = match failure.provider {
         Some(provider) => format!("{provider}: {words}"),
         None => words.to_owned(),
     };
-    Status::with_error_details(code, message, details(failure, reason))
+    if let Some(cost) = cost(failure.kind, failure.billing) {
+        message.push_str("; ");
+        message.push_str(cost);
+    }
+    let mut metadata = MetadataMap::new();
+    if let Some(wait) = failure.retry_after {
+        // A whole number of milliseconds, and never earlier than RetryInfo says.
+        let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        metadata.insert(PUSHBACK, millis.into());
+    }
+    Status::with_error_details_and_metadata(code, message, details(failure, reason), metadata)
 }
 
 fn details(failure: &Failure, reason: &'static str) -> ErrorDetails {
@@ -289,6 +323,8 @@ pub const fn code_name(code: Code) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::{person::PersonField, violation::Violation};
 
@@ -307,6 +343,54 @@ mod tests {
             let blamed = matches!(row(kind).0, Code::Unauthenticated | Code::PermissionDenied);
             let own = matches!(kind, Kind::Unauthenticated | Kind::MethodNotAllowed);
             assert_eq!(blamed, own, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn words_never_contradict_the_billing() {
+        let billings = [Billing::NotBilled, Billing::Unknown, Billing::Billed];
+        for kind in Kind::ALL {
+            for billing in billings.map(Some).into_iter().chain([None]) {
+                let failure = Failure {
+                    billing,
+                    ..Failure::new(kind)
+                };
+                let status = of(&failure, &CallFacts::default());
+                let said = status.message();
+                let says = |words: &str| said.contains(words);
+                assert_eq!(
+                    says("may have"),
+                    billing == Some(Billing::Unknown),
+                    "{said}"
+                );
+                let was_charged = billing == Some(Billing::Billed);
+                assert_eq!(says("was charged"), was_charged, "{said}");
+                let not_called = says("not called") || says("nothing was sent");
+                let is_free = matches!(billing, None | Some(Billing::NotBilled));
+                assert!(!not_called || is_free, "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_there_is_retry_info_there_is_the_trailer_of_native_clients() {
+        for (wait, millis) in [
+            (None, None),
+            (Some(Duration::ZERO), Some("0")),
+            (Some(Duration::from_micros(1500)), Some("2")),
+            (Some(Duration::from_secs(3600)), Some("3600000")),
+        ] {
+            for kind in Kind::ALL {
+                let failure = Failure {
+                    retry_after: wait,
+                    ..Failure::new(kind)
+                };
+                let status = of(&failure, &CallFacts::default());
+                let trailer = status.metadata().get(PUSHBACK);
+                let trailer = trailer.map(|millis| millis.to_str().unwrap());
+                assert_eq!(trailer, millis);
+                assert_eq!(status.get_details_retry_info().is_some(), wait.is_some());
+            }
         }
     }
 

@@ -5,7 +5,14 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use identity_gateway::{config, domain::failure::Kind, sandbox, status};
+use identity_gateway::{
+    config,
+    domain::{
+        failure::{Failure, Kind},
+        verification::Billing,
+    },
+    sandbox, status,
+};
 
 /// The part of the text between a block's marks, and where it stands.
 fn block<'a>(text: &'a str, name: &str) -> (usize, &'a str) {
@@ -39,7 +46,10 @@ fn errors() -> String {
     for kind in Kind::ALL {
         let (code, reason, words) = status::row(kind);
         let code = status::code_name(code);
-        writeln!(table, "| `{reason}` | `{code}` | {words} |").expect("a string");
+        let unknown = Failure::new(kind).leaves_outcome_unknown();
+        let cost = status::cost(kind, unknown.then_some(Billing::Unknown));
+        let cost = cost.map(|cost| format!("; {cost}")).unwrap_or_default();
+        writeln!(table, "| `{reason}` | `{code}` | {words}{cost} |").expect("a string");
     }
     table
 }

@@ -3,9 +3,10 @@
 //! A failure says who is at fault, what it cost, and whether a repeat is safe. It holds no personal
 //! data: provider messages never enter it, codes only in the form of [`ProviderCode`].
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use super::{
+    provider_code::ProviderCode,
     verification::{Billing, Provider, VerificationId},
     violation::Violation,
 };
@@ -249,58 +250,5 @@ impl Failure {
                 | Kind::RequestIdUnavailable
                 | Kind::AuthUnavailable
         )
-    }
-}
-
-/// A provider's code, if it looks like one: at most 64 of letters, digits, `_`, `-`, `.`.
-///
-/// Anything else might be a sentence with a person's name in it, and is left out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ProviderCode(Box<str>);
-
-impl ProviderCode {
-    /// The code, if it looks like one.
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        // A long run of digits is an identity number rather than a code.
-        let digits = text.bytes().filter(u8::is_ascii_digit).count();
-        let fits = (1..=64).contains(&text.len()) && digits <= 4 && text.bytes().all(allowed);
-        fits.then(|| Self(text.into()))
-    }
-
-    /// The code.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ProviderCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sentence_or_an_identity_number_is_no_code() {
-        for (text, code) in [
-            ("OUT_OF_QUOTA", Some("OUT_OF_QUOTA")),
-            (" MissingParameter\n", Some("MissingParameter")),
-            ("5", Some("5")),
-            ("Jane Doe was not found", None),
-            ("005015372", None),
-            ("AAPR630321HDFLRC09", None),
-            ("", None),
-            ("día", None),
-        ] {
-            let read = ProviderCode::new(text);
-            assert_eq!(read.as_ref().map(ProviderCode::as_str), code, "{text}");
-        }
     }
 }

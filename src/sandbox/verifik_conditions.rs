@@ -62,7 +62,7 @@ pub(super) static CONDITIONS: &[Condition] = &[
     condition("NOSUCHROUTE", Answer(wrong_route), "404, not JSON", "FAILED_PRECONDITION PROVIDER_MISCONFIGURED"),
     condition("RATELIMITED", Answer(|| error(429, "TooManyRequests", "Too many requests\n").retry_after(1)), "429, Retry-After: 1", "RESOURCE_EXHAUSTED PROVIDER_RATE_LIMITED"),
     condition("INTERNALERR", Answer(|| error(500, "InternalServerError", "internal_error\n")), "500 internal_error", UNAVAILABLE),
-    condition("BADGATEWAY", Answer(|| Reply::html(502, "<h1>Bad Gateway</h1>")), "502, not JSON", UNAVAILABLE),
+    condition("BADGATEWAY", Answer(|| Reply::html(502, "<h1>Bad Gateway</h1>")), "502, not JSON", "UNKNOWN PROVIDER_OUTCOME_UNKNOWN"),
     spoilt("SLOWANSWER", Fault::Slow),
     spoilt("NEVERANSWERS", Fault::Never),
     spoilt("CUTCONNECT", Fault::Cut),

@@ -61,7 +61,7 @@ pub(super) static CASES: &[Case] = &[
     case("900000422", Answer(|| error(422, "\"id\" cannot be processed", "UnprocessableEntityError")), "422 UnprocessableEntityError", REJECTED),
     case("900000429", Answer(|| error(429, "Too many requests.", "TooManyRequestsError").retry_after(1)), "429, Retry-After: 1", "RESOURCE_EXHAUSTED PROVIDER_RATE_LIMITED"),
     case("900000500", Answer(|| error(500, "Something went wrong.", "Error")), "500 Error", UNAVAILABLE),
-    case("900000502", Answer(|| Reply::html(502, "<h1>Bad Gateway</h1>")), "502, not JSON", UNAVAILABLE),
+    case("900000502", Answer(|| Reply::html(502, "<h1>Bad Gateway</h1>")), "502, not JSON", "UNKNOWN PROVIDER_OUTCOME_UNKNOWN"),
     case("900000503", Answer(|| error(503, "Service is not available.", "Error")), "503 Error", UNAVAILABLE),
     spoilt("900002001", Fault::Slow),
     spoilt("900002002", Fault::Never),

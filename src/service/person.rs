@@ -103,7 +103,7 @@ impl Persons {
             let request = route
                 .adapter
                 .create_request(create.creation, &create.fields);
-            let read = |answer: &_| route.adapter.read_person(answer, View::Basic);
+            let read = |answer: &_| route.adapter.read_created(create.creation, answer);
             let created = route.upstream.call(&shared, &policy, &request, read);
             // Here, because a repeat costs nothing, and the caller may have left by now.
             let created = charged(&own, created).await;

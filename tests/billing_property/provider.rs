@@ -199,7 +199,12 @@ impl Connection {
             (200, body)
         };
         let found = || code(0, &format!(r#"{{"curp":"{number}"}}"#));
-        let error = |status, word| (status, format!(r#"{{"status":"{word}"}}"#));
+        let error = |status, word| {
+            (
+                status,
+                format!(r#"{{"status":"{word}","request_id":"TID-1"}}"#),
+            )
+        };
         let down = || error(503, "SOURCE_SERVICE_UNAVAILABLE");
         let pause = Duration::from_micros(self.rng.u64(..4000));
         tokio::time::sleep(pause).await;

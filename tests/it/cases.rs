@@ -100,7 +100,7 @@ cases! {
     VERIFY_FAILED: VerifyFailed, FailedPrecondition "PROVIDER_VERIFY_FAILED", [], Assumed, Somewhere,
         "the provider could not verify";
     DOWN: ProviderDown, Unavailable "PROVIDER_UNAVAILABLE", [Retry], Assumed, Everywhere,
-        "the provider answers that it or its source is down";
+        "the provider answers that it or its source is down, or something in between that it reached nobody (503, 521, 522, 523, 530)";
     NOT_CONNECTED: NotConnected, Unavailable "PROVIDER_UNAVAILABLE", [Retry], Free, Everywhere,
         "no connection to the provider could be made";
     DATA_ERROR: DataError, Unavailable "PROVIDER_DATA_ERROR", [Retry], Free, Somewhere,
@@ -108,9 +108,9 @@ cases! {
     SOURCE_TIMEOUT: SourceTimeout, Unavailable "PROVIDER_TIMEOUT", [Retry], Assumed, Somewhere,
         "the provider answers that its source timed out";
     TIMED_OUT: TimedOut, DeadlineExceeded "PROVIDER_TIMEOUT", [], Unknown, Everywhere,
-        "sent, and the provider's timeout passed";
+        "sent, and the provider's timeout passed, or something in between has given up waiting for it (504, 524)";
     OUTCOME_UNKNOWN: OutcomeUnknown, Unknown "PROVIDER_OUTCOME_UNKNOWN", [], Unknown, Everywhere,
-        "sent, and the connection broke before the answer was whole; also 5xx with `ERRORS_ARE_FREE=false`";
+        "sent, and the connection broke before the answer was whole, or something in between answered (502, 520 and others); also what would be UNAVAILABLE with `ERRORS_ARE_FREE=false`";
     DEADLINE: DeadlineExceeded, DeadlineExceeded "DEADLINE_EXCEEDED", [], Depends, Everywhere,
         "the caller's own deadline passed; work at the provider is cancelled";
     MALFORMED: Malformed, Internal "PROVIDER_RESPONSE_MALFORMED", [], Unknown, Everywhere,

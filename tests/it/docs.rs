@@ -31,7 +31,12 @@ Two rules stand above the table:
 
 A verification that finds nobody is no error: `OK` with `OUTCOME_NOT_FOUND`.
 
-An explicit error answer (4xx, 5xx) is taken as not charged. AccuAuth documents that; for Verifik and
+An error answer is the provider's own if its document lists the status or the code and the body is in
+the provider's shape, or if it is a 500 in that shape. Any other from 500 on, and 408, is of something in
+between, behind which the provider may have done the work: 504 and 524 are `DEADLINE_EXCEEDED`, 503, 521,
+522, 523 and 530 say that nobody was reached, and the others are `UNKNOWN`.
+
+An explicit error answer (4xx, 5xx) of the provider's own is taken as not charged. AccuAuth documents that; for Verifik and
 YouVerify it is an assumption. `IDGW_PROVIDERS__<P>__ERRORS_ARE_FREE=false` takes it back: `billing` of
 such an answer is then `unknown`, and what would be `UNAVAILABLE` is `UNKNOWN` with
 `PROVIDER_OUTCOME_UNKNOWN`. Reads of person records (`GetPerson`, `ListPersons`) are never charged.

@@ -121,6 +121,14 @@ pub fn problems(status: &Status, expected: &Fails, provider: &str, lookup: bool)
             format!("{:?}", expected.retry),
         );
     }
+    let trailer = status.metadata().get("grpc-retry-pushback-ms");
+    let trailer = trailer.and_then(|millis| millis.to_str().ok()?.parse::<u128>().ok());
+    let millis = parts.retry.map(|wait| wait.as_nanos().div_ceil(1_000_000));
+    same(
+        "grpc-retry-pushback-ms",
+        format!("{trailer:?}"),
+        format!("{millis:?}"),
+    );
     let has = |detail| case.details.contains(&detail);
     same(
         "QuotaFailure",

@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    error_body::{self, ErrorBody, kind_of_status, malformed, named_fields, refused},
+    error_body::{
+        self, ErrorBody, kind_of_status, malformed, named_fields, reached_nobody, refused,
+    },
     lenient,
 };
 use crate::{
     domain::{
-        failure::{Failure, Kind, ProviderCode},
+        failure::{Failure, Kind},
         lookup::CurpLookup,
+        provider_code::ProviderCode,
         redaction::Secret,
         verification::{Billing, Outcome, Provider, Verified},
     },
@@ -191,12 +194,28 @@ fn inconclusive(status: Option<String>, reference: Option<String>) -> Verified<C
 /// Section 4: the status field decides, HTTP's status where it says nothing known.
 fn error(answer: &Answer) -> Failure {
     let body = ErrorBody::read(&answer.body);
-    let word = body.status.as_deref();
-    let known = word.and_then(known_error);
-    let kind = known.unwrap_or_else(|| kind_of_status(answer.status));
-    let mut failure = refused(PROVIDER, answer.status, kind, word);
+    let kind = kind(answer.status, &body);
+    let code = body.status.as_deref().and_then(ProviderCode::new);
+    let mut failure = refused(PROVIDER, answer.status, kind, code);
     if kind == Kind::RejectedArgument {
         failure.violations = named_fields(body.reason.as_deref(), [("id_number", "curp")]);
     }
     failure
+}
+
+fn kind(status: u16, body: &ErrorBody) -> Kind {
+    let word = body.status.as_deref().unwrap_or_default();
+    // The document's shape: a word, a reason, a request id. Others have a `status` too: a number, or a
+    // word alone.
+    let is_own = word.contains(|c: char| c.is_ascii_alphabetic())
+        && (body.reason.is_some() || body.request_id.is_some());
+    let may_be_of_another = status == 408 || status >= 500;
+    let known = known_error(word).filter(|_| is_own || !may_be_of_another);
+    match (status, known) {
+        (status, _) if reached_nobody(status) => Kind::ProviderDown,
+        (_, Some(known)) => known,
+        (500 | 512, None) if is_own => Kind::ProviderDown,
+        (513, None) if is_own => Kind::SourceTimeout,
+        _ => kind_of_status(status),
+    }
 }

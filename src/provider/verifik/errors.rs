@@ -9,8 +9,9 @@ use crate::{
     domain::{
         failure::{Failure, Kind},
         person::PersonField,
+        provider_code::ProviderCode,
     },
-    provider::error_body::{ErrorBody, kind_of_status, named_fields, refused},
+    provider::error_body::{ErrorBody, kind_of_status, named_fields, reached_nobody, refused},
     transport::Answer,
 };
 
@@ -21,6 +22,9 @@ pub enum Endpoint {
     ForeignerId,
     /// Person records.
     Persons,
+    /// Person records that are created after a test of liveness. What it refuses in words that nobody
+    /// has heard of is a failed test: there are many of them, and new ones.
+    Liveness,
 }
 
 /// The words of an answer, made comparable.
@@ -28,8 +32,12 @@ struct Words([String; 3]);
 
 impl Words {
     fn of(body: &ErrorBody) -> Self {
-        let all = [&body.code, &body.message, &body.error];
-        Self(all.map(|word| plain(word.as_deref().unwrap_or_default())))
+        let all = [body.code.as_deref(), body.message(), body.error.as_deref()];
+        Self(all.map(|word| plain(word.unwrap_or_default())))
+    }
+
+    fn are_none(&self) -> bool {
+        self.0.iter().all(String::is_empty)
     }
 
     fn is_any(&self, words: &[&str]) -> bool {
@@ -61,43 +69,66 @@ fn without_number(word: &str) -> &str {
 /// Whether a 404 is Verifik's own "there is no such record", and not a missing route.
 pub fn is_not_found(body: &ErrorBody) -> bool {
     let words = Words::of(body);
-    words.is_any(&["notfound", "not_found", "person not found"])
-        || words.holds_any(&["record not found", "person_not_found"])
+    let says_so = words.is_any(&["notfound", "not_found", "person not found"])
+        || words.holds_any(&["record not found", "person_not_found"]);
+    body.is_object && says_so
 }
 
 /// What an error answer means.
 pub fn error(endpoint: Endpoint, answer: &Answer) -> Failure {
     let body = ErrorBody::read(&answer.body);
-    let kind = kind(endpoint, answer.status, &body);
-    // Where there is no code, Verifik's message often is one.
-    let code = [&body.code, &body.message, &body.error]
-        .into_iter()
-        .flatten()
-        .next();
-    let code = code.map(|code| without_number(code));
-    let mut failure = refused(PROVIDER, answer.status, kind, code);
+    let named = match endpoint {
+        Endpoint::ForeignerId => named_fields(body.sentences(), FOREIGNER_FIELDS),
+        Endpoint::Persons | Endpoint::Liveness => named_fields(body.sentences(), person_fields()),
+    };
+    let kind = match kind(endpoint, answer.status, &body) {
+        // A word of the test's own names no field of the request.
+        Kind::LivenessFailed if answer.status == 412 && !named.is_empty() => Kind::RejectedArgument,
+        kind => kind,
+    };
+    let mut failure = refused(PROVIDER, answer.status, kind, code(&body));
     if kind == Kind::RejectedArgument {
-        let message = body.message.as_deref();
-        failure.violations = match endpoint {
-            Endpoint::ForeignerId => named_fields(message, FOREIGNER_FIELDS),
-            Endpoint::Persons => named_fields(message, person_fields()),
-        };
+        failure.violations = named;
     }
     failure
+}
+
+/// The code. Where there is none, or one that says nothing, Verifik's message often is one.
+fn code(body: &ErrorBody) -> Option<ProviderCode> {
+    let words = [body.code.as_deref(), body.message(), body.error.as_deref()];
+    let known = words.into_iter().flatten();
+    let mut known = known.filter_map(|word| ProviderCode::new(without_number(word)));
+    let first = known.next();
+    let says_nothing = first.is_some_and(|code| code.as_str() == "ERROR");
+    known.next().filter(|_| says_nothing).or(first)
 }
 
 fn kind(endpoint: Endpoint, status: u16, body: &ErrorBody) -> Kind {
     let words = Words::of(body);
     match status {
-        404 if is_not_found(body) && endpoint == Endpoint::Persons => Kind::PersonNotFound,
-        409 | 412 => conflict(&words).unwrap_or(match status {
-            412 => Kind::RejectedArgument,
+        status if reached_nobody(status) => Kind::ProviderDown,
+        404 if is_not_found(body) && endpoint != Endpoint::ForeignerId => Kind::PersonNotFound,
+        409 | 412 => conflict(&words).unwrap_or(match (endpoint, status) {
+            (Endpoint::Liveness, _) if body.is_object && !words.are_none() => Kind::LivenessFailed,
+            (_, 412) => Kind::RejectedArgument,
             _ => Kind::Malformed,
         }),
-        403 if words.holds_any(&["credit", "quota"]) => Kind::QuotaExhausted,
+        403 if words.holds_any(&["credit", "quota"]) || body.is_about_credit() => {
+            Kind::QuotaExhausted
+        }
         400 | 422 => conflict(&words).unwrap_or(Kind::RejectedArgument),
+        500..=599 if body.is_object && words.holds_any(&["out_of_service"]) => Kind::ProviderDown,
+        500 if is_own(body, &words) => Kind::ProviderDown,
         status => kind_of_status(status),
     }
+}
+
+/// Whether the body is one that Verifik writes: a code in words with a message, or `internal_error`.
+/// AWS and others between write a message alone, Google's a code in digits.
+fn is_own(body: &ErrorBody, words: &Words) -> bool {
+    let code = body.code.as_deref().unwrap_or_default();
+    let has_code = code.contains(|c: char| c.is_ascii_alphabetic()) && body.message().is_some();
+    body.is_object && (has_code || words.is_any(&["internal_error"]))
 }
 
 fn conflict(words: &Words) -> Option<Kind> {
@@ -108,7 +139,13 @@ fn conflict(words: &Words) -> Option<Kind> {
     ];
     const CALLER_PARTS: [&str; 3] = ["missing ", "format required", "invalid parameter"];
     const DUPLICATE: [&str; 2] = ["duplicated_person", "person_already_set"];
-    const LIVENESS: [&str; 3] = ["liveness", "face_detected", "faces_detected"];
+    const LIVENESS: [&str; 5] = [
+        "liveness",
+        "face_detected",
+        "faces_detected",
+        "face_not_",
+        "poor_lighting",
+    ];
     if words.holds_any(&["out_of_service"]) {
         Some(Kind::ProviderDown)
     } else if words.is_any(&DUPLICATE) {

@@ -76,6 +76,8 @@ impl Verifik {
     #[must_use]
     pub fn foreigner_request(&self, lookup: &ForeignerLookup) -> Request {
         Request::new(Method::GET, PATH)
+            // The same number with another date is the same number.
+            .about([PATH, lookup.document_number.reveal()])
             .known_by(&self.credentials)
             // The document lists it, also for this GET.
             .header(header::CONTENT_TYPE, JSON)
@@ -126,8 +128,8 @@ fn not_found(answer: &Answer, body: ErrorBody) -> Verified<PeForeignerIdRecord> 
     Verified {
         outcome: Outcome::NotFound,
         reference: envelope.id,
+        message: body.message().map(str::to_owned),
         code: body.code,
-        message: body.message,
         billing: Billing::Unknown,
         record: None,
     }

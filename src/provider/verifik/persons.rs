@@ -86,7 +86,9 @@ impl Verifik {
 
     fn person(&self, method: Method, id: &PersonId) -> Request {
         // The id is of characters that need no encoding.
-        self.persons(method, "").segment("id", id.reveal())
+        self.persons(method, "")
+            .about([&self.persons_path, id.reveal()])
+            .segment("id", id.reveal())
     }
 
     /// What to send to create a person.
@@ -137,13 +139,29 @@ impl Verifik {
         self.person(Method::DELETE, id)
     }
 
+    /// Reads the answer to a create.
+    ///
+    /// # Errors
+    ///
+    /// The provider's fault, or a malformed answer.
+    pub fn read_created(&self, creation: Creation, answer: &Answer) -> Result<Person, Failure> {
+        success(
+            match creation {
+                Creation::Plain => Endpoint::Persons,
+                Creation::WithLiveness => Endpoint::Liveness,
+            },
+            answer,
+        )?;
+        self.read_person(answer, View::Basic)
+    }
+
     /// Reads an answer that holds one person.
     ///
     /// # Errors
     ///
     /// The provider's fault, or a malformed answer.
     pub fn read_person(&self, answer: &Answer, view: View) -> Result<Person, Failure> {
-        success(answer)?;
+        success(Endpoint::Persons, answer)?;
         let body = unwrapped(answer)?;
         serde_json::from_str::<PersonJson<'_>>(body)
             .ok()
@@ -169,7 +187,7 @@ impl Verifik {
     ///
     /// The provider's fault.
     pub fn read_deleted(&self, answer: &Answer) -> Result<(), Failure> {
-        success(answer)
+        success(Endpoint::Persons, answer)
     }
 
     /// Reads a page of the list, also from a provider that ignores `page` and `limit` and answers
@@ -179,7 +197,7 @@ impl Verifik {
     ///
     /// The provider's fault, or a malformed answer.
     pub fn read_page(&self, answer: &Answer, query: &PageQuery) -> Result<Page, Failure> {
-        success(answer)?;
+        success(Endpoint::Persons, answer)?;
         let whole: &RawValue = parse(PROVIDER, answer)?;
         let envelope: Envelope<'_> = if whole.get().starts_with('{') {
             parse(PROVIDER, answer)?
@@ -235,10 +253,10 @@ fn page(persons: Vec<Person>, query: &PageQuery, pages: Option<i32>) -> Page {
     }
 }
 
-fn success(answer: &Answer) -> Result<(), Failure> {
+fn success(endpoint: Endpoint, answer: &Answer) -> Result<(), Failure> {
     match answer.status {
         200..=299 => Ok(()),
-        400.. => Err(errors::error(Endpoint::Persons, answer)),
+        400.. => Err(errors::error(endpoint, answer)),
         _ => Err(malformed(PROVIDER, answer)),
     }
 }

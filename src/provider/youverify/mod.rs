@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
-    error_body::{self, ErrorBody, kind_of_status, malformed, named_fields, refused},
+    error_body::{
+        self, ErrorBody, kind_of_status, malformed, named_fields, reached_nobody, refused,
+    },
     lenient,
 };
 use crate::{
@@ -17,6 +19,7 @@ use crate::{
         failure::{Failure, Kind},
         kenya_id::KenyaIdKind,
         lookup::KenyaLookup,
+        provider_code::ProviderCode,
         redaction::Secret,
         verification::{Billing, Outcome, Provider, Verified},
     },
@@ -119,11 +122,14 @@ impl Youverify {
     /// What to send for a lookup.
     #[must_use]
     pub fn request(&self, lookup: &KenyaLookup) -> Request {
+        let id_type = self.id_types.word(lookup.id.kind());
         Request::new(Method::POST, PATH)
+            // The same number with other metadata is the same number.
+            .about([id_type, lookup.id.reveal()])
             .known_by(&self.credentials)
             .json(&Scrub {
                 id: lookup.id.reveal(),
-                id_type: self.id_types.word(lookup.id.kind()),
+                id_type,
                 // The lookup holds the consent: it cannot exist without.
                 is_subject_consent: true,
                 metadata: lookup.metadata.as_ref().map(|metadata| metadata.reveal()),
@@ -187,10 +193,43 @@ fn error(answer: &Answer) -> Failure {
     let Some(status) = status.filter(|status| *status >= 300) else {
         return malformed(PROVIDER, answer);
     };
-    let kind = kind_of_status(status);
-    let mut failure = refused(PROVIDER, status, kind, body.name.as_deref());
+    let kind = kind(status, &body);
+    let code = body.name.as_deref().and_then(ProviderCode::new);
+    let mut failure = refused(PROVIDER, status, kind, code);
     if kind == Kind::RejectedArgument {
-        failure.violations = named_fields(body.message.as_deref(), FIELDS);
+        failure.violations = named_fields(body.sentences(), FIELDS);
     }
     failure
+}
+
+/// The status speaks, but for what YouVerify says of the gateway's account in a 400 or a 403.
+fn kind(status: u16, body: &ErrorBody) -> Kind {
+    // Their document: `success`, `statusCode`, `message`, `name`, `data`. The frameworks' own bodies and
+    // those of what stands in between have no `success`.
+    let is_own = body.success == Some(false) && (body.name.is_some() || body.status_code.is_some());
+    match status {
+        status if reached_nobody(status) => Kind::ProviderDown,
+        424 => Kind::ProviderDown,
+        500 if is_own => Kind::ProviderDown,
+        400 | 403 | 409 | 412 | 422 if body.is_about_credit() => Kind::QuotaExhausted,
+        400 | 403 | 409 | 412 | 422 if is_switched_off(body) => Kind::CredentialsRejected,
+        status => kind_of_status(status),
+    }
+}
+
+/// Whether the account may not use the service.
+fn is_switched_off(body: &ErrorBody) -> bool {
+    const WHAT: [&str; 4] = ["service", "product", "endpoint", "account"];
+    const OFF: [&str; 5] = [
+        "disabled",
+        "not enabled",
+        "not active",
+        "deactivated",
+        "suspended",
+    ];
+    body.sentences().any(|sentence| {
+        let sentence = sentence.to_lowercase();
+        let holds = |words: &[&str]| words.iter().any(|word| sentence.contains(word));
+        holds(&WHAT) && holds(&OFF)
+    })
 }

@@ -84,8 +84,92 @@ pub fn rows() -> Vec<Row> {
         row.call.method != calls::DELETE || !small || !malformed
     };
     let mut rows: Vec<Row> = samples().iter().flat_map(of).filter(is_read).collect();
+    rows.extend(samples().iter().flat_map(of_something_between));
     rows.extend(errors_that_may_cost());
     rows
+}
+
+/// What proxies, load balancers, API gateways and CDNs answer in the provider's place.
+const BETWEEN: [(&str, &str); 14] = [
+    (
+        "nginx",
+        "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center><hr><center>nginx</center></body></html>",
+    ),
+    (
+        "Cloudflare",
+        "<!DOCTYPE html><html><head><title>524: A timeout occurred</title></head></html>",
+    ),
+    (
+        "AWS API Gateway",
+        r#"{"message": "Endpoint request timed out"}"#,
+    ),
+    (
+        "AWS API Gateway, another",
+        r#"{"message": "Internal server error"}"#,
+    ),
+    (
+        "AWS Lambda",
+        r#"{"errorMessage": "Task timed out", "errorType": "Sandbox.Timedout"}"#,
+    ),
+    (
+        "Azure",
+        r#"{"statusCode": 504, "message": "Gateway Timeout", "activityId": "1"}"#,
+    ),
+    (
+        "Google",
+        r#"{"error": {"code": 502, "message": "Bad Gateway", "status": "UNAVAILABLE"}}"#,
+    ),
+    (
+        "Google API Gateway",
+        r#"{"message": "upstream request timeout", "code": 504}"#,
+    ),
+    (
+        "Envoy",
+        "upstream connect error or disconnect/reset before headers",
+    ),
+    ("Envoy, late", "upstream request timeout"),
+    (
+        "Nest",
+        r#"{"statusCode": 500, "message": "Internal server error"}"#,
+    ),
+    (
+        "Spring",
+        r#"{"timestamp": "2026-11-27", "status": 500, "error": "Internal Server Error", "path": "/"}"#,
+    ),
+    ("a JSON text", r#""Bad Gateway""#),
+    ("nothing", ""),
+];
+
+fn of_something_between(sample: &Sample) -> Vec<Row> {
+    let row = |what: String, status: u16, body: &str| {
+        let fails = match status {
+            503 | 521 | 522 | 523 | 530 => cases::DOWN.answered(status, ""),
+            504 | 524 => cases::TIMED_OUT.unanswered(sample.unknown).status(status),
+            _ => cases::OUTCOME_UNKNOWN
+                .unanswered(sample.unknown)
+                .status(status),
+        };
+        let does = vec![Does::Answers(bytes(status, body))];
+        Row::new(sample.provider, sample.call.clone(), what.leak(), does).fails(fails)
+    };
+    let of = |who: &str| BETWEEN.iter().find(|(name, _)| *name == who).unwrap().1;
+    let told = [
+        (504, "504 of AWS API Gateway", "AWS API Gateway"),
+        (524, "524 of Cloudflare in HTML", "Cloudflare"),
+        (502, "502 of nginx in HTML", "nginx"),
+        (500, "500 that is not in the provider's shape", "Nest"),
+        (503, "503 of whomever", "Envoy"),
+        (522, "522 of Cloudflare", "Cloudflare"),
+    ];
+    let told = told.map(|(status, what, who)| row(what.to_owned(), status, of(who)));
+    let statuses = [
+        408, 500, 501, 502, 503, 504, 507, 512, 513, 520, 521, 523, 524, 525, 530, 599,
+    ];
+    let every = statuses.into_iter().flat_map(|status| {
+        BETWEEN.map(|(who, body)| row(format!("{status} of {who}"), status, body).hidden())
+    });
+    let told = told.map(|row| if sample.shown { row } else { row.hidden() });
+    told.into_iter().chain(every).collect()
 }
 
 fn of(sample: &Sample) -> Vec<Row> {
@@ -236,10 +320,15 @@ fn errors_that_may_cost() -> Vec<Row> {
         ] {
             let mut row = row(sample, what, bytes(status, "down"));
             row.shown = sample.shown && status == 503;
-            rows.push(row.fails(match reads {
-                true => cases::DOWN.answered(status, ""),
-                false => cases::OUTCOME_UNKNOWN.unanswered("unknown").status(status),
-            }));
+            rows.push(
+                row.fails(match (reads, status) {
+                    (true, 503) => cases::DOWN.answered(status, ""),
+                    (true, _) => cases::OUTCOME_UNKNOWN
+                        .unanswered("not_billed")
+                        .status(status),
+                    (false, _) => cases::OUTCOME_UNKNOWN.unanswered("unknown").status(status),
+                }),
+            );
         }
         let limited = bytes(429, "slow down").header("retry-after", "7");
         rows.push(
@@ -272,11 +361,20 @@ fn errors_that_may_cost() -> Vec<Row> {
         ("SOURCE_SERVICE_UNAVAILABLE", 512),
         ("SOURCE_SERVICE_TIMEOUT", 513),
         ("INTERNAL_ERROR", 500),
+        // An error inside a 200 is an error answer too.
+        ("PENDING", 200),
+        ("SOURCE_SERVICE_UNAVAILABLE", 200),
+        ("SOURCE_SERVICE_TIMEOUT", 200),
+        ("INTERNAL_ERROR", 200),
     ] {
         let mut expected = cases::OUTCOME_UNKNOWN.unanswered("unknown").status(status);
         expected.provider_code = Some(word);
         rows.push(row(accuauth, word, json(status, accuauth::error(word, ""))).fails(expected));
     }
+    let mut spent = cases::QUOTA.unanswered("unknown").status(200);
+    spent.provider_code = Some("OUT_OF_QUOTA");
+    let inside = json(200, accuauth::error("OUT_OF_QUOTA", "quota"));
+    rows.push(row(accuauth, "OUT_OF_QUOTA inside a 200", inside).fails(spent));
     let mut free = cases::DATA_ERROR.answered(200, "5");
     free.retry = Some(1);
     let code_5 = json(

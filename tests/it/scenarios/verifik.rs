@@ -135,7 +135,11 @@ fn refusals() -> Vec<Row> {
         row
     };
     let rejects = |what, status, code: &'static str, message: &str, named: &[&'static str]| {
-        let body = json!({"code": code, "message": message});
+        let spelled = match what {
+            "409 in another spelling" => "missingparameter",
+            _ => code,
+        };
+        let body = json!({"code": spelled, "message": message});
         fields(
             refuses(what, &cases::REJECTED_ARGUMENT, status, code, body),
             named,
@@ -173,7 +177,7 @@ fn refusals() -> Vec<Row> {
         rejects(
             "409 in another spelling",
             409,
-            "missingparameter",
+            "MissingParameter",
             "409:missing dateOfBirth\n",
             &["birthdate"],
         )
@@ -182,7 +186,7 @@ fn refusals() -> Vec<Row> {
         rejects(
             "422",
             422,
-            "Unprocessable",
+            "UnprocessableEntity",
             "documentNumber",
             &["document_number"],
         )
@@ -219,7 +223,7 @@ fn refusals() -> Vec<Row> {
             json!({"message": "expired_token"}),
         )
         .hidden(),
-        row("403 without words", sends(403, "forbidden"))
+        row("403 without words", sends(403, "<h1>forbidden</h1>"))
             .hidden()
             .fails(cases::CREDENTIALS.answered(403, "")),
         refuses(
@@ -257,12 +261,34 @@ fn refusals() -> Vec<Row> {
             "409 that says nothing known",
             says(409, json!({"code": "Odd", "message": "odd"})),
         )
-        .fails({
-            let mut fails = cases::MALFORMED.unanswered("unknown").status(409);
-            fails.provider_code = Some("Odd");
-            fails
-        }),
+        .fails(cases::MALFORMED.unanswered("unknown").status(409)),
+        // A name, and no code, though it looks like one.
+        row(
+            "409 with a name for a message",
+            says(409, json!({"message": "RODRIGUEZ"})),
+        )
+        .hidden()
+        .fails(cases::MALFORMED.unanswered("unknown").status(409)),
+        refuses(
+            "404 NotFound in a text",
+            &cases::MISCONFIGURED,
+            404,
+            "NotFound",
+            json!("NotFound"),
+        )
+        .hidden(),
+        row(
+            "403 insufficient_credits in a text",
+            sends(403, "insufficient_credits"),
+        )
+        .hidden()
+        .fails(cases::QUOTA.answered(403, "insufficient_credits")),
     ]
+}
+
+fn coded(mut fails: crate::table::Fails, code: &'static str) -> crate::table::Fails {
+    fails.provider_code = Some(code);
+    fails
 }
 
 fn outages() -> Vec<Row> {
@@ -278,7 +304,7 @@ fn outages() -> Vec<Row> {
         down(
             "409 endpoint_out_of_service in another spelling",
             409,
-            "endpoint_out_of_service",
+            out,
             json!({"message": "409:endpoint_out_of_service\n"}),
         )
         .hidden(),
@@ -293,7 +319,35 @@ fn outages() -> Vec<Row> {
             sends(502, "<html>Bad Gateway</html>"),
         )
         .hidden()
-        .fails(cases::DOWN.answered(502, "")),
+        .fails(cases::OUTCOME_UNKNOWN.unanswered("unknown").status(502)),
+        row(
+            "504 in their shape",
+            says(504, json!({"code": "ERROR", "message": "timeout"})),
+        )
+        .hidden()
+        .fails(coded(
+            cases::TIMED_OUT.unanswered("unknown").status(504),
+            "ERROR",
+        )),
+        row(
+            "502 Endpoint_out_of_service",
+            says(502, json!({"code": out, "message": "out of service"})),
+        )
+        .hidden()
+        .fails(cases::DOWN.answered(502, out)),
+        down(
+            "500 of a code that nobody has heard of",
+            500,
+            "",
+            json!({"code": "odd_error", "message": "odd"}),
+        )
+        .hidden(),
+        row(
+            "500 internal_error with code ERROR",
+            says(500, json!({"code": "ERROR", "message": "internal_error"})),
+        )
+        .hidden()
+        .fails(cases::DOWN.answered(500, "internal_error")),
         row(
             "503 with Retry-After: 7",
             vec![Does::Answers(bytes(503, "").header("retry-after", "7"))],
@@ -301,10 +355,10 @@ fn outages() -> Vec<Row> {
         .fails(cases::DOWN.answered(503, "").retry(7)),
         row("504", sends(504, ""))
             .hidden()
-            .fails(cases::DOWN.answered(504, "")),
+            .fails(cases::TIMED_OUT.unanswered("unknown").status(504)),
         row("513", sends(513, ""))
             .hidden()
-            .fails(cases::SOURCE_TIMEOUT.answered(513, "")),
+            .fails(cases::OUTCOME_UNKNOWN.unanswered("unknown").status(513)),
     ]
 }
 

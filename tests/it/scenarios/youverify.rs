@@ -373,7 +373,7 @@ fn refusals() -> Vec<Row> {
         ),
         row("502 of a proxy in HTML", sends(502, "<html>"))
             .hidden()
-            .fails(cases::DOWN.answered(502, "")),
+            .fails(cases::OUTCOME_UNKNOWN.unanswered("unknown").status(502)),
         row(
             "503 with Retry-After: 5",
             vec![Does::Answers(bytes(503, "").header("retry-after", "5"))],
@@ -381,7 +381,88 @@ fn refusals() -> Vec<Row> {
         .fails(cases::DOWN.answered(503, "").retry(5)),
         row("513", sends(513, ""))
             .hidden()
-            .fails(cases::SOURCE_TIMEOUT.answered(513, "")),
+            .fails(cases::OUTCOME_UNKNOWN.unanswered("unknown").status(513)),
+        refuses(
+            "424 FailedDependencyError",
+            &cases::DOWN,
+            424,
+            "FailedDependencyError",
+            "Third Party service Failure",
+        ),
+        refuses(
+            "403 about funds",
+            &cases::QUOTA,
+            403,
+            "ForbiddenError",
+            "Insufficient fund",
+        ),
+        row(
+            "400 about credit",
+            says(
+                400,
+                json!({"message": "Insufficient credit", "error": "Bad Request", "statusCode": 400}),
+            ),
+        )
+        .fails(cases::QUOTA.answered(400, "")),
+        refuses(
+            "400 about a service that is disabled",
+            &cases::CREDENTIALS,
+            400,
+            "BadRequestError",
+            "This service is disabled for your business",
+        ),
+        row("403 about funds in a text", sends(403, "Insufficient funds."))
+            .hidden()
+            .fails(cases::QUOTA.answered(403, "")),
+        row(
+            "400 with a list of messages",
+            says(
+                400,
+                json!({"statusCode": 400, "error": "Bad Request", "message": [
+                    "id must be longer than or equal to 7 characters",
+                    "idType must be one of the following values: national-id, passport",
+                ]}),
+            ),
+        )
+        .fails(cases::REJECTED_ARGUMENT.answered(400, "").fields(["id", "id_type"])),
+        row(
+            "400 with a validator's objects",
+            says(
+                400,
+                json!({"statusCode": 400, "message": [{
+                    "target": {"id": "1", "metadata": {}}, "value": "metadata", "property": "idType",
+                    "children": [], "constraints": {"isIn": "idType must be one of national-id"},
+                }]}),
+            ),
+        )
+        .hidden()
+        .fails(cases::REJECTED_ARGUMENT.answered(400, "").fields(["id_type"])),
+        row(
+            "400 with Joi's details",
+            says(
+                400,
+                json!({"success": false, "statusCode": 400, "name": "ValidationError", "message": "Validation failed",
+                    "details": [{"message": "\"id\" is required", "path": ["id"], "type": "any.required"}]}),
+            ),
+        )
+        .hidden()
+        .fails(cases::REJECTED_ARGUMENT.answered(400, "ValidationError").fields(["id"])),
+        rejects(
+            "422 that lists what a field may be",
+            422,
+            "\"idType\" must be one of [national-id, passport]",
+            "id_type",
+        ),
+        row(
+            "an unreadable status inside a 200",
+            says(200, error(502, "Error", "Bad Gateway")),
+        )
+        .hidden()
+        .fails({
+            let mut fails = cases::OUTCOME_UNKNOWN.unanswered("unknown").status(502);
+            fails.provider_code = Some("Error");
+            fails
+        }),
         row(
             "an error inside a 200",
             says(200, error(402, "PaymentRequiredError", "Insufficient fund")),

@@ -127,6 +127,11 @@ pub fn unlisted() -> Vec<Row> {
             .hidden()
             .fails(case.answered(status, ""))
     };
+    let in_shape = |status, case: &'static Case| {
+        row("an unlisted word", says(status, error("ODD_WORD", "odd")))
+            .hidden()
+            .fails(case.answered(status, ""))
+    };
     let slow = answer(403, error("RATE_LIMIT_EXCEEDED", "")).header("retry-after", "21");
     vec![
         plain(400, &cases::REJECTED_ARGUMENT),
@@ -135,11 +140,26 @@ pub fn unlisted() -> Vec<Row> {
         plain(403, &cases::CREDENTIALS),
         plain(404, &cases::MISCONFIGURED),
         plain(429, &cases::RATE_LIMITED_THERE),
-        plain(500, &cases::DOWN),
-        plain(502, &cases::DOWN),
         plain(503, &cases::DOWN),
-        plain(512, &cases::DOWN),
-        plain(513, &cases::SOURCE_TIMEOUT),
+        in_shape(500, &cases::DOWN),
+        in_shape(512, &cases::DOWN),
+        in_shape(513, &cases::SOURCE_TIMEOUT),
+        row(
+            "504 SOURCE_SERVICE_TIMEOUT",
+            says(504, error("SOURCE_SERVICE_TIMEOUT", "late")),
+        )
+        .hidden()
+        .fails(cases::SOURCE_TIMEOUT.answered(504, "SOURCE_SERVICE_TIMEOUT")),
+        row(
+            "500 INTERNAL_ERROR without the rest of the shape",
+            says(500, serde_json::json!({"status": "INTERNAL_ERROR"})),
+        )
+        .hidden()
+        .fails({
+            let mut fails = cases::OUTCOME_UNKNOWN.unanswered("unknown").status(500);
+            fails.provider_code = Some("INTERNAL_ERROR");
+            fails
+        }),
         row(
             "403 RATE_LIMIT_EXCEEDED with Retry-After: 21",
             vec![Does::Answers(slow)],

@@ -1,5 +1,6 @@
 //! Verifik's refusals about persons.
 
+use identity_gateway::domain::provider_code::ProviderCode;
 use serde_json::json;
 
 use super::{
@@ -28,7 +29,7 @@ pub fn refused_creates() -> Vec<Row> {
         };
         let mut fails: Fails = case.answered(status, "");
         // A message that looks like a code is one, where there is no other.
-        fails.provider_code = (!told.contains(' ')).then(|| &*told.to_owned().leak());
+        fails.provider_code = ProviderCode::new(told).map(ProviderCode::as_str);
         row(call(), what, does).fails(fails)
     };
     let exists = &cases::PERSON_EXISTS;
@@ -126,6 +127,48 @@ pub fn refused_creates() -> Vec<Row> {
             "",
             "multiple_faces_detected",
         ),
+        refused(
+            live,
+            "409 ERROR with a word of the liveness test",
+            faceless,
+            409,
+            "face_not_centered",
+            "409:face_not_centered",
+        ),
+        row(
+            create_with_liveness(),
+            "409 with a word that nobody has heard of, of the liveness test",
+            says(
+                409,
+                json!({"message": "409:eyes_closed\n", "code": "ERROR"}),
+            ),
+        )
+        .fails(faceless.answered(409, "ERROR")),
+        row(
+            create_with_liveness(),
+            "409 ERROR poor_lighting",
+            says(409, json!({"message": "Poor_Lighting\n", "code": "ERROR"})),
+        )
+        .hidden()
+        .fails(faceless.answered(409, "poor_lighting")),
+        row(
+            create_with_liveness(),
+            "409 of the liveness test in HTML",
+            sends(409, "<h1>no</h1>"),
+        )
+        .hidden()
+        .fails(cases::MALFORMED.unanswered("unknown").status(409)),
+        row(
+            create(),
+            "409 ERROR with a word that nobody has heard of",
+            says(409, json!({"message": "eyes_closed", "code": "ERROR"})),
+        )
+        .hidden()
+        .fails({
+            let mut fails = cases::MALFORMED.unanswered("unknown").status(409);
+            fails.provider_code = Some("ERROR");
+            fails
+        }),
         refused(
             live,
             "412 only_images_in_base64",
