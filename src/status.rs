@@ -28,8 +28,8 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 #[must_use]
 pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
     use Code::{
-        AlreadyExists, DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound,
-        PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable, Unknown,
+        Aborted, AlreadyExists, DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument,
+        NotFound, PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable, Unknown,
     };
     match kind {
         Kind::InvalidField => (
@@ -156,6 +156,17 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
             AlreadyExists,
             "PERSON_ALREADY_EXISTS",
             "there is such a person record already",
+        ),
+        Kind::PersonChanged => (
+            Aborted,
+            "PERSON_CHANGED",
+            "the person record changed meanwhile, or does not show the change: read it again before \
+             changing it; the change may have been made",
+        ),
+        Kind::PersonLockUnavailable => (
+            Unavailable,
+            "PERSON_LOCK_UNAVAILABLE",
+            "the lock on the person record cannot be taken; nothing was sent",
         ),
         Kind::LivenessFailed => (
             FailedPrecondition,

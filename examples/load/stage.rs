@@ -31,6 +31,7 @@ const POLICY: &str = r#"[[allow]]
 name = "backend"
 identities = ["backend"]
 rpcs = ["*"]
+persons = "all"
 classes = ["bureau", "contacts", "images"]
 "#;
 

@@ -34,7 +34,7 @@ const KEPT: u64 = 500;
 const DOCUMENT: u64 = 60_000;
 
 /// No class of fields is granted.
-const NARROW: &str = "[[allow]]\nname = \"backend\"\nidentities = [\"backend\"]\nrpcs = [\"*\"]\n";
+const NARROW: &str = "[[allow]]\nname = \"backend\"\nidentities = [\"backend\"]\nrpcs = [\"*\"]\npersons = \"all\"\n";
 
 /// What can be said of a run.
 #[derive(Args)]

@@ -4,13 +4,11 @@ use identity_gateway::{
     domain::{
         failure::Failure,
         lookup::Document,
-        page_token::PageToken,
         person::{FieldValue, PersonField, PersonId, View},
         redaction::Pii,
         verification::{Billing, Outcome, Verified},
     },
     proto::person::v1::Person,
-    provider::verifik::persons::PageQuery,
 };
 use prost::{Message, Name};
 use serde_json::{Value, value::RawValue};
@@ -91,7 +89,7 @@ pub fn accuauth(data: &[u8]) {
 /// Verifik's persons: one, one to be written back, and lists.
 pub fn verifik_persons(data: &[u8]) {
     let adapter = adapters::verifik();
-    let read = |body: &[u8], view| adapter.read_person(&answer(200, body), view);
+    let read = |body: &[u8], view| adapter.read_person(&answer(200, body), view, None);
     match (read(data, View::Basic), read(data, View::Full)) {
         (Ok(basic), Ok(mut full)) => {
             records::is_sound(&full);
@@ -116,67 +114,61 @@ pub fn verifik_persons(data: &[u8]) {
     pages(data);
 }
 
-/// What is read to be changed and written back loses nothing, and a change changes only its field.
+/// What is read to be changed and written back loses nothing but what Verifik owns, and a change changes
+/// only its field.
 fn is_written_back_whole(data: &[u8], person: &Person) {
     let adapter = adapters::verifik();
-    let id = PersonId::parse("person_1").expect("an id");
-    let written = |changes: &[_]| {
-        let stored = adapter.read_stored(&answer(200, data)).ok()?;
-        let request = adapter.update_request(&id, stored, changes);
-        let object: Value = serde_json::from_slice(&request.body?).ok()?;
-        // Inside `data`, or a `data` of its own would be taken for the person.
-        let body = rewritten(serde_json::json!({ "data": object }).to_string().as_bytes())?;
-        adapter.read_person(&answer(200, &body), View::Full).ok()
-    };
-    if rewritten(data).is_none() {
+    let Ok(id) = PersonId::parse(&person.id) else {
         return;
+    };
+    let written = |changes: &[_]| {
+        let stored = adapter.read_stored(&answer(200, data), &id).ok()?;
+        let (object, before) = stored.changed(changes);
+        let request = adapter.update_request(&id, &object);
+        // Inside `data`, or a `data` of its own would be taken for the person.
+        let body = [b"{\"data\":".as_slice(), &request.body?, b"}"].concat();
+        let after = adapter.read_changed(&answer(200, &body), &id).ok()?;
+        assert!(
+            before.becomes(&after, changes),
+            "what was written is not shown"
+        );
+        let mut person = adapter
+            .read_person(&answer(200, &body), View::Full, Some(&id))
+            .ok()?;
+        person.verification_status = 0;
+        Some(person)
+    };
+    let mut expected = Person {
+        verification_status: 0,
+        create_time: None,
+        update_time: None,
+        ..person.clone()
+    };
+    if let Some(data) = &mut expected.biometric_data {
+        data.liveness_score = None;
     }
+    expected.biometric_data = expected
+        .biometric_data
+        .filter(|data| *data != Default::default());
     let same = written(&[]).expect("what was read can be written");
-    assert!(same == *person, "a person changed on the way back");
+    assert!(same == expected, "a person changed on the way back");
     let email = FieldValue::Text(Pii::new("ada@example.com".to_owned()));
     let changed = written(&[(PersonField::Email, Some(email))]).expect("the same with a change");
     assert_eq!(changed.email.as_deref(), Some("ada@example.com"));
-    let email = person.email.clone();
+    let email = expected.email.clone();
     assert!(
-        Person { email, ..changed } == *person,
+        Person { email, ..changed } == expected,
         "a change changed another field"
     );
 }
 
-/// A provider that ignores `page` and `limit` and answers with everything: going from page to page gives
-/// each person once, in order, and comes to an end.
+/// A list: the views differ in the images only, and what is read has ids.
 fn pages(data: &[u8]) {
     let adapter = adapters::verifik();
-    let page = |page, page_size, first| {
-        let view = View::Basic;
-        let query = PageQuery {
-            page,
-            page_size,
-            view,
-            first,
-        };
-        adapter.read_page(&answer(200, data), &query)
-    };
-    let all = match page(1, u32::MAX, None) {
-        Ok(all) => all.persons,
-        Err(failure) => return failures::is_honest(&failure),
-    };
-    let size = u32::try_from(all.len() / 3 + 1).expect("a small list");
-    let mut walked = Vec::new();
-    let (mut number, mut first) = (1, None);
-    for _ in 0..6 {
-        let read = page(number, size, first).expect("the same answer as before");
-        assert!(read.persons.len() <= size as usize, "a page is too large");
-        walked.extend(read.persons);
-        let Some(next) = read.next else {
-            assert!(walked == all, "paging loses or repeats a person");
-            return;
-        };
-        assert_eq!(PageToken::decode(&next.encode()), Some(next));
-        assert_eq!((next.page, next.page_size), (number + 1, size));
-        (number, first) = (next.page, Some(next.first));
+    match adapter.read_page(&answer(200, data), View::Basic) {
+        Ok(page) => assert!(page.persons.iter().all(|person| !person.id.is_empty())),
+        Err(failure) => failures::is_honest(&failure),
     }
-    panic!("the list does not end");
 }
 
 /// Error answers: the first byte picks the status, the rest is the body.
@@ -199,7 +191,7 @@ pub fn error_bodies(data: &[u8]) {
         }
         [
             foreigner.err(),
-            verifik.read_person(&answer, View::Full).err(),
+            verifik.read_person(&answer, View::Full, None).err(),
             verifik.read_deleted(&answer).err(),
             adapters::youverify().read(&answer).err(),
             adapters::accuauth().read(&lookup, &answer).err(),

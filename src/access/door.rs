@@ -10,6 +10,7 @@ use super::{
     budget::{Budgets, Counted, Shared},
     fields::Fields,
     grants::{Access, Grants},
+    persons::Records,
 };
 use crate::{
     auth::{self, Authenticator, StartError, identity::Caller},
@@ -34,6 +35,7 @@ pub struct Door {
 pub struct Rights {
     grants: Arc<Grants>,
     fields: Arc<Fields>,
+    records: Arc<Records>,
     budgets: Arc<Budgets>,
 }
 
@@ -64,6 +66,13 @@ impl Door {
             access,
             budgets: Arc::new(Budgets::new(shared)),
         })
+    }
+
+    /// Whether a rule gives person records owners, who are identified.
+    #[must_use]
+    pub fn has_owners(&self) -> bool {
+        let access = self.access.as_ref();
+        self.authenticator.is_on() && access.is_some_and(|access| access.load().has_owners())
     }
 
     /// Who sends this request; its credentials are taken out of it.
@@ -100,6 +109,8 @@ impl Door {
         facts.falls_under(Arc::clone(&grants.name));
         let fields = grants.rpcs.get(request.uri().path());
         let fields = fields.map(Arc::clone).ok_or_else(not_allowed)?;
+        let records = grants.records.get(request.uri().path());
+        let records = records.map(Arc::clone).ok_or_else(not_allowed)?;
         if let Some(limit) = grants.calls_per_minute {
             let identity = &caller.identity;
             let counted = self.budgets.take(identity, Quota::CallsPerMinute, limit);
@@ -109,6 +120,7 @@ impl Door {
         facts.may(Rights {
             grants,
             fields,
+            records,
             budgets: Arc::clone(&self.budgets),
         });
         Ok(())
@@ -120,6 +132,12 @@ impl Rights {
     #[must_use]
     pub fn fields(&self) -> &Fields {
         &self.fields
+    }
+
+    /// Whose person records the caller may use.
+    #[must_use]
+    pub fn records(&self) -> &Records {
+        &self.records
     }
 
     /// Counts a call that a provider may charge for; none if the caller has no such budget.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{
     classes,
     fields::{Fields, Lists},
+    persons::{Records, Written as WrittenPersons},
 };
 use crate::{
     auth::identity::Caller,
@@ -23,6 +24,8 @@ use crate::{
 const MOST: usize = 10_000;
 /// Most letters in which an unknown word may differ from the one that was meant.
 const NEAR: usize = 3;
+/// The scope of the RPC whose answer is about everybody's records.
+const LIST: &str = "person.list";
 /// Longest unknown word that is compared with the known ones, in bytes.
 const COMPARED: usize = 200;
 
@@ -68,6 +71,8 @@ struct Written {
     rpcs: Vec<String>,
     classes: Option<Vec<String>>,
     fields: Option<Vec<String>>,
+    persons: Option<WrittenPersons>,
+    owner: Option<String>,
     calls_per_minute: Option<u64>,
     charged_calls_per_day: Option<u64>,
 }
@@ -82,6 +87,8 @@ pub struct Rule {
     token_scopes: Vec<Box<str>>,
     /// The fields of each RPC's answer, by `package.Service/Method`.
     pub rpcs: BTreeMap<Box<str>, Fields>,
+    persons: Option<WrittenPersons>,
+    owner: Arc<str>,
     /// Calls of one caller in a minute.
     pub calls_per_minute: Option<u64>,
     /// Calls of one caller in a day that a provider may charge for.
@@ -101,6 +108,23 @@ impl Rule {
                 .token_scopes
                 .iter()
                 .all(|scope| caller.token_scopes.contains(scope))
+    }
+
+    /// Whether its callers own person records.
+    #[must_use]
+    pub fn has_owner(&self) -> bool {
+        let mut rpcs = self.rpcs.keys();
+        self.persons != Some(WrittenPersons::All) && rpcs.any(|rpc| rpc.contains("PersonService/"))
+    }
+
+    /// Whose person records the rule is about. Where nobody is identified nobody owns any.
+    #[must_use]
+    pub fn records(&self, caller: &Caller) -> Records {
+        let own = || Records::Own(vec![Arc::clone(&self.owner)]);
+        match (self.persons, caller.identity.mode()) {
+            (Some(WrittenPersons::All), _) | (None, AuthMode::None) => Records::All,
+            _ => own(),
+        }
     }
 }
 
@@ -175,6 +199,8 @@ pub fn parse(text: &str, policies: &Policies) -> Result<Vec<Rule>, FileError> {
     Ok(rules)
 }
 
+const NAME: &str = "expected 1 to 64 letters, digits, `-`, `_` and `.`";
+
 /// Names go into logs and spans.
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -185,8 +211,7 @@ type Problem = (&'static str, String);
 
 fn rule(written: Written, policies: &Policies) -> Result<Rule, Problem> {
     if !is_name(&written.name) {
-        let expected = "expected 1 to 64 letters, digits, `-`, `_` and `.`".to_owned();
-        return Err(("name", expected));
+        return Err(("name", NAME.to_owned()));
     }
     if written.identities.is_empty() && written.token_scopes.is_empty() {
         return Err((
@@ -206,6 +231,16 @@ fn rule(written: Written, policies: &Policies) -> Result<Rule, Problem> {
             return Err((key, "is too large".to_owned()));
         }
     }
+    let rpcs = rpcs(
+        &written.rpcs,
+        written.classes.as_deref(),
+        written.fields.as_deref(),
+        policies,
+    )?;
+    let lists = rpcs
+        .keys()
+        .any(|rpc| policies.get(rpc).is_ok_and(|policy| policy.scope == LIST));
+    let owner = owner(&written, lists)?;
     Ok(Rule {
         identities: identities.collect::<Result<_, _>>()?,
         modes: written.modes,
@@ -214,16 +249,29 @@ fn rule(written: Written, policies: &Policies) -> Result<Rule, Problem> {
             .iter()
             .map(|scope| scope.as_str().into())
             .collect(),
-        rpcs: rpcs(
-            &written.rpcs,
-            written.classes.as_deref(),
-            written.fields.as_deref(),
-            policies,
-        )?,
+        rpcs,
+        persons: written.persons,
+        owner,
         calls_per_minute: written.calls_per_minute,
         charged_calls_per_day: written.charged_calls_per_day,
         name: written.name.into(),
     })
+}
+
+/// Who owns the person records that a rule's callers create: a name, or the rule itself.
+fn owner(written: &Written, lists: bool) -> Result<Arc<str>, Problem> {
+    let is_all = written.persons == Some(WrittenPersons::All);
+    if lists && !is_all {
+        let problem = "must be \"all\": rpcs grants person.list, and the provider's list cannot be \
+                       filtered by owner";
+        return Err(("persons", problem.to_owned()));
+    }
+    match &written.owner {
+        None => Ok(written.name.as_str().into()),
+        Some(_) if is_all => Err(("owner", "means nothing where persons is \"all\"".to_owned())),
+        Some(owner) if is_name(owner) => Ok(owner.as_str().into()),
+        Some(_) => Err(("owner", NAME.to_owned())),
+    }
 }
 
 fn rpcs(

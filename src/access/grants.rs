@@ -11,6 +11,7 @@ use moka::sync::Cache;
 use super::{
     fields::Fields,
     file::{self, FileError, Rule},
+    persons::Records,
 };
 use crate::{auth::identity::Caller, policy::Policies};
 
@@ -25,6 +26,8 @@ pub struct Grants {
     /// What it may see of each RPC's answer, by path (`/package.Service/Method`). The others it may not
     /// call.
     pub rpcs: HashMap<Box<str>, Arc<Fields>>,
+    /// Whose person records each RPC is about, by path.
+    pub records: HashMap<Box<str>, Arc<Records>>,
     /// Calls in a minute.
     pub calls_per_minute: Option<u64>,
     /// Calls in a day that a provider may charge for.
@@ -51,6 +54,12 @@ impl Access {
         })
     }
 
+    /// Whether a rule gives person records owners.
+    #[must_use]
+    pub fn has_owners(&self) -> bool {
+        self.rules.iter().any(Rule::has_owner)
+    }
+
     /// What a caller may do; none if no rule is about it.
     #[must_use]
     pub fn of(&self, caller: &Arc<Caller>) -> Option<Arc<Grants>> {
@@ -65,25 +74,35 @@ impl Access {
     fn work_out(&self, caller: &Caller) -> Option<Grants> {
         let mut name = None;
         let mut rpcs: BTreeMap<&str, Fields> = BTreeMap::new();
+        let mut records: BTreeMap<&str, Records> = BTreeMap::new();
         let (mut minute, mut day) = (None, None);
         for rule in self.rules.iter().filter(|rule| rule.is_about(caller)) {
             name.get_or_insert_with(|| Arc::clone(&rule.name));
             for (rpc, fields) in &rule.rpcs {
                 rpcs.entry(rpc).or_insert_with(Fields::none).unite(fields);
+                let granted = rule.records(caller);
+                match records.get_mut(&**rpc) {
+                    Some(known) => known.unite(granted),
+                    None => drop(records.insert(rpc, granted)),
+                }
             }
             minute = smaller(minute, rule.calls_per_minute);
             day = smaller(day, rule.charged_calls_per_day);
         }
-        let rpcs = rpcs.into_iter();
         Some(Grants {
             name: name?,
-            rpcs: rpcs
-                .map(|(rpc, fields)| (format!("/{rpc}").into(), Arc::new(fields)))
-                .collect(),
+            rpcs: by_path(rpcs),
+            records: by_path(records),
             calls_per_minute: minute,
             charged_calls_per_day: day,
         })
     }
+}
+
+fn by_path<T>(of: BTreeMap<&str, T>) -> HashMap<Box<str>, Arc<T>> {
+    let of = of.into_iter();
+    of.map(|(rpc, granted)| (format!("/{rpc}").into(), Arc::new(granted)))
+        .collect()
 }
 
 fn smaller(one: Option<u64>, other: Option<u64>) -> Option<u64> {
@@ -138,7 +157,7 @@ mod tests {
 
     #[test]
     fn who_is_in_no_rule_may_do_nothing() {
-        let rules = "[[allow]]\nname='one'\nidentities=['a']\nrpcs=['*']";
+        let rules = "[[allow]]\nname='one'\nidentities=['a']\npersons='all'\nrpcs=['*']";
         let grants = access(rules);
         assert_eq!(grants.of(&caller("b", &["identity.curp.check", "*"])), None);
         assert_eq!(grants.of(&caller("a", &[])).unwrap().rpcs.len(), 9);
@@ -147,10 +166,45 @@ mod tests {
 
     #[test]
     fn the_same_caller_gets_the_same_grants_and_another_scope_is_another() {
-        let access = access("[[allow]]\nname='one'\ntoken_scopes=['kyc']\nrpcs=['*']");
+        let access =
+            access("[[allow]]\nname='one'\ntoken_scopes=['kyc']\npersons='all'\nrpcs=['*']");
         let first = access.of(&caller("a", &["kyc"])).unwrap();
         let again = access.of(&caller("a", &["kyc"])).unwrap();
         assert!(Arc::ptr_eq(&first, &again));
         assert_eq!(access.of(&caller("a", &["kyc2"])), None);
+    }
+
+    #[test]
+    fn records_are_owned_by_the_rule_or_by_whom_it_names_and_all_of_them_only_where_that_is_said() {
+        let access = access(
+            "[[allow]]\nname='one'\nidentities=['a*']\nrpcs=['person.read', 'person.create']\n\
+             [[allow]]\nname='two'\nidentities=['ab']\nrpcs=['person.read']\nowner='payments'\n\
+             [[allow]]\nname='three'\nidentities=['abc', 'c']\nrpcs=['person.read']\npersons='all'",
+        );
+        let create = "/person.v1.PersonService/CreatePerson";
+        let own =
+            |owners: &[&str]| Records::Own(owners.iter().map(|owner| Arc::from(*owner)).collect());
+        for (name, read, created) in [
+            ("a", own(&["one"]), Some(own(&["one"]))),
+            ("ab", own(&["one", "payments"]), Some(own(&["one"]))),
+            ("abc", Records::All, Some(own(&["one"]))),
+            ("c", Records::All, None),
+        ] {
+            let grants = access.of(&caller(name, &[])).unwrap();
+            assert_eq!(*grants.records[GET], read, "{name}");
+            assert_eq!(
+                grants
+                    .records
+                    .get(create)
+                    .map(|records| (**records).clone()),
+                created,
+                "{name}"
+            );
+        }
+        // Where nobody is identified nobody owns a record.
+        let anonymous = Identity::new(AuthMode::None, "a").unwrap();
+        let anonymous = Arc::new(Caller::new(anonymous));
+        assert_eq!(*access.of(&anonymous).unwrap().records[GET], Records::All);
+        assert!(access.has_owners());
     }
 }

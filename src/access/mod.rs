@@ -3,6 +3,7 @@
 //! ```text
 //! file    the policy file, read into rules
 //! grants  rules → what one caller may do, worked out once for each caller
+//! persons whose person records a caller may use
 //! fields  the fields of an answer that a caller may see
 //! budget  calls a minute and charged calls a day, in this process and through Redis
 //! door    all of it for one call: identified, allowed, within its budget
@@ -14,3 +15,4 @@ pub mod door;
 pub mod fields;
 pub mod file;
 pub mod grants;
+pub mod persons;

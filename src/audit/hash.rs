@@ -49,6 +49,8 @@ pub enum Identifier<'a> {
     Curp(&'a Curp),
     /// A person record.
     Person(&'a PersonId),
+    /// Nobody in particular.
+    Many,
     /// The document in a person record that is to be made, if it names one.
     Fields(&'a [FieldChange]),
 }
@@ -92,6 +94,7 @@ impl Hasher {
             }
             Identifier::Curp(curp) => (IdentifierKind::MxCurp, [curp.reveal(), ""]),
             Identifier::Person(id) => (IdentifierKind::PersonId, [id.reveal(), ""]),
+            Identifier::Many => return None,
             Identifier::Fields(fields) => {
                 let number = text(fields, PersonField::DocumentNumber)?;
                 let of_type = text(fields, PersonField::DocumentType).unwrap_or_default();

@@ -17,7 +17,7 @@ const SHORTEST_KEY: usize = 32;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Audit {
-    /// Where a record of every verification and every write of a person goes.
+    /// Where a record of every verification and every read and write of a person goes.
     pub sink: AuditSink,
     /// Whether each record is also sent to the collector, as an OTLP log (`OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`
     /// or `OTEL_EXPORTER_OTLP_ENDPOINT`). A copy beside `sink`, which is what `required` counts on: a copy

@@ -10,6 +10,7 @@ use super::settings::Settings;
 use super::span::Span;
 use super::tls;
 use crate::domain::redaction::Secret;
+use crate::sharing;
 
 /// Checks a value against its key's description: type, words, range; a secret, that it can be sent.
 pub(super) fn value(leaf: &Leaf, value: &toml::Value) -> Result<(), String> {
@@ -103,6 +104,15 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
                 .to_owned(),
         ));
     }
+    if is_newer_dialect(&settings.providers.verifik.persons_path) {
+        problems.push((
+            "providers.verifik.persons_path",
+            "is where Verifik's newer persons are, whose requests and records differ from those of /v2/persons: \
+             this version does not speak them"
+                .to_owned(),
+        ));
+    }
+    problems.extend(handle_keys(settings));
     let accuauth = &settings.providers.accuauth;
     let pair = (accuauth.api_id.is_some(), accuauth.api_secret.is_some());
     if pair == (true, false) {
@@ -134,6 +144,28 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
     problems.extend(auth::relations(settings));
     problems.extend(tls::relations(settings));
     problems
+}
+
+/// Verifik's newer pages know persons below this path only.
+fn is_newer_dialect(path: &str) -> bool {
+    let mut segments = path.split('/');
+    segments.any(|segment| segment.eq_ignore_ascii_case("face-recognition"))
+}
+
+fn handle_keys(settings: &Settings) -> Vec<(&'static str, String)> {
+    let persons = &settings.persons;
+    let newest = persons
+        .handle_key
+        .iter()
+        .map(|key| ("persons.handle_key", key.expose()));
+    let older = persons.old_handle_keys.iter().flat_map(|keys| {
+        let keys = keys.expose().split_whitespace();
+        keys.map(|key| ("persons.old_handle_keys", key))
+    });
+    newest
+        .chain(older)
+        .filter_map(|(name, key)| Some((name, sharing::keys::master(key).err()?.to_string())))
+        .collect()
 }
 
 /// Whether it begins with a slash, ends with none, and is made of plain segments.

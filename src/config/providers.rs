@@ -364,7 +364,8 @@ provider! {
     /// A file that holds the token, instead of `token`; read again when it changes.
     #[schemars(with = "PathBuf")]
     token_file: Option<PathBuf> = None;
-    /// The path of person records below `base_url`; Verifik's newer pages say `/v2/face-recognition/persons`.
+    /// The path of person records below `base_url`. `/v2/face-recognition/persons`, of Verifik's newer pages, is
+    /// refused: what is there is asked for in another way.
     #[schemars(extend("x-form" = "a path such as /v2/persons: a slash first, none last"))]
     persons_path: String = "/v2/persons".to_owned();
 }

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::audit::Audit;
 use super::auth::Auth;
 use super::cache::Cache;
-use super::providers::Providers;
+use super::providers::{Providers, redacted};
 use super::span::Span;
+use crate::domain::redaction::Secret;
 
 const MIB: usize = 1024 * 1024;
 
@@ -218,6 +219,23 @@ pub struct Persons {
     /// Most answers of creates kept at once; beyond it some are dropped before their time.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub request_id_capacity: u64,
+    /// The key under which callers whose policy rule says `persons = "own"` get handles for ids, and page tokens
+    /// are made: 32 bytes or more, in base64 or as text, the same at all replicas. Without it, one is derived from
+    /// `cache.key` or from Verifik's token, and a change of that makes every handle useless.
+    #[serde(serialize_with = "redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    pub handle_key: Option<Secret>,
+    /// A file that holds the key, instead of `handle_key`; read at start.
+    #[schemars(with = "PathBuf")]
+    pub handle_key_file: Option<PathBuf>,
+    /// Older keys, separated by spaces: handles that were made under them are still good. What `handle_key` was
+    /// derived from before it was set is one of them.
+    #[serde(serialize_with = "redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    pub old_handle_keys: Option<Secret>,
+    /// A file that holds the older keys, instead of `old_handle_keys`; read at start.
+    #[schemars(with = "PathBuf")]
+    pub old_handle_keys_file: Option<PathBuf>,
 }
 
 impl Default for Persons {
@@ -225,6 +243,10 @@ impl Default for Persons {
         Self {
             request_id_ttl: Span::seconds(24 * 3600),
             request_id_capacity: 100_000,
+            handle_key: None,
+            handle_key_file: None,
+            old_handle_keys: None,
+            old_handle_keys_file: None,
         }
     }
 }

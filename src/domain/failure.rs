@@ -64,6 +64,10 @@ pub enum Kind {
     PersonNotFound,
     /// There is such a person record already.
     PersonAlreadyExists,
+    /// The person record changed while it was being changed, or does not show the change.
+    PersonChanged,
+    /// The replicas' lock on the person record cannot be had: nothing was sent.
+    PersonLockUnavailable,
     /// The face is not seen as a living person's.
     LivenessFailed,
     /// The request id was used with another content.
@@ -82,7 +86,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::InvalidField,
         Self::ConsentRequired,
         Self::NotConfigured,
@@ -108,6 +112,8 @@ impl Kind {
         Self::RateLimited,
         Self::PersonNotFound,
         Self::PersonAlreadyExists,
+        Self::PersonChanged,
+        Self::PersonLockUnavailable,
         Self::LivenessFailed,
         Self::RequestIdReused,
         Self::RequestIdUnavailable,
@@ -247,6 +253,7 @@ impl Failure {
                 | Kind::SourceTimeout
                 | Kind::CircuitOpen
                 | Kind::AuditUnavailable
+                | Kind::PersonLockUnavailable
                 | Kind::RequestIdUnavailable
                 | Kind::AuthUnavailable
         )

@@ -56,7 +56,7 @@ pub enum PersonField {
     Fingerprint,
 }
 
-/// How many bytes a name may have: far more than any name, far less than a flood.
+/// How many characters a name may have: far more than any name, far less than a flood.
 const MAX_NAME: usize = 256;
 
 impl PersonField {
@@ -95,10 +95,26 @@ impl PersonField {
         self.path().strip_prefix("person.").unwrap_or_default()
     }
 
-    /// Whether a record cannot be without the field.
+    /// Whether it is one of the two names, of which some people have only one.
     #[must_use]
-    pub const fn is_required(self) -> bool {
+    pub const fn is_name(self) -> bool {
         matches!(self, Self::GivenName | Self::FamilyName)
+    }
+
+    /// The field's numbers in an answer that holds the person as `person`, which is always its first.
+    #[must_use]
+    pub const fn numbers(self) -> &'static [u32] {
+        match self {
+            Self::GivenName => &[1, 2],
+            Self::FamilyName => &[1, 3],
+            Self::Email => &[1, 4],
+            Self::PhoneNumber => &[1, 5],
+            Self::Birthdate => &[1, 6],
+            Self::DocumentType => &[1, 7],
+            Self::DocumentNumber => &[1, 8],
+            Self::FaceImage => &[1, 9, 1],
+            Self::Fingerprint => &[1, 9, 2],
+        }
     }
 
     /// Tests a text against the field's rule.
@@ -107,6 +123,7 @@ impl PersonField {
     ///
     /// The rule that the text breaks.
     pub fn check(self, text: &str, today: Date) -> Result<FieldValue, &'static str> {
+        let is_longer = |than: usize| text.chars().count() > than;
         let made_of = |allowed: fn(char) -> bool| text.chars().all(allowed);
         let printable = |character: char| !character.is_control();
         let rule = match self {
@@ -116,13 +133,13 @@ impl PersonField {
             Self::PhoneNumber => {
                 let fits = made_of(|c| c.is_ascii_digit() || "+-(). ".contains(c));
                 let digits = text.bytes().filter(u8::is_ascii_digit).count();
-                (!fits || !(4..=20).contains(&digits) || text.len() > 40)
+                (!fits || !(4..=20).contains(&digits) || is_longer(40))
                     .then_some("must be a telephone number of 4 to 20 digits")
             }
-            Self::DocumentType | Self::DocumentNumber => (text.len() > 64 || !made_of(printable))
-                .then_some("must be at most 64 printable bytes"),
-            _ => (text.len() > MAX_NAME || !made_of(printable))
-                .then_some("must be at most 256 printable bytes"),
+            Self::DocumentType | Self::DocumentNumber => (is_longer(64) || !made_of(printable))
+                .then_some("must be at most 64 printable characters"),
+            _ => (is_longer(MAX_NAME) || !made_of(printable))
+                .then_some("must be at most 256 printable characters"),
         };
         rule.map_or_else(|| Ok(FieldValue::Text(Pii::new(text.to_owned()))), Err)
     }
@@ -133,7 +150,7 @@ fn is_email(text: &str) -> bool {
         return false;
     };
     let plain = |c: char| !c.is_control() && !c.is_whitespace() && c != '@';
-    text.len() <= 254
+    text.chars().count() <= 254
         && !local.is_empty()
         && !domain.is_empty()
         && !domain.starts_with('.')
@@ -176,6 +193,8 @@ mod tests {
             (GivenName, "  ", false),
             (GivenName, "a\u{0}b", false),
             (GivenName, "x".repeat(257).as_str(), false),
+            (GivenName, "አ".repeat(256).as_str(), true),
+            (GivenName, "አ".repeat(257).as_str(), false),
             (Email, "john.doe@example.com", true),
             (Email, "john@doe@example.com", false),
             (Email, "john doe@example.com", false),
@@ -189,6 +208,7 @@ mod tests {
             (Birthdate, "2990-01-15", false),
             (DocumentNumber, "123456789", true),
             (DocumentNumber, "9".repeat(65).as_str(), false),
+            (DocumentNumber, "é".repeat(64).as_str(), true),
         ] {
             assert_eq!(field.check(text, today).is_ok(), fits, "{field:?} {text}");
         }

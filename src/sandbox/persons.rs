@@ -1,7 +1,7 @@
 //! Verifik `/v2/persons`: create, create with liveness, list, read, change, delete.
 //!
 //! The document shows the person object and the paths only. Chosen here: answers are the bare
-//! person, a list is `{data, pagination}` (as on the vendor's newer page), PUT is a partial update
+//! person, who needs one of both names, a list is `{data, pagination}` (as on the vendor's newer page), PUT is a partial update
 //! in which null clears a field, what is output only is ignored in requests. Magic persons are in
 //! `verifik_conditions`; they are not kept and not listed.
 
@@ -60,9 +60,12 @@ pub(super) fn answer(received: &Received, store: &PersonStore) -> Reply {
 fn create(received: &Received, store: &PersonStore, kind: Create) -> Reply {
     // A body that is not JSON is to them one without fields.
     let body = received.json().unwrap_or_default();
-    let missing: Vec<_> = ["firstName", "lastName"]
+    let names = ["firstName", "lastName"];
+    // Some people have only one name.
+    let is_nameless = names.iter().all(|name| is_blank(body.get(*name)));
+    let missing: Vec<_> = names
         .into_iter()
-        .filter(|name| is_blank(body.get(*name)))
+        .filter(|_| is_nameless)
         .chain((kind == Create::WithLiveness && is_blank(image(&body))).then_some("faceImage"))
         .map(|name| format!("missing {name}\n"))
         .collect();

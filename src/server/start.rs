@@ -151,6 +151,13 @@ impl Serving {
             AuditLayer::new(audit.clone(), &policies, settings.providers.environments())?;
         let (gateway, mut watches) = Gateway::new(settings, policies.clone())?;
         let door = Door::start(&settings.auth, &policies, gateway.counts(), &mut watches)?;
+        if door.has_owners() && settings.persons.handle_key.is_none() {
+            tracing::warn!(
+                "persons.handle_key is not set: the handles of person records are made under a key \
+                 derived from cache.key or, without that, from Verifik's token; a change of it makes \
+                 every handle useless"
+            );
+        }
         let layer = CallLayer::new(
             &policies,
             door,

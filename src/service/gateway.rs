@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio_util::task::TaskTracker;
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::request_ids::RequestIds;
 use crate::{
@@ -21,7 +23,12 @@ use crate::{
         youverify::{self, Youverify},
     },
     reload::{self, Watch},
-    sharing::{Answers, Creates, Keys, Lifetimes, Remote, keys::KeyError, remote::NotAServer},
+    sharing::{
+        Answers, Creates, Handles, Keys, Lifetimes, Remote, Turns,
+        keys::{self, KeyError},
+        remote::NotAServer,
+        turns::Everywhere,
+    },
     telemetry::{metrics, token},
     transport::{
         Credentials, Upstream, retry,
@@ -81,6 +88,12 @@ pub struct Gateway {
     pub(super) answers: Answers,
     /// The creates of this process, and of all replicas.
     pub(super) request_ids: RequestIds,
+    /// What callers get instead of ids, and page tokens.
+    pub(super) handles: Handles,
+    /// Who may change a person record now.
+    pub(super) turns: Turns,
+    /// Writes of persons, which are finished whether their callers wait or not.
+    pub(super) writes: TaskTracker,
     counts: Option<Shared>,
     policies: Policies,
 }
@@ -97,7 +110,7 @@ impl Gateway {
         policies: Policies,
     ) -> Result<(Arc<Self>, Vec<Watch>), BuildError> {
         let providers = &settings.providers;
-        let (answers, creates, counts) = shared(settings)?;
+        let (answers, creates, turns, counts) = shared(settings)?;
         let mut tls = ClientTls::default();
         let mut watches = Vec::new();
         let gateway = Arc::new(Self {
@@ -114,6 +127,9 @@ impl Gateway {
                 settings.persons.request_id_ttl.get(),
                 creates,
             ),
+            handles: handles(settings)?,
+            turns,
+            writes: TaskTracker::new(),
             counts,
             policies,
         });
@@ -124,6 +140,8 @@ impl Gateway {
     /// Waits until nothing runs any more that no call in flight waits for.
     pub async fn finished(&self) {
         self.request_ids.finished().await;
+        self.writes.close();
+        self.writes.wait().await;
     }
 
     /// Where the replicas count calls together, if they share a Redis.
@@ -143,7 +161,9 @@ impl Gateway {
 }
 
 /// What is shared between calls, and between replicas if there is a Redis.
-fn shared(settings: &Settings) -> Result<(Answers, Option<Creates>, Option<Shared>), BuildError> {
+fn shared(
+    settings: &Settings,
+) -> Result<(Answers, Option<Creates>, Turns, Option<Shared>), BuildError> {
     let cache = &settings.cache;
     let keys = Arc::new(match &cache.key {
         Some(key) => Keys::derived(key.expose())?,
@@ -168,12 +188,40 @@ fn shared(settings: &Settings) -> Result<(Answers, Option<Creates>, Option<Share
         keys: Arc::clone(&keys),
     });
     let verifik = &settings.providers.verifik;
+    let scope = format!("{}{}", verifik.base_url, verifik.persons_path);
+    let turns = Turns::new(remote.clone().map(|remote| Everywhere {
+        remote,
+        keys: Arc::clone(&keys),
+        scope: scope.as_str().into(),
+        // It is read, and then written.
+        lease: 2 * lease(&verifik.upstream()),
+    }));
     let creates = remote.map(|remote| {
-        let scope = format!("{}{}", verifik.base_url, verifik.persons_path);
         let lifetime = settings.persons.request_id_ttl.get();
         Creates::new(remote, keys, scope, lifetime, lease(&verifik.upstream()))
     });
-    Ok((answers, creates, counts))
+    Ok((answers, creates, turns, counts))
+}
+
+/// Handles under `persons.handle_key`, or under what all replicas have anyway.
+fn handles(settings: &Settings) -> Result<Handles, BuildError> {
+    let persons = &settings.persons;
+    let token = settings.providers.verifik.token.as_ref();
+    let newest = match (&persons.handle_key, &settings.cache.key, token) {
+        (Some(key), ..) | (None, Some(key), _) => keys::master(key.expose())?,
+        // A token may be shorter than a key should be.
+        (None, None, Some(token)) => keys::master(token.expose())
+            .unwrap_or_else(|_| token.expose().as_bytes().to_vec().into()),
+        // Without a token there are no records.
+        (None, None, None) => Zeroizing::new(Vec::new()),
+    };
+    let older = persons.old_handle_keys.iter();
+    let older = older.flat_map(|keys| keys.expose().split_whitespace());
+    let older = older.map(keys::master).collect::<Result<Vec<_>, _>>()?;
+    Ok(Handles::new(
+        &newest,
+        older.iter().map(|key| key.as_slice()),
+    ))
 }
 
 /// How long a create may take: every attempt with its place in the queue and the longest wait after it.

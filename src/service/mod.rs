@@ -6,6 +6,9 @@ mod lookups;
 pub mod mask;
 pub mod person;
 mod person_fields;
+mod person_ids;
+mod person_list;
+mod person_update;
 mod request_ids;
 mod verify;
 

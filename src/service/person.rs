@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{
     charged, facts_of,
     gateway::{Gateway, Route, configured},
-    person_fields::{populated, updated},
+    person_fields::created,
+    person_ids::{Named, owner, told},
     reply,
     request_ids::{self, Fingerprint},
 };
@@ -18,7 +19,6 @@ use crate::{
     domain::{
         date,
         failure::Failure,
-        page_token::PageToken,
         person::{FieldChange, PersonField, PersonId, View},
         verification::Provider,
         violation::Violations,
@@ -31,28 +31,23 @@ use crate::{
         PersonView, UpdatePersonRequest, UpdatePersonResponse,
         person_service_server::PersonService,
     },
-    provider::verifik::{
-        Verifik,
-        persons::{Creation, PageQuery},
-    },
+    provider::verifik::{Verifik, persons::Creation},
     telemetry::call_facts::CallFacts,
 };
 
 /// `person.biometric_data` in the answer of `GetPerson`, and `persons.biometric_data` in that of
 /// `ListPersons`, by field numbers.
 const IMAGES: [u32; 2] = [1, 9];
-const DEFAULT_PAGE_SIZE: u32 = 50;
-const MAX_PAGE_SIZE: u32 = 1000;
 
 /// The service.
 #[derive(Debug)]
 pub struct Persons {
-    gateway: Arc<Gateway>,
+    pub(super) gateway: Arc<Gateway>,
     create: Policy,
     create_with_liveness: Policy,
-    get: Policy,
-    list: Policy,
-    update: Policy,
+    pub(super) get: Policy,
+    pub(super) list: Policy,
+    pub(super) update: Policy,
     delete: Policy,
 }
 
@@ -83,9 +78,21 @@ impl Persons {
         })
     }
 
-    fn verifik(&self, facts: &CallFacts) -> Result<&Route<Verifik>, Failure> {
+    pub(super) fn verifik(&self, facts: &CallFacts) -> Result<&Route<Verifik>, Failure> {
         facts.asks(Provider::Verifik);
         configured(Provider::Verifik, self.gateway.verifik.as_ref())
+    }
+
+    /// Begins the record of a call about a person. One that is not the caller's is recorded too.
+    pub(super) fn begin(
+        &self,
+        facts: &CallFacts,
+        named: Named,
+    ) -> Result<(PersonId, Option<Arc<str>>), Failure> {
+        facts.asks(Provider::Verifik);
+        let identifier = named.id().map_or(Identifier::Many, Identifier::Person);
+        audit::begin(facts, identifier, None);
+        named.usable()
     }
 
     async fn create(&self, facts: Arc<CallFacts>, create: Create) -> Result<Person, Failure> {
@@ -121,88 +128,28 @@ impl Persons {
             }
         };
         audit::created(&facts, &created);
-        created
+        told(created?, owner(&facts).as_ref(), &self.gateway.handles)
     }
 
     async fn get(&self, facts: &CallFacts, request: GetPersonRequest) -> Result<Person, Failure> {
         let mut bad = Violations::default();
-        let id = bad.check("id", PersonId::parse(&request.id));
+        let handles = &self.gateway.handles;
+        let named = bad.check("id", Named::read(&request.id, facts, handles));
         let view = bad.check("view", view(request.view));
         let view = view.map(|view| seen(facts, view));
-        let (Some(id), Some(view)) = (id, view) else {
-            return Err(Failure::invalid(bad.into_vec()));
-        };
-        let Route {
-            adapter, upstream, ..
-        } = self.verifik(facts)?;
-        let read = |answer: &_| adapter.read_person(answer, view);
-        upstream
-            .call(facts, &self.get, &adapter.get_request(&id), read)
-            .await
-    }
-
-    async fn list(
-        &self,
-        facts: &CallFacts,
-        request: ListPersonsRequest,
-    ) -> Result<ListPersonsResponse, Failure> {
-        let mut bad = Violations::default();
-        let page_size = bad.check("page_size", page_size(request.page_size));
-        let view = bad.check("view", view(request.view));
-        let view = view.map(|view| seen(facts, view));
-        let token = bad.check("page_token", page_token(&request.page_token));
-        let query = match (page_size, view, token) {
-            (Some(page_size), Some(view), Some(token)) => {
-                bad.check("page_token", page_query(token, page_size, view))
-            }
-            _ => None,
-        };
-        let Some(query) = query else {
-            return Err(Failure::invalid(bad.into_vec()));
-        };
-        let Route {
-            adapter, upstream, ..
-        } = self.verifik(facts)?;
-        let read = |answer: &_| adapter.read_page(answer, &query);
-        let request = adapter.list_request(&query);
-        let page = upstream.call(facts, &self.list, &request, read).await?;
-        Ok(ListPersonsResponse {
-            persons: page.persons,
-            next_page_token: page.next.map(|token| token.encode()).unwrap_or_default(),
-        })
-    }
-
-    /// Reads the record, changes what the mask names, and writes all of it: right whether the
-    /// provider's PUT merges or replaces.
-    async fn update(
-        &self,
-        facts: &CallFacts,
-        request: UpdatePersonRequest,
-    ) -> Result<Person, Failure> {
-        let mut bad = Violations::default();
-        let person = request.person.unwrap_or_default();
-        let id = bad.check("person.id", PersonId::parse(&person.id));
-        let mask = request.update_mask.as_ref();
-        let changes = updated(&mut bad, &person, mask, date::today());
         bad.check(PURPOSE, audit::purpose(facts));
-        let (Some(id), true) = (id, bad.is_empty()) else {
+        let (Some(named), Some(view), true) = (named, view, bad.is_empty()) else {
             return Err(Failure::invalid(bad.into_vec()));
         };
-        audit::begin(facts, Identifier::Person(&id), None);
-        facts.asks(Provider::Verifik);
+        let (id, owner) = self.begin(facts, named)?;
         audit::intend(facts).await?;
         let Route {
             adapter, upstream, ..
         } = self.verifik(facts)?;
-        let read = |answer: &_| adapter.read_stored(answer);
-        let updated = async {
-            let request = adapter.get_request(&id);
-            let stored = upstream.call(facts, &self.get, &request, read).await?;
-            let request = adapter.update_request(&id, stored, &changes);
-            let read = |answer: &_| adapter.read_person(answer, View::Basic);
-            upstream.call(facts, &self.update, &request, read).await
-        };
-        charged(facts, updated).await
+        let read = |answer: &_| adapter.read_person(answer, view, Some(&id));
+        let request = adapter.get_request(&id);
+        let person = upstream.call(facts, &self.get, &request, read).await?;
+        told(person, owner.as_ref(), handles)
     }
 
     async fn delete(
@@ -211,20 +158,23 @@ impl Persons {
         request: DeletePersonRequest,
     ) -> Result<DeletePersonResponse, Failure> {
         let mut bad = Violations::default();
-        let id = bad.check("id", PersonId::parse(&request.id));
+        let handles = &self.gateway.handles;
+        let named = bad.check("id", Named::read(&request.id, facts, handles));
         bad.check(PURPOSE, audit::purpose(facts));
-        let (Some(id), true) = (id, bad.is_empty()) else {
+        let (Some(named), true) = (named, bad.is_empty()) else {
             return Err(Failure::invalid(bad.into_vec()));
         };
-        audit::begin(facts, Identifier::Person(&id), None);
-        facts.asks(Provider::Verifik);
+        let (id, _) = self.begin(facts, named)?;
         audit::intend(facts).await?;
         let Route {
             adapter, upstream, ..
         } = self.verifik(facts)?;
         let read = |answer: &_| adapter.read_deleted(answer);
         let request = adapter.delete_request(&id);
-        let deleted = upstream.call(facts, &self.delete, &request, read);
+        let deleted = async {
+            let _turn = self.turn(&id).await?;
+            upstream.call(facts, &self.delete, &request, read).await
+        };
         charged(facts, deleted).await?;
         Ok(DeletePersonResponse {})
     }
@@ -236,18 +186,15 @@ fn check_create(
     person: Option<&Person>,
     request_id: &str,
 ) -> Result<Create, Failure> {
-    use PersonField::{FaceImage, FamilyName, GivenName};
     let mut bad = Violations::default();
     let (method, required): (_, &[_]) = match creation {
-        Creation::Plain => ("CreatePerson", &[GivenName, FamilyName]),
-        Creation::WithLiveness => (
-            "CreatePersonWithLiveness",
-            &[GivenName, FamilyName, FaceImage],
-        ),
+        Creation::Plain => ("CreatePerson", &[]),
+        Creation::WithLiveness => ("CreatePersonWithLiveness", &[PersonField::FaceImage]),
     };
     let absent = Person::default();
     let person = person.unwrap_or(&absent);
-    let fields = populated(&mut bad, person, required, date::today());
+    let fields = created(&mut bad, person, required, date::today());
+    check_writable(&mut bad, facts, &fields);
     bad.check(PURPOSE, audit::purpose(facts));
     let request_id = match request_id {
         "" => Ok(None),
@@ -266,7 +213,19 @@ fn check_create(
     }
 }
 
-fn view(view: i32) -> Result<View, &'static str> {
+/// What a caller may not see it may not write either: it would overwrite what it does not know.
+pub(super) fn check_writable(bad: &mut Violations, facts: &CallFacts, changes: &[FieldChange]) {
+    for (field, _) in changes {
+        if !facts.visible().has(field.numbers()) {
+            bad.add(
+                field.path(),
+                "may not be written by a caller who may not see it",
+            );
+        }
+    }
+}
+
+pub(super) fn view(view: i32) -> Result<View, &'static str> {
     match PersonView::try_from(view) {
         Ok(PersonView::Unspecified | PersonView::Basic) => Ok(View::Basic),
         Ok(PersonView::Full) => Ok(View::Full),
@@ -275,43 +234,11 @@ fn view(view: i32) -> Result<View, &'static str> {
 }
 
 /// Images that the caller may not see are not decoded for it.
-fn seen(facts: &CallFacts, view: View) -> View {
+pub(super) fn seen(facts: &CallFacts, view: View) -> View {
     match facts.visible().has(&IMAGES) {
         true => view,
         false => View::Basic,
     }
-}
-
-fn page_size(size: i32) -> Result<u32, &'static str> {
-    match u32::try_from(size) {
-        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
-        Ok(size @ 1..=MAX_PAGE_SIZE) => Ok(size),
-        _ => Err("must be 0 to 1000"),
-    }
-}
-
-fn page_token(token: &str) -> Result<Option<PageToken>, &'static str> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let token = PageToken::decode(token).ok_or("must be a next_page_token of this service")?;
-    Ok(Some(token))
-}
-
-fn page_query(
-    token: Option<PageToken>,
-    page_size: u32,
-    view: View,
-) -> Result<PageQuery, &'static str> {
-    if token.is_some_and(|token| (token.page_size, token.view) != (page_size, view)) {
-        return Err("must be used with the page_size and view of the call that gave it");
-    }
-    Ok(PageQuery {
-        page: token.map_or(1, |token| token.page),
-        page_size,
-        view,
-        first: token.map(|token| token.first),
-    })
 }
 
 #[tonic::async_trait]

@@ -48,8 +48,32 @@ fn checked(
     bad.check(field.path(), value)
 }
 
+/// The fields of a new person: every populated one, of which at least one is a name. A name that is empty
+/// is none: some people have only one.
+pub fn created(
+    bad: &mut Violations,
+    person: &Person,
+    required: &[PersonField],
+    today: Date,
+) -> Vec<FieldChange> {
+    let is_blank = |name: &Option<String>| {
+        let name = name.as_deref();
+        name.is_none_or(|name| name.trim().is_empty())
+    };
+    let blank = (is_blank(&person.given_name), is_blank(&person.family_name));
+    let mut person = person.clone();
+    let mut required = required.to_vec();
+    match blank {
+        (true, true) => required.extend([PersonField::GivenName, PersonField::FamilyName]),
+        (true, false) => person.given_name = None,
+        (false, true) => person.family_name = None,
+        (false, false) => {}
+    }
+    populated(bad, &person, &required, today)
+}
+
 /// Every populated field; violations for those that are bad, and for the required that are missing.
-pub fn populated(
+fn populated(
     bad: &mut Violations,
     person: &Person,
     required: &[PersonField],
@@ -62,7 +86,13 @@ pub fn populated(
                 let value = checked(bad, field, written, today);
                 changes.extend(value.map(|value| (field, Some(value))));
             }
-            None if required.contains(&field) => bad.add(field.path(), "is required"),
+            None if required.contains(&field) => bad.add(
+                field.path(),
+                match field.is_name() {
+                    true => "is required, or the other name is",
+                    false => "is required",
+                },
+            ),
             None => {}
         }
     }
@@ -98,9 +128,17 @@ pub fn updated(
                 let value = checked(bad, field, written, today);
                 changes.extend(value.map(|value| (field, Some(value))));
             }
-            None if field.is_required() => bad.add(field.path(), "cannot be cleared"),
             None => changes.push((field, None)),
         }
+    }
+    let cleared = changes
+        .iter()
+        .filter(|(field, to)| field.is_name() && to.is_none());
+    if cleared.count() > 1 {
+        bad.add(
+            "update_mask",
+            "must leave the record a given_name or a family_name",
+        );
     }
     changes
 }
@@ -204,11 +242,53 @@ mod tests {
             assert_eq!(bad.into_vec()[0].field, "update_mask", "{path}");
         }
         let mut bad = Violations::default();
-        updated(&mut bad, &john(), mask(&["family_name"]).as_ref(), TODAY);
-        assert_eq!(bad.into_vec()[0].field, "person.family_name");
+        let both = mask(&["family_name", "given_name"]);
+        updated(&mut bad, &Person::default(), both.as_ref(), TODAY);
+        assert_eq!(bad.into_vec()[0].field, "update_mask");
         let mut bad = Violations::default();
         updated(&mut bad, &Person::default(), None, TODAY);
         assert_eq!(bad.into_vec()[0].field, "person");
+    }
+
+    #[test]
+    fn a_person_may_have_one_name() {
+        for (given, family, names, is_good) in [
+            (Some("Sukarno"), None, 1, true),
+            (Some("Sukarno"), Some(" "), 1, true),
+            (Some(""), Some("Sukarno"), 1, true),
+            (None, Some("Sukarno"), 1, true),
+            (Some("Ada"), Some("Lovelace"), 2, true),
+            (None, None, 0, false),
+            (Some(""), None, 0, false),
+            (Some(""), Some(""), 0, false),
+        ] {
+            let person = Person {
+                given_name: given.map(str::to_owned),
+                family_name: family.map(str::to_owned),
+                ..Person::default()
+            };
+            let mut bad = Violations::default();
+            let fields = created(&mut bad, &person, &[], TODAY);
+            assert_eq!(
+                (fields.len(), bad.is_empty()),
+                (names, is_good),
+                "{given:?} {family:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_numbers_of_a_field_are_those_of_the_contract() {
+        use crate::access::fields::{Fields, Lists};
+        let answer = crate::proto::descriptors().get_message_by_name("person.v1.GetPersonResponse");
+        for field in PersonField::ALL {
+            let mut seen = Fields::none();
+            let message = answer.as_ref().unwrap();
+            seen.add(message, field.path(), Lists::Closed).unwrap();
+            for other in PersonField::ALL {
+                assert_eq!(seen.has(other.numbers()), other == field, "{other:?}");
+            }
+        }
     }
 
     #[test]
@@ -219,8 +299,7 @@ mod tests {
             ..Person::default()
         };
         let mut bad = Violations::default();
-        let required = [GivenName, PersonField::FamilyName, FaceImage];
-        populated(&mut bad, &person, &required, TODAY);
+        created(&mut bad, &person, &[FaceImage], TODAY);
         let named: Vec<_> = bad.into_vec().into_iter().map(|bad| bad.field).collect();
         assert_eq!(
             named,

@@ -21,6 +21,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
+use zeroize::Zeroizing;
 
 use crate::sha256;
 
@@ -75,6 +76,27 @@ pub enum KeyError {
     NoRandomness,
 }
 
+/// The bytes of a configured key.
+///
+/// # Errors
+///
+/// If it is too short.
+pub fn master(key: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let key = key.trim();
+    let decoded = STANDARD
+        .decode(key)
+        .or_else(|_| STANDARD_NO_PAD.decode(key))
+        .or_else(|_| URL_SAFE_NO_PAD.decode(key));
+    let bytes = match decoded {
+        Ok(bytes) if bytes.len() >= SHORTEST_KEY => bytes,
+        _ => key.as_bytes().to_vec(),
+    };
+    match bytes.len() >= SHORTEST_KEY {
+        true => Ok(Zeroizing::new(bytes)),
+        false => Err(KeyError::TooShort),
+    }
+}
+
 /// The keys of this process, all derived from one.
 pub struct Keys {
     id: u8,
@@ -89,16 +111,7 @@ impl Keys {
     ///
     /// If it is too short.
     pub fn derived(key: &str) -> Result<Self, KeyError> {
-        let key = key.trim();
-        let decoded = STANDARD
-            .decode(key)
-            .or_else(|_| STANDARD_NO_PAD.decode(key))
-            .or_else(|_| URL_SAFE_NO_PAD.decode(key));
-        match decoded {
-            Ok(bytes) if bytes.len() >= SHORTEST_KEY => Ok(Self::of(&bytes)),
-            _ if key.len() >= SHORTEST_KEY => Ok(Self::of(key.as_bytes())),
-            _ => Err(KeyError::TooShort),
-        }
+        master(key).map(|bytes| Self::of(&bytes))
     }
 
     /// Keys for this process alone.

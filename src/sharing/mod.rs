@@ -11,19 +11,25 @@
 //! | [`answers`] | answers kept in this process, and in Redis for all replicas |
 //! | [`kept`] | the form and the lifetime of a kept answer |
 //! | [`creates`] | a `request_id` means one create at all replicas |
+//! | [`turns`] | one change of a person record at a time |
+//! | [`handles`] | what callers get instead of a person's id, and page tokens |
 //! | [`remote`] | the connection to Redis, which may be down |
 //! | [`keys`] | keyed hashes for names, encryption for values |
 
 pub mod answers;
 pub mod creates;
 pub mod flights;
+pub mod handles;
 pub mod kept;
 pub mod keys;
 pub mod remote;
+pub mod turns;
 
 pub use answers::Answers;
 pub use creates::Creates;
 pub use flights::Flights;
+pub use handles::Handles;
 pub use kept::{Kept, Lifetimes};
 pub use keys::{Keys, Name};
 pub use remote::Remote;
+pub use turns::Turns;

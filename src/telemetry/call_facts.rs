@@ -13,7 +13,7 @@ use opentelemetry::trace::SpanContext;
 use tokio::time::Instant;
 
 use crate::{
-    access::{budget::Counted, door::Rights, fields::Fields},
+    access::{budget::Counted, door::Rights, fields::Fields, persons::Records},
     audit::call::Call,
     auth::identity::Caller,
     domain::{
@@ -94,6 +94,11 @@ impl CallFacts {
     /// The fields that the caller may see of the answer.
     pub fn visible(&self) -> &Fields {
         self.rights.get().map_or(&Fields::All, Rights::fields)
+    }
+
+    /// Whose person records the caller may use.
+    pub fn records(&self) -> &Records {
+        self.rights.get().map_or(&Records::All, Rights::records)
     }
 
     /// Counts a provider call that may be charged, before it is sent; none if the caller has no budget

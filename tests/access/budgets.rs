@@ -37,9 +37,15 @@ fn spent(answered: &Result<Value, Status>, budget: &str) -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_a_minute_are_counted_for_each_caller() {
     let policy = [
-        rule("one", "rpcs = ['person.list']\ncalls_per_minute = 3"),
-        rule("other", "rpcs = ['person.list']\ncalls_per_minute = 3"),
-        rule("free", "rpcs = ['person.list']"),
+        rule(
+            "one",
+            "persons = 'all'\nrpcs = ['person.list']\ncalls_per_minute = 3",
+        ),
+        rule(
+            "other",
+            "persons = 'all'\nrpcs = ['person.list']\ncalls_per_minute = 3",
+        ),
+        rule("free", "persons = 'all'\nrpcs = ['person.list']"),
     ];
     let rig = Rig::start(&policy.concat(), &["one", "other", "free"], &[]).await;
     within_a_minute().await;
@@ -69,7 +75,8 @@ async fn calls_of_a_minute_are_counted_for_each_caller() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_may_be_charged_counts_as_a_charged_call() {
-    let what = "rpcs = ['identity.curp.check', 'person.list']\ncharged_calls_per_day = 2";
+    let what =
+        "persons = 'all'\nrpcs = ['identity.curp.check', 'person.list']\ncharged_calls_per_day = 2";
     let rig = Rig::start(&rule("one", what), &["one"], &[]).await;
     let curp = |curp: &str| json!({"curp": curp, "max_age": "60s"});
     let answer = rig.call("one", CURP, &curp(FOUND)).await.unwrap();

@@ -20,7 +20,12 @@ async fn run(rig: &Rig, more: &[&str], variables: &[(&str, &str)]) -> Output {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn call_takes_its_token_from_a_file_or_the_environment() {
-    let rig = Rig::start(&rule("one", "rpcs = ['person.list']"), &["one"], &[]).await;
+    let rig = Rig::start(
+        &rule("one", "persons = 'all'\nrpcs = ['person.list']"),
+        &["one"],
+        &[],
+    )
+    .await;
     let file = rig.path("token");
     std::fs::write(&file, key("one") + "\n").unwrap();
     let file = file.to_str().unwrap();
@@ -61,7 +66,12 @@ async fn call_takes_its_token_from_a_file_or_the_environment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_needs_no_credential() {
-    let rig = Rig::start(&rule("one", "rpcs = ['person.list']"), &["one"], &[]).await;
+    let rig = Rig::start(
+        &rule("one", "persons = 'all'\nrpcs = ['person.list']"),
+        &["one"],
+        &[],
+    )
+    .await;
     let address = rig.gateway.grpc.to_string();
     let health = Command::new(env!("CARGO_BIN_EXE_identity-gateway"))
         .args(["health", "--address", &address])

@@ -14,6 +14,7 @@ mod documents;
 mod issuer;
 mod masks;
 mod mesh;
+mod persons;
 mod records;
 mod rig;
 mod rotation;

@@ -18,7 +18,7 @@ async fn gateway(peers: &str, headers: &str) -> (Gateway, TempDir) {
     let policy = directory.path().join("policy.toml");
     let rule = format!(
         "[[allow]]\nname = 'payments'\nidentities = ['spiffe://bank.example/ns/payments/*', '{NAME}']\n\
-         rpcs = ['person.list']\n"
+         persons = 'all'\nrpcs = ['person.list']\n"
     );
     std::fs::write(&policy, rule).unwrap();
     let gateway = Gateway::sandbox([

@@ -81,7 +81,11 @@ async fn a_key_set_is_rotated_without_a_failed_call() {
     let jwks = Jwks::start(key_set(&[&old])).await;
     let directory = TempDir::new().unwrap();
     let policy = directory.path().join("policy.toml");
-    std::fs::write(&policy, rule("alice", "rpcs = ['person.list']")).unwrap();
+    std::fs::write(
+        &policy,
+        rule("alice", "persons = 'all'\nrpcs = ['person.list']"),
+    )
+    .unwrap();
     let url = jwks.url();
     let gateway = Gateway::sandbox([
         ("IDGW_AUTH__MODE", "jwt"),
@@ -130,7 +134,7 @@ async fn a_key_set_is_rotated_without_a_failed_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn preshared_keys_and_the_policy_are_rotated_without_a_failed_call() {
-    let policy = rule("one", "rpcs = ['person.list']");
+    let policy = rule("one", "persons = 'all'\nrpcs = ['person.list']");
     let rig = Rig::start(&policy, &["one"], &[]).await;
     let (old, new) = (
         crate::rig::key("one"),

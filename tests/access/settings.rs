@@ -30,7 +30,7 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
     };
     let policy = write(
         "policy.toml",
-        "[[allow]]\nname='a'\nidentities=['a']\nrpcs=['*']\n",
+        "[[allow]]\nname='a'\nidentities=['a']\npersons='all'\nrpcs=['*']\n",
     );
     let unknown_rpc = write(
         "rpc.toml",
@@ -38,7 +38,7 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
     );
     let unknown_key = write(
         "key.toml",
-        "[[allow]]\nname='a'\nidentities=['a']\nrpcs=['*']\nbudget=1\n",
+        "[[allow]]\nname='a'\nidentities=['a']\npersons='all'\nrpcs=['*']\nbudget=1\n",
     );
     let keys = write("keys", "payments not-a-hash\n");
     let jwks = write("jwks.json", &key_set(&[&Signer::es256("one")]));
@@ -158,7 +158,7 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
                 ("IDGW_AUTH__MODE", "none"),
                 ("IDGW_AUTH__POLICY_FILE", &unknown_key),
             ]),
-            "auth.policy_file (from IDGW_AUTH__POLICY_FILE): line 5: unknown field `budget`",
+            "auth.policy_file (from IDGW_AUTH__POLICY_FILE): line 6: unknown field `budget`",
         ),
         (
             plain(&[

@@ -34,7 +34,10 @@ async fn stage(more: &[(&str, &str)]) -> Stage {
     let rules: String = scopes()
         .iter()
         .map(|scope| {
-            format!("[[allow]]\nname = '{scope}'\ntoken_scopes = ['{scope}']\nrpcs = ['{scope}']\n")
+            format!(
+                "[[allow]]\nname = '{scope}'\ntoken_scopes = ['{scope}']\nrpcs = ['{scope}']\n\
+                     persons = 'all'\nclasses = ['contacts', 'bureau', 'images']\n"
+            )
         })
         .collect();
     std::fs::write(path("policy.toml"), rules).unwrap();

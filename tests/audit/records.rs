@@ -8,7 +8,7 @@ use identity_gateway::proto::{
     },
     person::v1::{
         CreatePersonRequest, CreatePersonWithLivenessRequest, DeletePersonRequest,
-        GetPersonRequest, Person, UpdatePersonRequest,
+        GetPersonRequest, ListPersonsRequest, Person, UpdatePersonRequest,
     },
 };
 use prost_types::{FieldMask, Struct};
@@ -124,12 +124,14 @@ async fn every_recorded_rpc_with_every_kind_of_end_has_its_record() {
     let _ = persons.delete_person(delete("person_disposable")).await;
     let _ = persons.delete_person(delete("person_unknown")).await;
     let _ = persons.delete_person(delete(&created.id)).await;
-    // Reads of persons, and calls that never passed the checks, are not recorded.
     let get = GetPersonRequest {
         id: "person_123456789".to_owned(),
         ..GetPersonRequest::default()
     };
     persons.get_person(get).await.unwrap();
+    let list = ListPersonsRequest::default();
+    persons.list_persons(list).await.unwrap();
+    // Calls that never passed the checks are not recorded.
     identity.check_curp(curp("no curp")).await.unwrap_err();
     let mut without = kenya("1234567", KenyaIdType::NationalId);
     without.subject_consent = false;
@@ -159,6 +161,8 @@ async fn every_recorded_rpc_with_every_kind_of_end_has_its_record() {
             "DeletePerson person_id verifik OK - - unknown provider 1",
             "DeletePerson person_id verifik NOT_FOUND PERSON_NOT_FOUND - not_billed provider 1",
             "DeletePerson person_id verifik OK - - unknown provider 1",
+            "GetPerson person_id verifik OK - - not_billed provider 1",
+            "ListPersons - verifik OK - - not_billed provider 1",
         ]
     );
     let results = of_event(&records, "result");
@@ -194,7 +198,7 @@ async fn every_recorded_rpc_with_every_kind_of_end_has_its_record() {
     assert!(
         place
             .is_whole()
-            .contains("whole: 20 records, 0 counted as lost, 0 breaks")
+            .contains("whole: 22 records, 0 counted as lost, 0 breaks")
     );
 }
 
@@ -268,20 +272,30 @@ async fn a_purpose_is_recorded_and_where_it_is_required_nobody_is_asked_without(
     assert_eq!(created.unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(place.received("accuauth").await, 0);
     assert_eq!(place.received("verifik").await, 0);
-    // Reads of persons are not recorded, and need none.
-    let get = GetPersonRequest {
+    let get = || GetPersonRequest {
         id: "person_123456789".to_owned(),
         ..GetPersonRequest::default()
     };
-    persons.get_person(get).await.unwrap();
+    let refused = persons.get_person(get()).await;
+    assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
+    let refused = persons.list_persons(ListPersonsRequest::default()).await;
+    assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
+    persons
+        .get_person(with_purpose(get(), "KYC art. 12"))
+        .await
+        .unwrap();
     identity
         .check_curp(with_purpose(curp(FOUND), "KYC art. 12"))
         .await
         .unwrap();
-    let records = place.wait_for("result", 1).await;
+    let records = place.wait_for("result", 2).await;
     let results = of_event(&records, "result");
-    assert_eq!(results.len(), 1);
-    assert_eq!(results[0]["purpose"], "KYC art. 12");
+    assert_eq!(results.len(), 2);
+    assert!(
+        results
+            .iter()
+            .all(|result| result["purpose"] == "KYC art. 12")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

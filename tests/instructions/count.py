@@ -52,11 +52,13 @@ POLICY = """[[allow]]
 name = "backend"
 identities = ["backend"]
 rpcs = ["*"]
+persons = "all"
 
 [[allow]]
 name = "archive"
 identities = ["archive"]
 rpcs = ["*"]
+persons = "all"
 classes = ["images"]
 """
 

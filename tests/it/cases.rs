@@ -127,6 +127,10 @@ cases! {
         "there is no such person record";
     PERSON_EXISTS: PersonAlreadyExists, AlreadyExists "PERSON_ALREADY_EXISTS", [], Assumed, Somewhere,
         "there is such a person record already";
+    PERSON_CHANGED: PersonChanged, Aborted "PERSON_CHANGED", [], Unknown, Somewhere,
+        "the person record changed meanwhile, or the provider's answer does not show the change";
+    PERSON_LOCKED: PersonLockUnavailable, Unavailable "PERSON_LOCK_UNAVAILABLE", [Retry], Free, Elsewhere,
+        "the Redis of `cache.url` cannot be asked for the lock on a person record; nothing is sent";
     LIVENESS: LivenessFailed, FailedPrecondition "LIVENESS_FAILED", [], Assumed, Somewhere,
         "the provider does not see a living person's face";
     REQUEST_ID_REUSED: RequestIdReused, InvalidArgument "REQUEST_ID_REUSED", [Fields], None, Somewhere,

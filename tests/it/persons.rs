@@ -105,7 +105,7 @@ async fn a_create_runs_to_its_end_although_its_caller_gave_up() {
     assert_eq!(stage.provider.received().len(), 1);
 }
 
-/// Follows the pages; `provider` answers a page and a limit.
+/// Follows the pages; `provider` answers a page and a limit. A list goes on where its last record is.
 async fn all_pages(
     stage: &Stage,
     page_size: usize,
@@ -113,30 +113,65 @@ async fn all_pages(
 ) -> Vec<String> {
     let mut ids = Vec::new();
     let mut token = String::new();
-    for page in 1..20 {
-        stage.provider.next(says(200, provider(page, page_size)));
+    let mut at = 1;
+    for _ in 1..20 {
+        let pages = [at, at + 1].map(|page| Does::Answers(answer(200, provider(page, page_size))));
+        stage.provider.next(pages);
         let list = calls::list()
             .with("page_size", json!(page_size))
             .with("page_token", json!(token));
         let answer = call(stage, &list).await;
-        let received = &stage.provider.received()[0];
-        assert_eq!(
-            received.target,
-            format!("/v2/persons?page={page}&limit={page_size}")
-        );
+        let received = stage.provider.received();
+        for (page, received) in (at..).zip(&received) {
+            let target = format!("/v2/persons?page={page}&limit={page_size}");
+            assert_eq!(received.target, target);
+        }
+        assert!(received.len() <= if token.is_empty() { 1 } else { 2 });
         let persons = answer["persons"].as_array().cloned().unwrap_or_default();
         assert!(persons.len() <= page_size, "{answer}");
-        ids.extend(
-            persons
-                .iter()
-                .map(|person| person["id"].as_str().unwrap().to_owned()),
-        );
+        let id = |person: &Value| person["id"].as_str().unwrap().to_owned();
+        ids.extend(persons.iter().map(id));
+        at += received.len() - 1;
         match answer["next_page_token"].as_str() {
             Some(next) => token = next.to_owned(),
             None => return ids,
         }
     }
     panic!("the pages do not end: {ids:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_whole_over_a_provider_that_caps_its_pages_and_does_not_say_so() {
+    let stage = Stage::set(Setting::Usual).await;
+    let all: Vec<Value> = (0..250).map(numbered).collect();
+    let capped = |page: usize, limit: usize| {
+        let limit = limit.min(100);
+        let start = ((page - 1) * limit).min(250);
+        json!(all[start..(start + limit).min(250)])
+    };
+    let wrapped = |page, limit| json!({"data": {"docs": capped(page, limit)}});
+    for page_size in [200, 1000] {
+        assert_eq!(all_pages(&stage, page_size, capped).await.len(), 250);
+        assert_eq!(all_pages(&stage, page_size, wrapped).await.len(), 250);
+    }
+}
+
+/// Newest first, and a page's worth of new records between two pages: the second page is the first again.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_records_between_two_pages_hide_nobody_and_repeat_nobody() {
+    let stage = Stage::set(Setting::Usual).await;
+    let page = |from: usize| {
+        let page: Vec<Value> = (from..from + 50).rev().map(numbered).collect();
+        Does::Answers(answer(200, json!(page)))
+    };
+    let list = calls::list().with("page_size", json!(50));
+    stage.provider.next([page(80)]);
+    let first = call(&stage, &list).await;
+    let list = list.with("page_token", first["next_page_token"].clone());
+    stage.provider.next([page(130), page(80), page(30)]);
+    let second = call(&stage, &list).await;
+    assert_eq!(second["persons"][0]["id"], "person_79");
+    assert_eq!(second["persons"].as_array().unwrap().len(), 50);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,12 +257,14 @@ async fn a_page_token_is_bound_to_its_query_and_survives_a_restart() {
     let named = goes_on.clone().with("view", json!("PERSON_VIEW_BASIC"));
     let restarted = Stage::set(Setting::Usual).await;
     for (stage, call_) in [(&stage, &named), (&restarted, &goes_on)] {
-        stage.provider.next(says(200, json!([numbered(3)])));
+        let last = json!({"data": [numbered(3)], "pagination": {"pages": 2}});
+        let last = Does::Answers(answer(200, last));
+        stage.provider.next(page().into_iter().chain([last]));
         let answer = call(stage, call_).await;
         assert_eq!(answer["persons"][0]["id"], "person_3");
         assert_eq!(answer["next_page_token"], Value::Null);
         assert_eq!(
-            stage.provider.received()[0].target,
+            stage.provider.received()[1].target,
             "/v2/persons?page=2&limit=2"
         );
     }
@@ -246,13 +283,20 @@ async fn an_update_is_right_over_a_put_that_merges_and_over_one_that_replaces() 
     );
     let mut kept = Vec::new();
     for merges in [true, false] {
+        let mut changed = john();
+        changed["email"] = json!("john.new@example.com");
+        changed["phone"] = Value::Null;
         stage.provider.next([
             Does::Answers(answer(200, john())),
-            Does::Answers(answer(200, john())),
+            Does::Answers(answer(200, changed)),
         ]);
         call(&stage, &update).await;
         let written = stage.provider.received()[1].json();
-        let mut record = if merges { john() } else { json!({}) };
+        // What the provider owns stays its own, however it takes the rest.
+        let owned = ["verificationStatus", "createdAt", "updatedAt"];
+        let mut record = john();
+        let fields = record.as_object_mut().unwrap();
+        fields.retain(|name, _| merges || owned.contains(&name.as_str()));
         for (name, value) in written.as_object().unwrap() {
             record[name] = value.clone();
         }
@@ -260,6 +304,10 @@ async fn an_update_is_right_over_a_put_that_merges_and_over_one_that_replaces() 
         let full = calls::get().with("view", json!("PERSON_VIEW_FULL"));
         kept.push(call(&stage, &full).await["person"].clone());
     }
+    assert_eq!(
+        kept[0]["verification_status"],
+        "VERIFICATION_STATUS_VERIFIED"
+    );
     assert_eq!(kept[0], kept[1]);
     assert_eq!(kept[0]["email"], "john.new@example.com");
     assert_eq!(kept[0]["phone_number"], Value::Null);
@@ -284,4 +332,77 @@ async fn large_images_go_up_and_come_down_whole() {
     stage.provider.next(says(200, person));
     let full = calls::get().with("view", json!("PERSON_VIEW_FULL"));
     assert!(call(&stage, &full).await["person"]["biometric_data"]["face_image"] == image);
+}
+
+/// A provider with a memory, whose PUT replaces, and which takes a while.
+async fn remembering() -> (
+    std::net::SocketAddr,
+    std::sync::Arc<std::sync::Mutex<Value>>,
+) {
+    use axum::{Json, extract::State, routing::get};
+    let record = std::sync::Arc::new(std::sync::Mutex::new(john()));
+    type Kept = State<std::sync::Arc<std::sync::Mutex<Value>>>;
+    let read = async |State(record): Kept| {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let record = record.lock().unwrap().clone();
+        Json(record)
+    };
+    let write = async |State(record): Kept, Json(written): Json<Value>| {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut record = record.lock().unwrap();
+        for (name, value) in written.as_object().unwrap() {
+            record[name] = value.clone();
+        }
+        Json(record.clone())
+    };
+    let routes = axum::Router::new()
+        .route("/v2/persons/{id}", get(read).put(write))
+        .with_state(std::sync::Arc::clone(&record));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    (address, record)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_updates_of_one_person_at_once_are_both_done_or_one_is_told_that_it_is_not() {
+    let (address, record) = remembering().await;
+    let gateway = crate::gateway::Gateway::serve([
+        (
+            "IDGW_PROVIDERS__VERIFIK__BASE_URL",
+            format!("http://{address}"),
+        ),
+        (
+            "IDGW_PROVIDERS__VERIFIK__TOKEN",
+            "verifik-token-for-tests".to_owned(),
+        ),
+    ])
+    .await;
+    let update = async |field: &str, to: &str| {
+        let request = json!({"person": {"id": "person_123456789", field: to}});
+        gateway.client.call(calls::UPDATE, &request).await
+    };
+    for pair in 0..10 {
+        let (email, phone) = (format!("{pair}@example.com"), format!("+12345{pair}"));
+        let (one, other) = tokio::join!(update("email", &email), update("phone_number", &phone));
+        assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+        let record = record.lock().unwrap().clone();
+        assert_eq!(
+            (&record["email"], &record["phone"]),
+            (&json!(email), &json!(phone))
+        );
+    }
+    // The provider's own change between the read and the write is not turned back, and not hidden.
+    let (failed, answer) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            record.lock().unwrap()["verificationStatus"] = json!("failed");
+        },
+        update("email", "last@example.com"),
+    );
+    let () = failed;
+    let record = record.lock().unwrap().clone();
+    assert_eq!(record["verificationStatus"], "failed");
+    let refused = answer.is_err_and(|status| status.code() == tonic::Code::Aborted);
+    assert!(refused || record["email"] == "last@example.com");
 }

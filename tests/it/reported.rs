@@ -51,15 +51,7 @@ const NOT_YET: &[&str] = &[
     "339-pe-nacionalidad-SUECA",
     "340-pe-nacionalidad-ISRAELI",
     "342-pe-nacionalidad-VE",
-    "381-person-get-oid",
-    "383-person-list-docs",
-    "385-person-list-empty-data-null",
     "393-person-status-upper",
-    "394-person-list-provider-caps-limit-at-100",
-    "395-person-update-newer-dob-twice",
-    "400-person-mononym-empty-family",
-    "401-person-mononym-no-family",
-    "408-person-amharic-200-chars",
 ];
 
 /// More requests than the gateway may make for one call.

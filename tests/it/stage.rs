@@ -94,10 +94,7 @@ impl Stage {
             Setting::OneCall => variables.push(("IDGW_SERVER__MAX_IN_FLIGHT".into(), "1".into())),
             Setting::Unusual => variables.extend(
                 [
-                    (
-                        "IDGW_PROVIDERS__VERIFIK__PERSONS_PATH",
-                        "/v2/face-recognition/persons",
-                    ),
+                    ("IDGW_PROVIDERS__VERIFIK__PERSONS_PATH", "/v3/persons"),
                     ("IDGW_PROVIDERS__YOUVERIFY__ID_TYPES__ALIEN_ID", "alien-id"),
                     ("IDGW_PROVIDERS__YOUVERIFY__ID_TYPES__NATIONAL_ID", "nin"),
                     ("IDGW_PROVIDERS__ACCUAUTH__BODY_ENCODING", "form"),

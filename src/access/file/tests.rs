@@ -61,7 +61,7 @@ fn contacts_bureau_and_images_are_off_unless_granted() {
             "" => String::new(),
             word => format!("classes = ['{word}']"),
         };
-        let rule = one(&format!("rpcs = ['*']\n{classes}"));
+        let rule = one(&format!("persons = 'all'\nrpcs = ['*']\n{classes}"));
         for (class, rpc, path) in classified {
             let seen = has(&rule.rpcs[rpc], rpc, path);
             assert_eq!(seen, class == granted, "{path} with {granted:?}");
@@ -77,9 +77,9 @@ fn contacts_bureau_and_images_are_off_unless_granted() {
             assert!(has(&rule.rpcs[rpc], rpc, path), "{path} with {granted:?}");
         }
     }
-    let all = one("rpcs = ['*']\nclasses = ['contacts', 'bureau', 'images']");
+    let all = one("persons = 'all'\nrpcs = ['*']\nclasses = ['contacts', 'bureau', 'images']");
     assert!(all.rpcs.values().all(|fields| *fields == Fields::All));
-    assert_eq!(one("rpcs = ['*']").rpcs[PERU], Fields::All);
+    assert_eq!(one("persons = 'all'\nrpcs = ['*']").rpcs[PERU], Fields::All);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn fields_narrow_what_is_seen_and_grant_what_they_name() {
 #[test]
 fn an_rpc_is_named_by_itself_or_by_its_scope() {
     let named = |words: &str| {
-        one(&format!("rpcs = [{words}]"))
+        one(&format!("persons = 'all'\nrpcs = [{words}]"))
             .rpcs
             .into_keys()
             .map(String::from)
@@ -264,7 +264,10 @@ fn a_rule_is_about_those_it_names() {
             true,
         ),
     ] {
-        let rule = rules(&format!("[[allow]]\nname = 'r'\n{who}\nrpcs = ['*']")).remove(0);
+        let rule = rules(&format!(
+            "[[allow]]\nname = 'r'\n{who}\npersons = 'all'\nrpcs = ['*']"
+        ))
+        .remove(0);
         let about = rule.is_about(&caller(mode, name, scopes));
         assert_eq!(about, expected, "{who}: {name} {scopes:?}");
     }
@@ -284,7 +287,7 @@ fn what_is_wrong_is_named() {
         ),
         (with("rpcs = []"), "rule r: rpcs: is empty"),
         (
-            with("rpcs = ['*']\nclasses = ['image']"),
+            with("persons = 'all'\nrpcs = ['*']\nclasses = ['image']"),
             "rule r: classes: \"image\" is unknown; did you mean \"images\"?",
         ),
         (
@@ -296,35 +299,35 @@ fn what_is_wrong_is_named() {
             "rule r: fields: the answer of person.v1.PersonService/GetPerson has no field \"record.curp\"",
         ),
         (
-            with("rpcs = ['*']\nbudget = 1"),
-            "line 5: unknown field `budget`",
+            with("persons = 'all'\nrpcs = ['*']\nbudget = 1"),
+            "line 6: unknown field `budget`",
         ),
         (
-            with("rpcs = ['*']\ncalls_per_minute = -1"),
-            "line 5: invalid value: integer `-1`",
+            with("persons = 'all'\nrpcs = ['*']\ncalls_per_minute = -1"),
+            "line 6: invalid value: integer `-1`",
         ),
         (
-            with("modes = ['tls']\nrpcs = ['*']"),
+            with("modes = ['tls']\npersons = 'all'\nrpcs = ['*']"),
             "line 4: unknown variant `tls`",
         ),
         (
-            "[[allow]]\nname = 'r'\nrpcs = ['*']".to_owned(),
+            "[[allow]]\nname = 'r'\npersons = 'all'\nrpcs = ['*']".to_owned(),
             "rule r: identities: is missing",
         ),
         (
-            "[[allow]]\nname = 'r'\nidentities = ['a**']\nrpcs = ['*']".to_owned(),
+            "[[allow]]\nname = 'r'\nidentities = ['a**']\npersons = 'all'\nrpcs = ['*']".to_owned(),
             "rule r: identities: \"a**\" has more than one *",
         ),
         (
-            "[[allow]]\nname = 'r'\nidentities = ['']\nrpcs = ['*']".to_owned(),
+            "[[allow]]\nname = 'r'\nidentities = ['']\npersons = 'all'\nrpcs = ['*']".to_owned(),
             "rule r: identities: \"\" is empty",
         ),
         (
-            "[[allow]]\nname = 'a b'\nidentities = ['a']\nrpcs = ['*']".to_owned(),
+            "[[allow]]\nname = 'a b'\nidentities = ['a']\npersons = 'all'\nrpcs = ['*']".to_owned(),
             "rule 1: name: expected 1 to 64",
         ),
         (
-            "[[allow]]\nidentities = ['a']\nrpcs = ['*']".to_owned(),
+            "[[allow]]\nidentities = ['a']\npersons = 'all'\nrpcs = ['*']".to_owned(),
             "line 1: missing field `name`",
         ),
         (
@@ -333,7 +336,7 @@ fn what_is_wrong_is_named() {
         ),
         ("allow".to_owned(), "line 1: "),
         (
-            "[[allow]]\nname='r'\nidentities=['a']\nrpcs=['*']\n".repeat(2),
+            "[[allow]]\nname='r'\nidentities=['a']\npersons='all'\nrpcs=['*']\n".repeat(2),
             "rule r: name: is another rule's, too",
         ),
     ] {
@@ -341,4 +344,45 @@ fn what_is_wrong_is_named() {
         assert!(said.starts_with(problem), "{said}\ninstead of\n{problem}");
     }
     assert!(rules("").is_empty());
+}
+
+#[test]
+fn who_lists_persons_must_be_granted_all_of_them() {
+    let refused = |lines: &str| {
+        refusal(&format!(
+            "[[allow]]\nname = 'r'\nidentities = ['*']\n{lines}"
+        ))
+    };
+    let sentence = "rule r: persons: must be \"all\": rpcs grants person.list, and the provider's list \
+                    cannot be filtered by owner";
+    for lines in [
+        "rpcs = ['*']",
+        "rpcs = ['person.list']",
+        "rpcs = ['person.v1.PersonService/ListPersons']\npersons = 'own'",
+        "rpcs = ['person.list']\nowner = 'payments'",
+    ] {
+        assert_eq!(refused(lines), sentence, "{lines}");
+    }
+    for (lines, key) in [
+        (
+            "rpcs = ['person.list']\npersons = 'all'\nowner = 'payments'",
+            "owner: means nothing",
+        ),
+        (
+            "rpcs = ['person.read']\nowner = 'a b'",
+            "owner: expected 1 to 64",
+        ),
+        (
+            "rpcs = ['person.read']\nowner = ''",
+            "owner: expected 1 to 64",
+        ),
+        (
+            "rpcs = ['person.read']\npersons = 'some'",
+            "line 5: unknown variant",
+        ),
+    ] {
+        assert!(refused(lines).contains(key), "{lines}: {}", refused(lines));
+    }
+    one("rpcs = ['person.read', 'person.create']");
+    one("rpcs = ['person.list']\npersons = 'all'");
 }

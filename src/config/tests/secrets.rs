@@ -155,6 +155,8 @@ fn no_secret_is_ever_shown() {
             "providers.accuauth.api_id",
             "providers.accuauth.api_secret",
             "providers.accuauth.proxy",
+            "persons.handle_key",
+            "persons.old_handle_keys",
             "audit.key",
             "cache.url",
             "cache.key",

@@ -131,6 +131,19 @@ fn a_value_out_of_range_is_refused() {
         ("providers.verifik.persons_path", "/"),
         ("providers.verifik.persons_path", "/v2/../persons"),
         ("providers.verifik.persons_path", "/v2/persons?a=b"),
+        (
+            "providers.verifik.persons_path",
+            "/v2/face-recognition/persons",
+        ),
+        (
+            "providers.verifik.persons_path",
+            "/prefix/v2/Face-Recognition/persons",
+        ),
+        ("persons.handle_key", "too short"),
+        (
+            "persons.old_handle_keys",
+            "a-key-of-thirty-two-bytes-or-more short",
+        ),
         ("persons.request_id_ttl", "0s"),
         ("persons.request_id_capacity", "0"),
         ("sandbox.delay", "-1s"),

@@ -5,7 +5,9 @@
 mod errors;
 pub mod foreigner_id;
 mod person_json;
+pub mod person_list;
 pub mod persons;
+mod stored_person;
 
 use http::{
     HeaderMap, HeaderValue,

@@ -7,12 +7,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
-    domain::person::{FieldChange, FieldValue, PersonField, View},
+    domain::person::{FieldChange, FieldValue, PersonField, PersonId, View},
     proto::person::v1::{BiometricData, Person, VerificationStatus},
     provider::{base64, lenient},
 };
 
-const BIOMETRIC: &str = "biometricData";
+pub const BIOMETRIC: &str = "biometricData";
 
 /// The field's place in Verifik's object: the object it stands in, if not the outermost, and its
 /// name.
@@ -30,15 +30,20 @@ pub const fn name(field: PersonField) -> (Option<&'static str>, &'static str) {
     }
 }
 
-/// Writes changes into Verifik's object. A cleared field becomes null: left out, a provider that
-/// merges would keep it.
+/// A value as Verifik's object has it. A cleared field becomes null: left out, a provider that merges
+/// would keep it.
+pub fn written(value: Option<&FieldValue>) -> Value {
+    match value {
+        None => Value::Null,
+        Some(FieldValue::Text(text)) => Value::String(text.reveal().clone()),
+        Some(FieldValue::Image(bytes)) => Value::String(base64::encode(bytes.reveal())),
+    }
+}
+
+/// Writes the fields of a new person into Verifik's object.
 pub fn apply(object: &mut Map<String, Value>, changes: &[FieldChange]) {
     for (field, value) in changes {
-        let json = match value {
-            None => Value::Null,
-            Some(FieldValue::Text(text)) => Value::String(text.reveal().clone()),
-            Some(FieldValue::Image(bytes)) => Value::String(base64::encode(bytes.reveal())),
-        };
+        let json = written(value.as_ref());
         let (outer, name) = name(*field);
         let target = match outer {
             None => Some(&mut *object),
@@ -68,9 +73,9 @@ pub fn ask_for_liveness(object: &mut Map<String, Value>) {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PersonJson<'a> {
-    #[serde(deserialize_with = "lenient::trimmed")]
+    #[serde(deserialize_with = "id")]
     id: Option<String>,
-    #[serde(rename = "_id", deserialize_with = "lenient::trimmed")]
+    #[serde(rename = "_id", deserialize_with = "id")]
     mongo_id: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     first_name: Option<String>,
@@ -109,6 +114,13 @@ struct BiometricJson<'a> {
     liveness_score: Option<f64>,
 }
 
+/// An id as a text, or as MongoDB's extended JSON writes it: `{"$oid": …}`.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let id = value.get("$oid").unwrap_or(&value);
+    Ok(lenient::trimmed(id).unwrap_or_default())
+}
+
 /// A birth date as a text in any known form, or as `{"year":…,"month":…,"day":…}`.
 fn birthdate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let value = Value::deserialize(deserializer)?;
@@ -130,10 +142,22 @@ fn birthdate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String
 }
 
 impl PersonJson<'_> {
-    /// The person of the contract; none without an id, which every record has.
-    pub fn into_person(self, view: View) -> Option<Person> {
+    /// Face and fingerprint, as they lie in the answer.
+    pub fn images(&self) -> [Option<&RawValue>; 2] {
+        let data = self.biometric_data.as_ref();
+        [
+            data.and_then(|data| data.face_image),
+            data.and_then(|data| data.fingerprint),
+        ]
+    }
+
+    /// The person of the contract; none without an id, which every record has, and none if the record
+    /// is another one than was `asked` for.
+    pub fn into_person(self, view: View, asked: Option<&PersonId>) -> Option<Person> {
+        let mut ids = self.id.into_iter().chain(self.mongo_id);
+        let is_meant = |id: &String| asked.is_none_or(|asked| asked.reveal() == id);
         Some(Person {
-            id: self.id.or(self.mongo_id)?,
+            id: ids.find(is_meant)?,
             given_name: self.first_name,
             family_name: self.last_name,
             email: self.email,
@@ -188,7 +212,7 @@ mod tests {
     fn read(json: &Value, view: View) -> Option<Person> {
         let text = json.to_string();
         let person: PersonJson<'_> = serde_json::from_str(&text).unwrap();
-        person.into_person(view)
+        person.into_person(view, None)
     }
 
     #[test]
@@ -235,23 +259,45 @@ mod tests {
     }
 
     #[test]
-    fn changes_keep_what_they_do_not_name_and_clear_by_null() {
-        let mut object = json!({"id": "p", "email": "a@example.com", "phone": "1", "extra": [1],
-            "biometricData": {"livenessScore": 0.9}});
+    fn an_id_is_a_text_or_an_object_id_and_must_be_the_one_that_was_asked_for() {
+        for (written, asked, expected) in [
+            (json!({"_id": {"$oid": "65a"}}), Some("65a"), Some("65a")),
+            (json!({"id": "K0M", "_id": "65a"}), Some("65a"), Some("65a")),
+            (json!({"id": "K0M", "_id": "65a"}), None, Some("K0M")),
+            (json!({"id": 7}), Some("7"), Some("7")),
+            (json!({"id": "65b"}), Some("65a"), None),
+            (json!({"id": {"$oid": null}}), None, None),
+            (json!({"id": ["65a"]}), Some("65a"), None),
+        ] {
+            let text = written.to_string();
+            let person: PersonJson<'_> = serde_json::from_str(&text).unwrap();
+            let asked = asked.map(|id| PersonId::parse(id).unwrap());
+            let person = person.into_person(View::Basic, asked.as_ref());
+            assert_eq!(
+                person.map(|person| person.id).as_deref(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_new_person_has_its_images_in_an_object_of_their_own() {
+        let mut object = Map::new();
         let text = |text: &str| Some(FieldValue::Text(Pii::new(text.to_owned())));
         let image = FieldValue::Image(Pii::new(Bytes::from_static(&[1, 2])));
         apply(
-            object.as_object_mut().unwrap(),
+            &mut object,
             &[
                 (PersonField::Email, text("b@example.com")),
-                (PersonField::PhoneNumber, None),
                 (PersonField::FaceImage, Some(image)),
             ],
         );
+        ask_for_liveness(&mut object);
         assert_eq!(
-            object,
-            json!({"id": "p", "email": "b@example.com", "phone": null, "extra": [1],
-                "biometricData": {"livenessScore": 0.9, "faceImage": "AQI="}})
+            Value::Object(object),
+            json!({"email": "b@example.com",
+                "biometricData": {"faceImage": "AQI=", "livenessDetection": true}})
         );
     }
 }

@@ -153,9 +153,9 @@ async fn missing_and_malformed_fields_are_refused() {
         ),
         (
             PERSONS,
-            json!({ "lastName": " " }),
+            json!({ "firstName": null, "lastName": " " }),
             409,
-            "missing lastName\n",
+            "missing firstName\n. missing lastName\n",
         ),
         (
             "/v2/persons/liveness",

@@ -85,11 +85,15 @@ fn answers() -> Vec<Row> {
     let view = |view: &str| get().with("view", json!(view));
     let list_view = |view: &str| list().with("view", json!(view));
     let one = |call, what, does| row(call, what, does).answers([("", json!({"person": basic()}))]);
-    let two = || {
+    let changed = |after: Value| {
         vec![
             Does::Answers(answer(200, john())),
-            Does::Answers(answer(200, john())),
+            Does::Answers(answer(200, with(after))),
         ]
+    };
+    let renamed = || json!({"email": "john.new@example.com"});
+    let lost = |what, after: Value| {
+        row(update(), what, changed(after)).fails(cases::PERSON_CHANGED.unanswered("unknown"))
     };
     vec![
         one(create(), "200 to a create", says(200, john())),
@@ -118,19 +122,77 @@ fn answers() -> Vec<Row> {
         )
         .hidden()
         .answers([("", json!({"person": full()}))]),
-        row(list(), "200 to a list", says(200, json!([john()])))
-            .answers([("", json!({"persons": [basic()]}))]),
+        row(
+            list(),
+            "200 to a list",
+            says(
+                200,
+                json!({"data": [john()], "pagination": {"pages": 1, "total": 1}}),
+            ),
+        )
+        .answers([("", json!({"persons": [basic()]}))]),
         row(
             list_view("PERSON_VIEW_FULL"),
             "200 to a list, full",
-            says(200, json!({"data": [john()]})),
+            says(200, json!({"data": [john()], "pagination": {"total": 1}})),
         )
         .hidden()
         .answers([("", json!({"persons": [full()]}))]),
         row(list(), "200 to a list of nobody", says(200, json!([])))
             .hidden()
             .answers([("", json!({}))]),
-        one(update(), "200 to an update", two()),
+        row(
+            list(),
+            "200 to a list, in `data.docs`",
+            says(
+                200,
+                json!({"data": {"docs": [john()], "total": 1, "pages": 1}}),
+            ),
+        )
+        .hidden()
+        .answers([("", json!({"persons": [basic()]}))]),
+        row(
+            list(),
+            "200 to a list of nobody, `data: null`",
+            says(
+                200,
+                json!({"data": null, "pagination": {"total": 0, "pages": 0}}),
+            ),
+        )
+        .hidden()
+        .answers([("", json!({}))]),
+        row(
+            list().with("page_size", json!(1001)),
+            "200 to a list of more than 1000 a page, which is 1000",
+            says(200, json!([])),
+        )
+        .hidden()
+        .answers([("", json!({}))]),
+        row(update(), "200 to an update", changed(renamed()))
+            .answers([("/person/email", json!("john.new@example.com"))]),
+        lost("200 to an update that does not show the change", json!({})),
+        lost(
+            "200 to an update that shows another change",
+            json!({"email": "john.new@example.com", "verificationStatus": "failed"}),
+        ),
+        row(
+            update(),
+            "200 to an update with another person",
+            changed(json!({"email": "john.new@example.com", "id": "person_2"})),
+        )
+        .fails(cases::MALFORMED.unanswered("unknown").status(200)),
+        row(
+            update(),
+            "200 with another person to the read before an update",
+            says(200, with(json!({"id": "person_2"}))),
+        )
+        .fails(cases::MALFORMED.unanswered("not_billed").status(200)),
+        row(
+            get(),
+            "200 to a get with another person",
+            says(200, with(json!({"id": "person_2"}))),
+        )
+        .fails(cases::MALFORMED.unanswered("not_billed").status(200)),
         row(delete(), "200 to a delete", says(200, john())).answers([("", json!({}))]),
         row(delete(), "204 to a delete", sends(204, ""))
             .hidden()

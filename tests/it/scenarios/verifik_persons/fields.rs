@@ -20,7 +20,7 @@ pub fn lenient() -> Vec<Row> {
         let newer = json!({"_id": "person_123456789", "date_of_birth": written});
         odd(what, newer, "/person/birthdate", date)
     };
-    let wrapped = json!({"id": "K0MMA", "data": with(json!({"id": null, "_id": "65a"})), "signature": {"message": "x"}});
+    let wrapped = json!({"id": "K0MMA", "data": with(json!({"id": null, "_id": {"$oid": "person_123456789"}})), "signature": {"message": "x"}});
     let status = |word: &str, name: &str| {
         let name = json!(format!("VERIFICATION_STATUS_{name}"));
         odd(
@@ -36,7 +36,7 @@ pub fn lenient() -> Vec<Row> {
             "an answer inside data, _id for id",
             wrapped,
             "/person/id",
-            json!("65a"),
+            json!("person_123456789"),
         ),
         born("a birth date as an ISO date", date.clone(), date.clone()),
         born(
