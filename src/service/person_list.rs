@@ -10,7 +10,7 @@ use super::person::Persons;
 use crate::{
     audit::{call as audit, hash::Identifier, words::PURPOSE},
     domain::{
-        failure::Failure,
+        failure::{Failure, Kind},
         page_token::{Digest, NAMED, PageToken},
         person::View,
         violation::{Violation, Violations},
@@ -45,7 +45,13 @@ impl Persons {
         let fetch = |page| async move {
             let request = adapter.list_request(page, query.page_size);
             let read = |answer: &_| adapter.read_page(answer, query.view);
-            upstream.call(facts, &self.list, &request, read).await
+            match upstream.call(facts, &self.list, &request, read).await {
+                // Some call a page behind the last one a record that is not there.
+                Err(failure) if page > 1 && failure.kind == Kind::PersonNotFound => {
+                    Ok(Page::default())
+                }
+                read => read,
+            }
         };
         let given = page(&query, fetch).await?;
         let next = given.next.map(|token| handles.page_text(&token));

@@ -58,7 +58,6 @@ pub struct Everywhere {
 /// The right to change a record, until it is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    // Dropped in this order: the lease is given back before the next one here asks for it.
     _lease: Option<Lease>,
     _here: OwnedMutexGuard<()>,
 }

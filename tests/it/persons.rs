@@ -156,6 +156,21 @@ async fn a_list_is_whole_over_a_provider_that_caps_its_pages_and_does_not_say_so
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_ends_where_the_provider_finds_no_such_page() {
+    let stage = Stage::set(Setting::Usual).await;
+    let list = calls::list().with("page_size", json!(2));
+    let page = || Does::Answers(answer(200, json!([numbered(1), numbered(2)])));
+    stage.provider.next([page()]);
+    let first = call(&stage, &list).await;
+    let missing = json!({"error": "Person not found", "message": "PERSON_NOT_FOUND"});
+    stage
+        .provider
+        .next([page(), Does::Answers(answer(404, missing))]);
+    let list = list.with("page_token", first["next_page_token"].clone());
+    assert_eq!(call(&stage, &list).await, json!({}));
+}
+
 /// Newest first, and a page's worth of new records between two pages: the second page is the first again.
 #[tokio::test(flavor = "multi_thread")]
 async fn new_records_between_two_pages_hide_nobody_and_repeat_nobody() {
@@ -405,4 +420,34 @@ async fn two_updates_of_one_person_at_once_are_both_done_or_one_is_told_that_it_
     assert_eq!(record["verificationStatus"], "failed");
     let refused = answer.is_err_and(|status| status.code() == tonic::Code::Aborted);
     assert!(refused || record["email"] == "last@example.com");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_has_begun_is_finished_before_the_next_though_its_caller_gave_up() {
+    let stage = Stage::set(Setting::Usual).await;
+    let with_email = |email: &str| {
+        let mut person = john();
+        person["email"] = json!(email);
+        person
+    };
+    stage.provider.next([
+        Does::Answers(answer(200, john())),
+        Does::Waits(LATER, answer(200, with_email("john.new@example.com"))),
+        Does::Answers(answer(200, with_email("john.new@example.com"))),
+        Does::Answers(answer(200, with_email("another@example.com"))),
+    ]);
+    let begun = std::time::Instant::now();
+    let (update, client) = (calls::update(), &stage.gateway.client);
+    let soon = Some(Duration::from_millis(300));
+    let gave_up = client
+        .call_within(update.method, &update.request, soon)
+        .await;
+    assert_eq!(gave_up.unwrap_err().code(), tonic::Code::DeadlineExceeded);
+    let request = json!({"person": {"id": "person_123456789", "email": "another@example.com"}});
+    let next = calls::call(calls::UPDATE, request);
+    assert_eq!(
+        call(&stage, &next).await["person"]["email"],
+        "another@example.com"
+    );
+    assert!(begun.elapsed() >= LATER, "it did not wait for the first");
 }

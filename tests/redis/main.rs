@@ -19,4 +19,5 @@ mod bench;
 mod answers;
 mod budgets;
 mod creates;
+mod persons;
 mod server;
