@@ -160,13 +160,12 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::PersonChanged => (
             Aborted,
             "PERSON_CHANGED",
-            "the person record changed meanwhile, or does not show the change: read it again before \
-             changing it; the change may have been made",
+            "the person record changed meanwhile, or does not show the change: read it again",
         ),
         Kind::PersonLockUnavailable => (
             Unavailable,
             "PERSON_LOCK_UNAVAILABLE",
-            "the lock on the person record cannot be taken; nothing was sent",
+            "the lock on the person record cannot be taken",
         ),
         Kind::LivenessFailed => (
             FailedPrecondition,

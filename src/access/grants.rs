@@ -185,7 +185,7 @@ mod tests {
         let own =
             |owners: &[&str]| Records::Own(owners.iter().map(|owner| Arc::from(*owner)).collect());
         for (name, read, created) in [
-            ("a", own(&["one"]), Some(own(&["one"]))),
+            ("ac", own(&["one"]), Some(own(&["one"]))),
             ("ab", own(&["one", "payments"]), Some(own(&["one"]))),
             ("abc", Records::All, Some(own(&["one"]))),
             ("c", Records::All, None),
@@ -202,7 +202,7 @@ mod tests {
             );
         }
         // Where nobody is identified nobody owns a record.
-        let anonymous = Identity::new(AuthMode::None, "a").unwrap();
+        let anonymous = Identity::new(AuthMode::None, "ac").unwrap();
         let anonymous = Arc::new(Caller::new(anonymous));
         assert_eq!(*access.of(&anonymous).unwrap().records[GET], Records::All);
         assert!(access.has_owners());
