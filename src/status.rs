@@ -127,6 +127,11 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
             "PROVIDER_RESPONSE_MALFORMED",
             "the provider's answer is not what its document describes",
         ),
+        Kind::TooLarge => (
+            Internal,
+            "PROVIDER_RESPONSE_MALFORMED",
+            "the provider's answer is larger than max_response_bytes",
+        ),
         Kind::CircuitOpen => (
             Unavailable,
             "PROVIDER_CIRCUIT_OPEN",
@@ -213,6 +218,7 @@ pub const fn cost(kind: Kind, billing: Option<Billing>) -> Option<&'static str> 
             | Kind::ConsentRequired
             | Kind::AuditUnavailable
             | Kind::RequestIdUnavailable
+            | Kind::PersonLockUnavailable
             | Kind::AuthUnavailable,
         ) => Some("the provider was not called"),
         (Some(Billing::NotBilled) | None, _) => None,
@@ -369,7 +375,7 @@ mod tests {
                 let said = status.message();
                 let says = |words: &str| said.contains(words);
                 assert_eq!(
-                    says("may have"),
+                    says("may have been charged"),
                     billing == Some(Billing::Unknown),
                     "{said}"
                 );

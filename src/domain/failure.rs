@@ -52,6 +52,8 @@ pub enum Kind {
     DeadlineExceeded,
     /// The answer is not what the provider's document describes.
     Malformed,
+    /// The answer is larger than what is read of one: the provider is well, and nobody knows what it said.
+    TooLarge,
     /// The provider's circuit is open.
     CircuitOpen,
     /// The call could not be recorded, and nothing is sent without a record.
@@ -86,7 +88,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::InvalidField,
         Self::ConsentRequired,
         Self::NotConfigured,
@@ -106,6 +108,7 @@ impl Kind {
         Self::OutcomeUnknown,
         Self::DeadlineExceeded,
         Self::Malformed,
+        Self::TooLarge,
         Self::CircuitOpen,
         Self::AuditUnavailable,
         Self::Overloaded,
@@ -235,7 +238,11 @@ impl Failure {
     pub const fn leaves_outcome_unknown(&self) -> bool {
         matches!(
             self.kind,
-            Kind::TimedOut | Kind::OutcomeUnknown | Kind::Malformed | Kind::Internal
+            Kind::TimedOut
+                | Kind::OutcomeUnknown
+                | Kind::Malformed
+                | Kind::TooLarge
+                | Kind::Internal
         )
     }
 

@@ -234,7 +234,7 @@ impl<'a> AttemptSpan<'a> {
             Kind::NotConnected => "connect",
             Kind::TimedOut => "timeout",
             Kind::OutcomeUnknown => "broken",
-            Kind::Malformed => "malformed",
+            Kind::Malformed | Kind::TooLarge => "malformed",
             _ => names::OTHER,
         }));
         self.ended = true;

@@ -218,7 +218,7 @@ impl Upstream {
         let limit = self.settings.max_response_bytes;
         let stated = response.content_length().unwrap_or_default();
         if stated > u64::try_from(limit).unwrap_or(u64::MAX) {
-            return Err(failed(Kind::Malformed));
+            return Err(failed(Kind::TooLarge));
         }
         let mut whole = BytesMut::new();
         let mut first: Option<Bytes> = None;
@@ -229,7 +229,7 @@ impl Upstream {
             };
             let so_far = whole.len() + first.as_ref().map_or(0, Bytes::len);
             if so_far + chunk.len() > limit {
-                return Err(failed(Kind::Malformed));
+                return Err(failed(Kind::TooLarge));
             }
             // Most answers come in one chunk, which is then not copied.
             if first.is_none() && whole.is_empty() {

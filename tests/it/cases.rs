@@ -114,7 +114,9 @@ cases! {
     DEADLINE: DeadlineExceeded, DeadlineExceeded "DEADLINE_EXCEEDED", [], Depends, Everywhere,
         "the caller's own deadline passed; work at the provider is cancelled";
     MALFORMED: Malformed, Internal "PROVIDER_RESPONSE_MALFORMED", [], Unknown, Everywhere,
-        "the answer is not what the provider's document describes: not JSON, wrong shape, too large";
+        "the answer is not what the provider's document describes: not JSON, wrong shape";
+    TOO_LARGE: TooLarge, Internal "PROVIDER_RESPONSE_MALFORMED", [], Unknown, Everywhere,
+        "the answer is larger than `max_response_bytes`";
     CIRCUIT_OPEN: CircuitOpen, Unavailable "PROVIDER_CIRCUIT_OPEN", [Retry], Free, Everywhere,
         "the provider's circuit is open";
     NOT_RECORDED: AuditUnavailable, Unavailable "AUDIT_UNAVAILABLE", [Retry], Free, Elsewhere,

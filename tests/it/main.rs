@@ -13,6 +13,7 @@
 )]
 
 mod cases;
+mod circuit;
 mod client;
 mod docs;
 mod drain;

@@ -140,6 +140,11 @@ const BETWEEN: [(&str, &str); 14] = [
     ("nothing", ""),
 ];
 
+/// What one of them answers.
+pub fn between(who: &str) -> &'static str {
+    BETWEEN.iter().find(|(name, _)| *name == who).unwrap().1
+}
+
 fn of_something_between(sample: &Sample) -> Vec<Row> {
     let row = |what: String, status: u16, body: &str| {
         let fails = match status {
@@ -152,7 +157,6 @@ fn of_something_between(sample: &Sample) -> Vec<Row> {
         let does = vec![Does::Answers(bytes(status, body))];
         Row::new(sample.provider, sample.call.clone(), what.leak(), does).fails(fails)
     };
-    let of = |who: &str| BETWEEN.iter().find(|(name, _)| *name == who).unwrap().1;
     let told = [
         (504, "504 of AWS API Gateway", "AWS API Gateway"),
         (524, "524 of Cloudflare in HTML", "Cloudflare"),
@@ -161,7 +165,7 @@ fn of_something_between(sample: &Sample) -> Vec<Row> {
         (503, "503 of whomever", "Envoy"),
         (522, "522 of Cloudflare", "Cloudflare"),
     ];
-    let told = told.map(|(status, what, who)| row(what.to_owned(), status, of(who)));
+    let told = told.map(|(status, what, who)| row(what.to_owned(), status, between(who)));
     let statuses = [
         408, 500, 501, 502, 503, 504, 507, 512, 513, 520, 521, 523, 524, 525, 530, 599,
     ];
@@ -213,13 +217,13 @@ fn of(sample: &Sample) -> Vec<Row> {
         .hidden(),
         row("answer over the size limit", Some(Does::Answers(large())))
             .setting(Setting::SmallAnswers)
-            .fails(answered(&cases::MALFORMED)),
+            .fails(answered(&cases::TOO_LARGE)),
         row(
             "chunked answer over the size limit",
             Some(Does::Chunks(large())),
         )
         .setting(Setting::SmallAnswers)
-        .fails(answered(&cases::MALFORMED))
+        .fails(answered(&cases::TOO_LARGE))
         .hidden(),
         row(
             "200 that is not JSON",
