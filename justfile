@@ -145,6 +145,12 @@ fuzz SECONDS="60" *TARGETS:
 fuzz-keep *TARGETS:
     .ci/fuzz keep {{TARGETS}}
 
+# Try a sample of mutants against the unit tests: `just mutants 60 --seed 1` (CONTRIBUTING.md, "Mutants").
+mutants N="60" *ARGS:
+    .ci/cargo-mutants
+    pytest -c tests/mutants/pytest.ini tests/mutants
+    PATH="$PWD/.tools/cargo/bin:$PATH" python tests/mutants/mutants.py {{N}} {{ARGS}}
+
 # Write the bill of materials of the release binary: CycloneDX, target/identity-gateway.cdx.json.
 sbom:
     .ci/sbom
