@@ -2,18 +2,20 @@
 //!
 //! A line is one JSON object. `prev` is the SHA-256 of the line before it, without its line break;
 //! `sum`, always last, is the SHA-256 of the line's own bytes before `,"sum"`, so that a change is
-//! found at its own line, and in the last line too, which no other line vouches for.
+//! found at its own line, and in the last line too, which no other line vouches for. Where the chain has a key there
+//! is `mac` before it, the HMAC of the bytes before `,"mac"`: without the key nobody can make a line.
 //!
 //! The first line of a file carries `file`, the file's running number. A line that follows bytes
 //! that are no record (a line torn by a crash) carries `torn`: their count and SHA-256. A line before
 //! which records were lost carries `lost`.
 
-use std::fmt;
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use uuid::Uuid;
 
 use super::{
+    chain_key::ChainKey,
     record::{self, Record},
     words::Event,
 };
@@ -22,6 +24,7 @@ use crate::{hex::Hex, json_line::JsonLine, sha256::Sha256};
 /// Begins every line; tells a file of records from any other.
 pub const BEGINNING: &[u8] = br#"{"message":"audit","#;
 const SUM: &[u8] = br#","sum":""#;
+const MAC: &[u8] = br#","mac":""#;
 const END: &[u8] = br#""}"#;
 
 /// A SHA-256.
@@ -54,19 +57,41 @@ impl fmt::Debug for Digest {
     }
 }
 
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// What is no SHA-256 in hexadecimal.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("not a SHA-256 in hexadecimal")]
+pub struct NoDigest;
+
+impl FromStr for Digest {
+    type Err = NoDigest;
+
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
         let mut bytes = [0; 32];
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
         if pairs.len() != bytes.len() || !rest.is_empty() {
-            return Err(D::Error::custom("not a SHA-256"));
+            return Err(NoDigest);
         }
         for (byte, pair) in bytes.iter_mut().zip(pairs) {
-            let pair = std::str::from_utf8(pair).map_err(D::Error::custom)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(D::Error::custom)?;
+            let digits = pair.iter().all(u8::is_ascii_hexdigit);
+            let pair = std::str::from_utf8(pair).ok().filter(|_| digits);
+            *byte = pair
+                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+                .ok_or(NoDigest)?;
         }
         Ok(Self(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 
@@ -138,24 +163,27 @@ impl Place {
 }
 
 /// The chain of one process.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Chain {
     process: Uuid,
     next: u64,
     prev: Option<Digest>,
+    key: Option<Arc<ChainKey>>,
 }
 
 /// Longer than most lines.
 const USUAL: usize = 1024;
 
 impl Chain {
-    /// A new chain, with a new process id, that goes on from the last line of another, if there is one.
+    /// A new chain, with a new process id, that goes on from the last line of another, if there is one. Without a
+    /// key its lines have no `mac`.
     #[must_use]
-    pub fn new(prev: Option<Digest>) -> Self {
+    pub fn new(prev: Option<Digest>, key: Option<ChainKey>) -> Self {
         Self {
             process: Uuid::now_v7(),
             next: 0,
             prev,
+            key: key.map(Arc::new),
         }
     }
 
@@ -178,6 +206,12 @@ impl Chain {
             None => line.value("prev", ()),
         }
         let mut bytes = line.open();
+        if let Some(key) = &self.key {
+            let mac = key.mac(&bytes);
+            bytes.extend_from_slice(MAC);
+            bytes.extend_from_slice(mac.hex().as_bytes());
+            bytes.push(b'"');
+        }
         let mut hash = Sha256::new().chain_update(&bytes);
         let summed = bytes.len();
         let sum = Digest(hash.clone().finish());
@@ -212,6 +246,21 @@ pub struct Link {
     /// What the whole line hashes to.
     #[serde(skip, default = "Link::unread")]
     pub hash: Digest,
+    /// Under which of the keys it was made.
+    #[serde(skip)]
+    pub made: Made,
+}
+
+/// Under which key a line was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Made {
+    /// Under none: anybody could have.
+    #[default]
+    Unkeyed,
+    /// Under one of those given.
+    Keyed,
+    /// Under another than those given, or it was changed.
+    Otherwise,
 }
 
 impl Link {
@@ -221,7 +270,7 @@ impl Link {
 
     /// Reads a line, given without its line break; none if it is not whole.
     #[must_use]
-    pub fn read(line: &[u8]) -> Option<Self> {
+    pub fn read(line: &[u8], keys: &[ChainKey]) -> Option<Self> {
         let rest = line.strip_suffix(END)?;
         let (rest, sum) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
         let body = rest.strip_suffix(SUM)?;
@@ -231,7 +280,28 @@ impl Link {
         }
         let mut link: Self = serde_json::from_slice(line).ok()?;
         link.hash = Digest::of(line);
+        link.made = made(body, keys);
         Some(link)
+    }
+}
+
+/// Looks at the end of a line before its `sum`.
+fn made(body: &[u8], keys: &[ChainKey]) -> Made {
+    let mac = || {
+        let rest = body.strip_suffix(b"\"")?;
+        let (rest, mac) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
+        Some((rest.strip_suffix(MAC)?, mac))
+    };
+    match mac() {
+        None => Made::Unkeyed,
+        Some((covered, mac)) => {
+            let is_of = |key: &ChainKey| key.mac(covered).hex().as_bytes() == mac;
+            if keys.iter().any(is_of) {
+                Made::Keyed
+            } else {
+                Made::Otherwise
+            }
+        }
     }
 }
 
@@ -259,7 +329,8 @@ mod tests {
 
     #[test]
     fn a_line_is_read_back_and_every_changed_byte_is_found() {
-        let mut chain = Chain::new(None);
+        let key = ChainKey::new(b"key");
+        let mut chain = Chain::new(None, Some(key.clone()));
         let first = chain.line(&Record::stop(), Place::default());
         let place = Place {
             file: Some(3),
@@ -267,17 +338,22 @@ mod tests {
             torn: Fragment::default().torn(),
         };
         let second = chain.line(&Record::stop(), place);
-        let link = Link::read(&second).unwrap();
+        let keys = [ChainKey::new(b"older"), key];
+        let link = Link::read(&second, &keys).unwrap();
         assert_eq!((link.seq, link.file, link.lost), (1, Some(3), Some(2)));
-        assert_eq!(link.prev, Link::read(&first).map(|link| link.hash));
+        assert_eq!(link.made, Made::Keyed);
+        let made = |keys: &[ChainKey]| Link::read(&second, keys).unwrap().made;
+        assert_eq!(made(&keys[..1]), Made::Otherwise);
+        assert_eq!(made(&[]), Made::Otherwise);
+        assert_eq!(link.prev, Link::read(&first, &keys).map(|link| link.hash));
         assert_eq!(chain.head(), Some(link.hash));
         for place in 0..second.len() {
             for bit in [0x01, 0x20] {
                 let mut changed = second.clone();
                 changed[place] ^= bit;
-                assert!(Link::read(&changed).is_none(), "byte {place}");
+                assert!(Link::read(&changed, &keys).is_none(), "byte {place}");
             }
-            assert!(Link::read(&second[..place]).is_none());
+            assert!(Link::read(&second[..place], &keys).is_none());
         }
     }
 
@@ -327,6 +403,7 @@ mod tests {
             process: id(2),
             next: 7,
             prev: Some(Digest::of(b"before")),
+            key: None,
         };
         let line = String::from_utf8(chain.line(&record, place)).unwrap();
         let expected = r#"{"message":"audit","process":"00000000-0000-0000-0000-000000000002","seq":7,"event":"late_result","time":"1970-01-01T00:00:00.000Z","call":"00000000-0000-0000-0000-000000000001","peer":"[2001:db8::1]:443","caller":"a \"b\" c","caller_rule":"payments","caller_mode":"jwt","rpc":"identity.v1.IdentityService/ScrubKenyaId","purpose":"KYC \\ \"12\"","consent":true,"provider":"youverify","environment":"sandbox","identifier_kind":"ke_passport","identifier_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","created_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","code":"UNAVAILABLE","reason":"PROVIDER_UNAVAILABLE","outcome":"not_found","billing":"unknown","source":"provider","attempts":3,"file":3,"torn":{"bytes":1,"sha256":"021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96"},"lost":2,"prev":"6db7d803e74f1ffa7d8f5adc0bf95b3e15bf4c8373fffadf546227cc6c6742cb","sum":"3acf78cf30465dca0218bd1b15d36aca1af91be6fddffcc81c078444a8c4645c"}"#;
@@ -335,12 +412,26 @@ mod tests {
             process: id(2),
             next: 0,
             prev: None,
+            key: None,
         };
-        let mut start = Record::start(hash);
+        let mut start = Record::start(hash, None);
         start.time = Timestamp::UNIX_EPOCH;
         let line = String::from_utf8(chain.line(&start, Place::default())).unwrap();
         let expected = r#"{"message":"audit","process":"00000000-0000-0000-0000-000000000002","seq":0,"event":"start","time":"1970-01-01T00:00:00.000Z","version":"0.1.0","key_id":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","prev":null,"sum":"52a4161f4129c70638d1960488ba8f27f27114bdedcd64387847acab0e730534"}"#;
         assert_eq!(line, expected);
+    }
+
+    /// The same, with a key: docs/audit.md says what `mac` covers.
+    #[test]
+    fn another_library_gets_the_same_mac_of_a_line() {
+        use hmac::{Hmac, KeyInit as _, Mac as _};
+        let mut chain = Chain::new(None, Some(ChainKey::new(b"a key")));
+        let line = String::from_utf8(chain.line(&Record::stop(), Place::default())).unwrap();
+        let (covered, rest) = line.split_once(",\"mac\":\"").unwrap();
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"a key").unwrap();
+        mac.update(covered.as_bytes());
+        let expected: [u8; 32] = mac.finalize().into_bytes().into();
+        assert_eq!(rest.get(..64), Some(&*Digest(expected).hex()));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 pub mod call;
 pub mod chain;
+pub mod chain_key;
 mod copies;
 mod file;
 pub mod hash;
@@ -43,7 +44,8 @@ use uuid::Uuid;
 
 pub use self::losses::Counts;
 use self::{
-    chain::Digest,
+    chain::{Chain, Digest},
+    chain_key::ChainKey,
     copies::{Copies, Unsendable},
     file::Files,
     hash::Hasher,
@@ -135,10 +137,12 @@ impl Audit {
         let queue = match sink {
             None => None,
             Some((sink, last)) => {
-                let start = Record::start(hasher.key_id());
+                let key = ChainKey::of(settings);
+                let start = Record::start(hasher.key_id(), key.as_ref().map(ChainKey::id));
+                let chain = Chain::new(last, key);
                 let copies = settings.otlp.then(|| Copies::start(settings.queue));
                 let copies = copies.transpose()?;
-                let writer = Writer::start((sink, copies), last, start, Arc::clone(&losses))
+                let writer = Writer::start((sink, copies), chain, start, Arc::clone(&losses))
                     .map_err(|source| failed(settings.path.as_ref(), source))?;
                 tracing::info!(
                     head = writer.head().map(tracing::field::display),

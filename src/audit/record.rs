@@ -9,6 +9,7 @@ use tonic::Code;
 use uuid::Uuid;
 
 use super::{
+    chain::Digest,
     hash::IdentifierHash,
     words::{Event, IdentifierKind, Purpose, Rpc},
 };
@@ -40,10 +41,11 @@ pub(super) enum About {
     Call(Box<CallRecord>),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Process {
     version: Option<&'static str>,
     key_id: Option<IdentifierHash>,
+    chain_key_id: Option<Digest>,
 }
 
 /// What is known of a call.
@@ -93,27 +95,30 @@ pub(super) struct End {
 }
 
 impl Record {
-    /// A process begins to write, with hashes under the key of this id.
+    /// A process begins to write, with hashes under the key of this id, in a chain under that one.
     #[must_use]
-    pub fn start(key_id: IdentifierHash) -> Self {
-        Self::of_process(Event::Start, Some(env!("CARGO_PKG_VERSION")), Some(key_id))
+    pub fn start(key_id: IdentifierHash, chain_key_id: Option<Digest>) -> Self {
+        Self::of_process(
+            Event::Start,
+            Process {
+                version: Some(env!("CARGO_PKG_VERSION")),
+                key_id: Some(key_id),
+                chain_key_id,
+            },
+        )
     }
 
     /// The process ends in order.
     #[must_use]
     pub fn stop() -> Self {
-        Self::of_process(Event::Stop, None, None)
+        Self::of_process(Event::Stop, Process::default())
     }
 
-    fn of_process(
-        event: Event,
-        version: Option<&'static str>,
-        key_id: Option<IdentifierHash>,
-    ) -> Self {
+    fn of_process(event: Event, process: Process) -> Self {
         Self {
             event,
             time: Timestamp::now(),
-            about: About::Process(Process { version, key_id }),
+            about: About::Process(process),
         }
     }
 
@@ -148,6 +153,9 @@ impl Process {
     fn write(&self, line: &mut JsonLine) {
         line.some_word("version", self.version);
         hash(line, "key_id", self.key_id);
+        if let Some(id) = self.chain_key_id {
+            line.text("chain_key_id", &id.hex());
+        }
     }
 }
 

@@ -46,7 +46,7 @@ pub fn read(mut file: impl BufRead) -> io::Result<Tail> {
                 "it holds something else than audit records",
             ));
         }
-        match Link::read(&line) {
+        match Link::read(&line, &[]) {
             Some(link) => {
                 tail.number = tail.number.or(link.file);
                 tail.last = Some(link.hash);
@@ -74,7 +74,7 @@ mod tests {
     };
 
     fn lines(count: usize) -> Vec<Vec<u8>> {
-        let mut chain = Chain::new(None);
+        let mut chain = Chain::new(None, None);
         let place = |n| Place {
             file: (n == 0).then_some(7),
             ..Place::default()

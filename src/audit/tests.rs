@@ -6,20 +6,24 @@ use std::{fs, io, path::PathBuf, sync::Arc};
 use super::{
     file::Options,
     record::{CallRecord, End},
-    verify::{Report, Verifier},
+    verify::{Expected, Report, Trails, Verifier},
     words::{Event, Rpc},
     *,
 };
 use crate::{config::Fsync, domain::verification::Billing};
 
 mod disk;
+mod keyed;
 mod tampering;
+
+const KEY: &[u8] = b"the chain's key";
 
 /// A directory that goes with the test, and the files in it.
 struct Disk {
     directory: tempfile::TempDir,
     max_bytes: u64,
     keep: usize,
+    key: Option<ChainKey>,
 }
 
 impl Disk {
@@ -28,6 +32,7 @@ impl Disk {
             directory: tempfile::tempdir().unwrap(),
             max_bytes: 1 << 20,
             keep: 100,
+            key: Some(ChainKey::new(KEY)),
         }
     }
 
@@ -48,9 +53,11 @@ impl Disk {
     fn begin(&self) -> (Writer, Arc<Losses>) {
         let (files, last) = self.open().unwrap();
         let losses = Arc::new(Losses::new(true));
-        let start = Record::start(Hasher::new(b"key").key_id());
-        let writer =
-            Writer::start((Box::new(files), None), last, start, Arc::clone(&losses)).unwrap();
+        let key = self.key.clone();
+        let start = Record::start(Hasher::new(b"key").key_id(), key.as_ref().map(ChainKey::id));
+        let sinks = (Box::new(files) as Box<dyn Sink>, None);
+        let chain = Chain::new(last, key);
+        let writer = Writer::start(sinks, chain, start, Arc::clone(&losses)).unwrap();
         (writer, losses)
     }
 
@@ -81,7 +88,20 @@ fn held(files: &[PathBuf]) -> Vec<Held> {
 }
 
 fn verify(files: &[Held]) -> Report {
-    let mut verifier = Verifier::default();
+    expecting(files, Expected::of(KEY))
+}
+
+impl Expected {
+    fn of(key: &[u8]) -> Self {
+        Self {
+            keys: vec![ChainKey::new(key)],
+            ..Self::default()
+        }
+    }
+}
+
+fn expecting(files: &[Held], expected: Expected) -> Report {
+    let mut verifier = Verifier::new(expected);
     for (name, bytes) in files {
         verifier.file(name, bytes.as_slice()).unwrap();
     }

@@ -1,9 +1,9 @@
 //! Walks files of records in the order of their age and finds what was removed, changed, moved or cut.
 //!
 //! A finding breaks the chain; a note does not: a line that a crash tore and the next line reports, a
-//! process that ended without its last line, records that were counted as lost. What no chain can
-//! show is that whole lines at the very end are missing: compare the head with one that was kept
-//! elsewhere (the log names it at each start).
+//! process that ended without its last line, records that were counted as lost. That whole lines at the very end are
+//! missing no chain can show: a head that was kept elsewhere does ([`Expected::head`]; the log names it at each start).
+//! That the whole trail was made anew the key of the chain shows: without it every record is as good as another.
 
 use std::{
     fmt,
@@ -11,9 +11,31 @@ use std::{
 };
 
 use super::{
-    chain::{Digest, Fragment, Link},
+    chain::{Digest, Fragment, Link, Made},
+    chain_key::ChainKey,
     words::Event,
 };
+
+/// What is known from elsewhere.
+#[derive(Debug, Default)]
+pub struct Expected {
+    /// The keys that lines may be made under. With none the chain is followed, and who made it is not looked at.
+    pub keys: Vec<ChainKey>,
+    /// A line that must be there, and what follows it must go on from it.
+    pub head: Option<Digest>,
+    /// How many trails there may be.
+    pub trails: Trails,
+}
+
+/// How many trails the files may hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Trails {
+    /// Several, one after another: of standard output, each process begins one.
+    #[default]
+    Several,
+    /// One: another that begins is a splice.
+    One,
+}
 
 /// Where a line stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +78,10 @@ pub struct Report {
     pub records: u64,
     /// How many were lost, as far as the records say.
     pub lost: u64,
+    /// How many were made under one of the keys.
+    pub keyed: u64,
+    /// How many were made under no key.
+    pub unkeyed: u64,
     /// The last line.
     pub head: Option<Digest>,
 }
@@ -71,7 +97,10 @@ impl Report {
 /// The walk.
 #[derive(Debug, Default)]
 pub struct Verifier {
+    expected: Expected,
     report: Report,
+    /// Whether the expected head was seen.
+    has_head: bool,
     last: Option<(Place, Link)>,
     /// The number of the file before.
     number: Option<u64>,
@@ -82,6 +111,15 @@ pub struct Verifier {
 }
 
 impl Verifier {
+    /// A walk that holds the files to what is expected.
+    #[must_use]
+    pub fn new(expected: Expected) -> Self {
+        Self {
+            expected,
+            ..Self::default()
+        }
+    }
+
     /// Walks the next file.
     ///
     /// # Errors
@@ -102,7 +140,7 @@ impl Verifier {
             }
             place.line += 1;
             is_ended = line.pop_if(|last| *last == b'\n').is_some();
-            match Link::read(&line) {
+            match Link::read(&line, &self.expected.keys) {
                 Some(link) => self.record(&place, link),
                 None => {
                     let (_, fragment) = self
@@ -132,6 +170,13 @@ impl Verifier {
     pub fn finish(mut self) -> Report {
         if let Some((place, last)) = self.last.take() {
             self.report.head = Some(last.hash);
+            self.made_by(&place);
+            if self.expected.head.is_some() && !self.has_head {
+                self.broken(
+                    &place,
+                    "the head that was given is not among the records: the end was cut off, or it is of another trail",
+                );
+            }
             if last.event != Event::Stop {
                 self.note(
                     &place,
@@ -158,6 +203,7 @@ impl Verifier {
             );
         }
         let is_sound = self.fragment_before(place, &link);
+        self.made(place, &link);
         self.number(place, &link);
         match self.last.take() {
             None => self.first(place, &link),
@@ -165,8 +211,56 @@ impl Verifier {
             // What is wrong here has been said of the lines between.
             Some(_) => {}
         }
+        self.has_head |= self.expected.head == Some(link.hash);
         self.last = Some((place.clone(), link));
         self.has_begun = true;
+    }
+
+    /// Who made the line.
+    fn made(&mut self, place: &Place, link: &Link) {
+        let keyed_before = self.report.records - 1 > self.report.unkeyed;
+        match link.made {
+            Made::Unkeyed => {
+                self.report.unkeyed += 1;
+                if keyed_before {
+                    self.broken(
+                        place,
+                        "is not keyed, and records before it are: made without the key",
+                    );
+                }
+            }
+            Made::Keyed => self.report.keyed += 1,
+            Made::Otherwise if self.expected.keys.is_empty() => {}
+            Made::Otherwise => self.broken(
+                place,
+                "was made under another key than the one given, or without it",
+            ),
+        }
+    }
+
+    /// What all lines together say of who made them.
+    fn made_by(&mut self, end: &Place) {
+        let unkeyed = self.report.unkeyed;
+        let words = if unkeyed == self.report.records {
+            "unkeyed: no record has a mac, and whoever may write the files can make all of them anew".to_owned()
+        } else if self.expected.keys.is_empty() {
+            "the records are keyed, and no key was given: who made them was not looked at"
+                .to_owned()
+        } else if unkeyed > 0 {
+            format!(
+                "the first {unkeyed} records are unkeyed; the keyed one after them vouches for them"
+            )
+        } else {
+            return;
+        };
+        if unkeyed == self.report.records && !self.expected.keys.is_empty() {
+            let words = format!(
+                "{words}; a key was given: leave it out for a trail that is older than keys"
+            );
+            self.broken(end, &words);
+        } else {
+            self.note(end, &words);
+        }
     }
 
     /// Lines that are no records must be reported by the record after them, and only such lines.
@@ -239,10 +333,12 @@ impl Verifier {
     fn follows(&mut self, place: &Place, last: &Link, link: &Link) {
         let is_new = link.process != last.process;
         if link.event == Event::Start && link.prev.is_none() && is_new {
-            self.note(
-                place,
-                "a new trail begins: nothing links it to the one before",
-            );
+            let words = "a new trail begins: nothing links it to the one before";
+            if self.expected.trails == Trails::One || self.has_head {
+                self.broken(place, words);
+            } else {
+                self.note(place, words);
+            }
             return;
         }
         if link.prev != Some(last.hash) {

@@ -73,19 +73,18 @@ struct Next {
 }
 
 impl Writer {
-    /// A writer that has written the start of its process, on from the last line in the sink.
+    /// A writer that has written the start of its process to its chain.
     ///
     /// # Errors
     ///
     /// If the sink takes no line.
     pub fn start(
         (mut sink, copies): (Box<dyn Sink>, Option<Copies>),
-        last: Option<Digest>,
+        mut chain: Chain,
         start: Record,
         losses: Arc<Losses>,
     ) -> io::Result<Self> {
         sink.ready()?;
-        let mut chain = Chain::new(last);
         let mut line = chain.line(&start, sink.place());
         line.push(b'\n');
         sink.write(&line)?;
@@ -202,7 +201,7 @@ impl Writer {
 
     fn chunk(&self) -> Chunk {
         Chunk {
-            chain: self.chain,
+            chain: self.chain.clone(),
             bytes: Vec::new(),
             entries: Vec::new(),
             lost: self.losses.untold(),
@@ -290,7 +289,7 @@ impl Chunk {
             },
             false => Place::default(),
         };
-        let mut chain = self.chain;
+        let mut chain = self.chain.clone();
         let mut bytes = chain.line(record, place);
         bytes.push(b'\n');
         Next { chain, bytes }

@@ -135,11 +135,7 @@ struct TlsArgs {
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Finds lines that were removed, changed, moved or cut; exit code 0 only if there are none
-    Verify {
-        /// The files, the oldest first
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    Verify(audit::Verify),
 }
 
 fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
@@ -204,8 +200,8 @@ pub async fn run() -> ExitCode {
             check_config::run(sources(Vec::new()), output)
         }
         Command::Audit {
-            command: AuditCommand::Verify { files },
-        } => audit::verify(&files),
+            command: AuditCommand::Verify(asked),
+        } => audit::verify(&asked, || sources(Vec::new())),
         Command::Health {
             service,
             address,

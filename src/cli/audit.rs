@@ -1,35 +1,109 @@
 //! `audit verify`: says whether the audit's files are whole, and where not.
 //!
+//! The key of the chain comes from the files that are named, else from the configuration, as `serve` would read it; without
+//! one the chain is followed, and who made it is not looked at.
+//!
 //! Exit codes: 0 if they are whole, 1 if the chain is broken, 64 if a file cannot be read.
 
 use std::{
     fs::File,
     io::{self, BufReader, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use crate::audit::verify::Verifier;
+use zeroize::Zeroizing;
+
+use crate::{
+    audit::{
+        chain::Digest,
+        chain_key::ChainKey,
+        verify::{Expected, Trails, Verifier},
+    },
+    config::{self, Sources, files},
+};
 
 /// Exit code of a file that cannot be read (`EX_USAGE`).
 const USAGE: u8 = 64;
 /// So many breaks are listed; after a first one, others are mostly its consequence.
 const LISTED: usize = 20;
 
-/// Runs the command over files, the oldest first.
+/// What the command is told.
+#[derive(Debug, clap::Args)]
+pub struct Verify {
+    /// The files, the oldest first
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The hash of a record that was kept elsewhere (a head that `verify` printed, or of the log line `audit begins`): it
+    /// must be there, and all that follows must go on from it
+    #[arg(long, value_name = "HASH")]
+    head: Option<Digest>,
+    /// Fails if a second trail begins, as after a splice
+    #[arg(long)]
+    one_trail: bool,
+    /// A file with the chain's key (audit.chain_key); may be repeated, for the keys before
+    #[arg(long, value_name = "FILE")]
+    chain_key_file: Vec<PathBuf>,
+    /// A file with the key that the chain's follows from (audit.key); may be repeated
+    #[arg(long, value_name = "FILE")]
+    key_file: Vec<PathBuf>,
+}
+
+/// Runs the command.
 #[must_use]
-pub fn verify(files: &[PathBuf]) -> ExitCode {
+pub fn verify(asked: &Verify, sources: impl FnOnce() -> Sources) -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    match report(files, &mut out, &mut err) {
+    match report(asked, sources, &mut out, &mut err) {
         Ok(code) => ExitCode::from(code),
         // Nothing can be said any more: where it would have been said is what failed.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn report(files: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
-    let mut verifier = Verifier::default();
-    for path in files {
+/// The keys that lines may be made under.
+fn keys(asked: &Verify, sources: impl FnOnce() -> Sources) -> Result<Vec<ChainKey>, String> {
+    if asked.chain_key_file.is_empty() && asked.key_file.is_empty() {
+        let settings = config::load(sources()).map_err(|error| error.to_string())?;
+        return Ok(ChainKey::of(&settings.audit).into_iter().collect());
+    }
+    let own = asked.chain_key_file.iter().map(|path| {
+        let key = secret(path)?;
+        Ok(ChainKey::new(key.trim_end().as_bytes()))
+    });
+    let derived = asked.key_file.iter().map(|path| {
+        let key = secret(path)?;
+        Ok(ChainKey::derived(key.trim_end().as_bytes()))
+    });
+    own.chain(derived).collect()
+}
+
+fn secret(path: &Path) -> Result<Zeroizing<String>, String> {
+    files::text(path, files::SECRET).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+fn report(
+    asked: &Verify,
+    sources: impl FnOnce() -> Sources,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
+    let keys = match keys(asked, sources) {
+        Ok(keys) => keys,
+        Err(problem) => {
+            writeln!(err, "{problem}")?;
+            return Ok(USAGE);
+        }
+    };
+    let mut verifier = Verifier::new(Expected {
+        keys,
+        head: asked.head,
+        trails: if asked.one_trail {
+            Trails::One
+        } else {
+            Trails::Several
+        },
+    });
+    for path in &asked.files {
         let name = path.display().to_string();
         let walked = File::open(path).and_then(|file| verifier.file(&name, BufReader::new(file)));
         if let Err(error) = walked {
@@ -50,7 +124,11 @@ fn report(files: &[PathBuf], out: &mut dyn Write, err: &mut dyn Write) -> io::Re
     }
     let head = report.head.map(|head| head.to_string());
     let head = head.as_deref().unwrap_or("none");
-    let lost = report.lost;
+    let (lost, keyed) = (report.lost, report.keyed);
+    writeln!(
+        out,
+        "keyed: {keyed} of {records} records, under a key that was given"
+    )?;
     let verdict = if report.is_whole() { "whole" } else { "broken" };
     writeln!(
         out,

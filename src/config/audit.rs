@@ -35,6 +35,14 @@ pub struct Audit {
     /// A file that holds the key, instead of `key`; read at start.
     #[schemars(with = "PathBuf")]
     pub key_file: Option<PathBuf>,
+    /// The key of the chain, at least 32 characters: without it nobody can make a record that `audit verify` takes. Left
+    /// out, it follows from `key`, if that is set; with neither the chain is not keyed.
+    #[serde(serialize_with = "redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    pub chain_key: Option<Secret>,
+    /// A file that holds the chain's key, instead of `chain_key`; read at start.
+    #[schemars(with = "PathBuf")]
+    pub chain_key_file: Option<PathBuf>,
     /// Whether a call that cannot be recorded is refused (AUDIT_UNAVAILABLE) before the provider is asked.
     /// Where false, records that cannot be written are lost, and counted.
     pub required: bool,
@@ -64,6 +72,8 @@ impl Default for Audit {
             path: None,
             key: None,
             key_file: None,
+            chain_key: None,
+            chain_key_file: None,
             required: false,
             purpose_required: false,
             fsync: Fsync::Interval,
@@ -121,9 +131,14 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
             );
         }
     }
-    let key = audit.key.as_ref();
-    if key.is_some_and(|key| key.expose().len() < SHORTEST_KEY) {
-        problem("audit.key", "is shorter than 32 characters");
+    for (name, key) in [
+        ("audit.key", &audit.key),
+        ("audit.chain_key", &audit.chain_key),
+    ] {
+        let key = key.as_ref();
+        if key.is_some_and(|key| key.expose().len() < SHORTEST_KEY) {
+            problem(name, "is shorter than 32 characters");
+        }
     }
     if audit.required && audit.sink == AuditSink::Off {
         problem(

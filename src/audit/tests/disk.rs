@@ -269,7 +269,10 @@ async fn a_slow_disk_holds_a_call_no_longer_than_the_budget_and_losses_are_told_
     release.send(()).unwrap();
     assert_eq!(audit.assure(result()).await, Ok(()));
     audit.close().await;
-    let mut verifier = Verifier::default();
+    let mut verifier = Verifier::new(Expected {
+        keys: ChainKey::of(&settings()).into_iter().collect(),
+        ..Expected::default()
+    });
     let bytes = sink.0.lock().unwrap().bytes.clone();
     verifier.file("sink", bytes.as_slice()).unwrap();
     let report = verifier.finish();

@@ -131,13 +131,17 @@ fn no_secret_is_ever_shown() {
             ("IDGW_PROVIDERS__VERIFIK__PROXY", "http://u:canary@proxy"),
             ("IDGW_CACHE__URL", "redis://u:canary@localhost/0"),
             ("IDGW_CACHE__KEY", "canary-canary-canary-canary-canary"),
+            (
+                "IDGW_AUDIT__CHAIN_KEY",
+                "canary-canary-canary-canary-canary",
+            ),
         ]),
         ..Sources::default()
     };
     let debug = format!("{sources:?}");
     let settings = load(sources).expect("right");
     let toml = settings.redacted_toml();
-    assert_eq!(toml.matches(" = \"[redacted]\"\n").count(), 7);
+    assert_eq!(toml.matches(" = \"[redacted]\"\n").count(), 8);
     for shown in [debug, toml, format!("{settings:?} {settings:#?}")] {
         assert!(!shown.contains("canary"), "{shown}");
     }
@@ -158,6 +162,7 @@ fn no_secret_is_ever_shown() {
             "persons.handle_key",
             "persons.old_handle_keys",
             "audit.key",
+            "audit.chain_key",
             "cache.url",
             "cache.key",
         ]
