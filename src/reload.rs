@@ -4,13 +4,14 @@
 //! network file systems and with the symbolic links that Kubernetes swaps; the files are small. Files that belong
 //! together (a certificate and its key) are taken together. What cannot be used changes nothing: the old stays
 //! in force, which is logged once, without a word of the content, and counted. It is tried again at every look,
-//! because a certificate may only not be valid yet, or the second of two files not written yet.
+//! because a certificate may only not be valid yet, or the second of two files not written yet. What names callers
+//! stays in force for a stated time only ([`Watch::good_for`]): who could take the file away could keep a key good.
 
 use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::time::MissedTickBehavior;
@@ -34,7 +35,16 @@ pub struct Watch {
     take: Taker,
     /// The last content that was looked at, as a hash.
     seen: Option<[u8; 32]>,
-    refused: bool,
+    /// Since when it cannot be used.
+    refused: Option<Instant>,
+    end: Option<End>,
+}
+
+/// The end of what is in force, if the file stays unusable.
+struct End {
+    after: Duration,
+    end: Box<dyn FnMut() + Send>,
+    has_come: bool,
 }
 
 impl std::fmt::Debug for Watch {
@@ -72,7 +82,21 @@ impl Watch {
             files,
             take: Box::new(take),
             seen: None,
-            refused: false,
+            refused: None,
+            end: None,
+        }
+    }
+
+    /// What is in force ends so long after the files could be used last.
+    #[must_use]
+    pub fn good_for(self, after: Duration, end: impl FnMut() + Send + 'static) -> Self {
+        Self {
+            end: Some(End {
+                after,
+                end: Box::new(end),
+                has_come: false,
+            }),
+            ..self
         }
     }
 
@@ -80,13 +104,16 @@ impl Watch {
         let read: Result<Vec<Content>, String> = self.files.iter().map(|file| read(file)).collect();
         let fingerprint = fingerprint(read.as_deref());
         let (first, new) = (self.seen.is_none(), self.seen != Some(fingerprint));
-        if !new && !self.refused {
+        if !new && self.refused.is_none() {
             return Look::Same;
         }
         self.seen = Some(fingerprint);
         match read.and_then(|contents| (self.take)(&contents)) {
             Ok(()) => {
-                self.refused = false;
+                self.refused = None;
+                if let Some(end) = &mut self.end {
+                    end.has_come = false;
+                }
                 if first {
                     return Look::Same;
                 }
@@ -94,13 +121,32 @@ impl Watch {
                 metrics::reloaded(self.key, Reload::Taken);
                 Look::Taken
             }
-            Err(_) if !new => Look::StillRefused,
+            Err(_) if !new => {
+                self.outlive();
+                Look::StillRefused
+            }
             Err(why) => {
-                self.refused = true;
+                self.outlive();
                 tracing::warn!(key = self.key, why, "read again: the old stays in force");
                 metrics::reloaded(self.key, Reload::Kept);
                 Look::Refused
             }
+        }
+    }
+
+    /// Ends what is in force if it has been for too long what the files do not say.
+    fn outlive(&mut self) {
+        let since = *self.refused.get_or_insert_with(Instant::now);
+        if let Some(end) = self.end.as_mut()
+            && !end.has_come
+            && since.elapsed() >= end.after
+        {
+            end.has_come = true;
+            (end.end)();
+            tracing::error!(
+                key = self.key,
+                "the files cannot be used for too long: the old is no longer in force"
+            );
         }
     }
 }
@@ -257,6 +303,29 @@ mod tests {
         assert_eq!(watch.look(), Look::Refused);
         assert_eq!(watch.look(), Look::Taken);
         assert_eq!(watch.look(), Look::Same);
+    }
+
+    #[test]
+    fn what_stays_unusable_ends_once_and_comes_back() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (watch, taken) = watch(vec![file.path().to_owned()]);
+        let ended = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&ended);
+        let after = Duration::from_millis(50);
+        let mut watch = watch.good_for(after, move || *counted.lock().unwrap() += 1);
+        watch.look();
+        for round in 1..=2 {
+            fs::write(file.path(), "bad").unwrap();
+            watch.look();
+            assert_eq!(*ended.lock().unwrap(), round - 1);
+            std::thread::sleep(after);
+            watch.look();
+            watch.look();
+            assert_eq!(*ended.lock().unwrap(), round);
+            fs::write(file.path(), "good").unwrap();
+            watch.look();
+        }
+        assert_eq!(*taken.lock().unwrap(), ["", "good", "good"]);
     }
 
     #[tokio::test]

@@ -83,7 +83,10 @@ pub fn key_file(data: &[u8]) {
             "a comment matters"
         );
         let twice = text.lines().chain(text.lines());
-        assert!(KeyTable::parse(twice).is_err(), "a key is somebody's twice");
+        assert!(
+            table.is_empty() || KeyTable::parse(twice).is_err(),
+            "a key is somebody's twice"
+        );
     }
 }
 
@@ -97,7 +100,7 @@ pub fn key_set(data: &[u8]) {
             .err()
             .map_or_else(String::new, |error| error.to_string())
     });
-    if KeySet::parse(text).is_ok() {
+    if KeySet::parse(text).is_ok_and(|set| !set.is_empty()) {
         let document: serde_json::Value = serde_json::from_str(text).expect("JSON");
         let keys = document["keys"].as_array().expect("keys");
         let public = |key: &&serde_json::Value| key["kty"] != "oct";

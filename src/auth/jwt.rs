@@ -109,7 +109,7 @@ impl Jwt {
     pub async fn identify(&self, token: &Secret) -> Result<Arc<Caller>, Unidentified> {
         let hash = Sha256::digest(token.expose());
         if let Some(verified) = self.remembered.get(&hash)
-            && verified.generation == self.source.generation()
+            && Some(verified.generation) == self.source.generation()
         {
             if now() > verified.expires.saturating_add(self.leeway) {
                 return Err(Unidentified::Refused);

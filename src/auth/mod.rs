@@ -6,7 +6,8 @@
 //! keys both come as `authorization: Bearer`: where both modes are on, what has the three parts of a
 //! token is one.
 //!
-//! Whatever the mode, the header `authorization` and those of every mesh go no further than here.
+//! Whatever the mode, a client certificate that is good no more is a refusal, and the header `authorization` and
+//! those of every mesh go no further than here.
 
 pub mod bearer;
 pub mod identity;
@@ -18,7 +19,7 @@ pub mod spiffe;
 
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use http::{Extensions, HeaderMap, header};
 
 use self::{
@@ -34,8 +35,10 @@ use crate::{
         redaction::Secret,
     },
     reload::{self, Content, Watch},
-    server::peer,
+    server::{ClientCertificate, peer},
 };
+
+const KEYS_FILE: &str = "auth.keys.file";
 
 /// Why a caller is not identified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +128,9 @@ impl Authenticator {
         headers: &mut HeaderMap,
         extensions: &Extensions,
     ) -> Result<Arc<Caller>, Unidentified> {
+        if !peer::is_good(extensions) {
+            return Err(Unidentified::Refused);
+        }
         if !self.is_on() {
             headers.remove(header::AUTHORIZATION);
             mesh::strip(headers);
@@ -136,7 +142,9 @@ impl Authenticator {
         headers.remove(header::AUTHORIZATION);
         for mode in &self.modes {
             let found = match mode {
-                Asked::Mtls => mtls::identify(peer::certificates(extensions))?,
+                Asked::Mtls => {
+                    mtls::identify(peer::certificate(extensions).map(ClientCertificate::chain))?
+                }
                 Asked::Mesh(_) => named.clone()?,
                 Asked::Jwt(jwt) => match bearer.as_ref().map_err(|refused| *refused)? {
                     Some(token) if self.is_token(token) => Some(jwt.identify(token).await?),
@@ -194,16 +202,29 @@ fn keys(settings: &config::PresharedKeys, watches: &mut Vec<Watch>) -> Result<Ke
     let table = settings
         .read()
         .map_err(|(key, problem)| StartError::Setting(key, problem))?;
-    let table = Arc::new(ArcSwap::from_pointee(table));
+    let warn = |table: &KeyTable| {
+        if table.is_empty() {
+            tracing::warn!(
+                key = KEYS_FILE,
+                "holds no key: no caller is identified by one"
+            );
+        }
+    };
+    warn(&table);
+    let table = Arc::new(ArcSwapOption::from_pointee(table));
     if let Some(path) = &settings.file {
         let (into, hashes) = (Arc::clone(&table), settings.hashes.clone());
         let take = move |contents: &[Content]| {
             let text = utf8(contents)?;
             let lines = text.lines().chain(hashes.iter().map(String::as_str));
-            into.store(Arc::new(KeyTable::parse(lines)?));
+            let table = KeyTable::parse(lines)?;
+            warn(&table);
+            into.store(Some(Arc::new(table)));
             Ok(())
         };
-        watches.push(Watch::new("auth.keys.file", vec![path.clone()], take));
+        let ended = Arc::clone(&table);
+        let watch = Watch::new(KEYS_FILE, vec![path.clone()], take);
+        watches.push(watch.good_for(settings.max_stale.get(), move || ended.store(None)));
     }
     Ok(Keys(table))
 }

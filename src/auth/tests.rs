@@ -29,8 +29,8 @@ fn settings(modes: &[AuthMode], jwks: &std::path::Path) -> config::Auth {
             headers: vec![MeshHeader::L5dClientId],
         },
         keys: config::PresharedKeys {
-            file: None,
             hashes: vec![format!("key-holder {hash}")],
+            ..config::PresharedKeys::default()
         },
         ..config::Auth::default()
     }
@@ -136,7 +136,7 @@ async fn a_header_of_a_mesh_from_elsewhere_names_nobody() {
 }
 
 #[tokio::test]
-async fn keys_are_read_again_and_a_broken_file_keeps_the_old() {
+async fn keys_are_read_again_and_a_file_that_cannot_be_used_keeps_the_old_for_a_while() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys");
     let line = |name: &str, key: &str| {
@@ -153,7 +153,8 @@ async fn keys_are_read_again_and_a_broken_file_keeps_the_old() {
     std::fs::write(&path, line("payments", old)).unwrap();
     let settings = config::PresharedKeys {
         file: Some(path.clone()),
-        hashes: Vec::new(),
+        max_stale: "300ms".parse().unwrap(),
+        ..config::PresharedKeys::default()
     };
     let mut watches = Vec::new();
     let keys = keys(&settings, &mut watches).unwrap();
@@ -171,9 +172,29 @@ async fn keys_are_read_again_and_a_broken_file_keeps_the_old() {
     until((true, false)).await;
     std::fs::write(&path, line("payments", old) + &line("payments", new)).unwrap();
     until((true, true)).await;
-    std::fs::write(&path, "payments not-a-hash").unwrap();
-    tokio::time::sleep(LOOK * 10).await;
-    assert_eq!((good(old), good(new)), (true, true));
     std::fs::write(&path, line("payments", new)).unwrap();
     until((false, true)).await;
+    // Whoever removes the last key lets nobody in.
+    for empty in ["", "# none\n"] {
+        std::fs::write(&path, empty).unwrap();
+        until((false, false)).await;
+        let unknown = keys.identify(&Secret::new(new));
+        assert_eq!(unknown, Err(Unidentified::Refused));
+        std::fs::write(&path, line("payments", new)).unwrap();
+        until((false, true)).await;
+    }
+    // One that is broken, or was taken away, says nothing: the old keys are good for a while.
+    for take_away in [false, true] {
+        match take_away {
+            false => std::fs::write(&path, "payments not-a-hash").unwrap(),
+            true => std::fs::remove_file(&path).unwrap(),
+        }
+        tokio::time::sleep(LOOK * 2).await;
+        assert!(good(new));
+        until((false, false)).await;
+        let unknown = keys.identify(&Secret::new(new));
+        assert!(matches!(unknown, Err(Unidentified::KeysUnavailable(_))));
+        std::fs::write(&path, line("payments", new)).unwrap();
+        until((false, true)).await;
+    }
 }

@@ -92,6 +92,10 @@ pub struct Jwt {
     /// How long an answer of `jwks_url` may take.
     #[schemars(extend("x-min" = "100ms", "x-max" = "1m"))]
     pub jwks_timeout: Span,
+    /// How long the last key set stays in force while it cannot be fetched, or is broken; then no token can be judged
+    /// (AUTH_UNAVAILABLE).
+    #[schemars(extend("x-min" = "1s", "x-max" = "24h"))]
+    pub jwks_max_stale: Span,
     /// By how much the issuer's clock may differ: `exp` and `nbf` are taken so much later and earlier. Whole
     /// seconds.
     #[schemars(extend("x-min" = "0s", "x-max" = "5m"))]
@@ -113,6 +117,7 @@ impl Default for Jwt {
             jwks_refresh: Span::seconds(300),
             jwks_cooldown: Span::seconds(10),
             jwks_timeout: Span::seconds(5),
+            jwks_max_stale: Span::seconds(3600),
             leeway: Span::seconds(30),
             identity_claim: "sub".to_owned(),
         }
@@ -204,7 +209,7 @@ impl MeshHeader {
 }
 
 /// Preshared keys.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PresharedKeys {
     /// A file with a name and the SHA-256 of its key (64 hexadecimal digits) on each line; read again when
@@ -213,6 +218,20 @@ pub struct PresharedKeys {
     pub file: Option<PathBuf>,
     /// More of such lines.
     pub hashes: Vec<String>,
+    /// How long the last keys stay in force while the file is gone or broken; then no key can be judged
+    /// (AUTH_UNAVAILABLE). To revoke keys, take their lines out: a file without any is read as none.
+    #[schemars(extend("x-min" = "100ms", "x-max" = "24h"))]
+    pub max_stale: Span,
+}
+
+impl Default for PresharedKeys {
+    fn default() -> Self {
+        Self {
+            file: None,
+            hashes: Vec::new(),
+            max_stale: Span::seconds(3600),
+        }
+    }
 }
 
 impl PresharedKeys {

@@ -130,6 +130,11 @@ pub struct Tls {
     /// A PEM file with the CAs whose client certificates are taken; read again when it changes.
     #[schemars(with = "PathBuf")]
     pub client_ca_file: Option<PathBuf>,
+    /// A PEM file with the revocation lists (CRLs) of these CAs and of those between them and the clients; read again
+    /// when it changes. A client is let in if every certificate up to its CA is on no list, and a list that has not
+    /// expired speaks for each.
+    #[schemars(with = "PathBuf")]
+    pub crl_file: Option<PathBuf>,
     /// Whether clients are asked for a certificate.
     pub client_auth: ClientAuth,
 }

@@ -39,6 +39,12 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
             "is off, and client_ca_file is set: say whether certificates are optional or required",
         );
     }
+    if tls.crl_file.is_some() && tls.client_auth == ClientAuth::Off {
+        problem(
+            "server.tls.crl_file",
+            "is set, and client_auth is off: nobody is asked for a certificate that could be revoked",
+        );
+    }
     for (key, proxy) in settings.providers.proxies() {
         if proxy.is_some_and(|proxy| !is_proxy(proxy.expose())) {
             problem(

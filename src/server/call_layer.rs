@@ -152,6 +152,11 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
         if path.starts_with(HEALTH) {
+            if !peer::is_good(request.extensions()) {
+                let failure = Failure::new(Kind::Unauthenticated);
+                let refused = refusal(&failure, &CallFacts::default());
+                return Box::pin(async move { Ok(refused) });
+            }
             let time = self.shared.request_timeout;
             return Box::pin(
                 self.inner

@@ -4,6 +4,7 @@ mod admin;
 mod admin_port;
 mod admission;
 mod call_layer;
+mod connections;
 mod crowd;
 mod deadline;
 mod health;
@@ -18,3 +19,4 @@ mod unread;
 
 pub use lifecycle::Lifecycle;
 pub use start::{ServeError, Serving, bind};
+pub use tls::ClientCertificate;

@@ -9,7 +9,8 @@ use std::{
 };
 
 use http::Extensions;
-use rustls::pki_types::CertificateDer;
+
+use super::tls::ClientCertificate;
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
@@ -17,19 +18,18 @@ pub struct Peer {
     address: SocketAddr,
     /// The same in text, as every record of the audit has it.
     shown: Arc<str>,
-    /// The certificates that it proved to hold the key of, its own first. They were verified against
-    /// `server.tls.client_ca_file`; none over plain text, or if it showed none.
-    pub certificates: Option<Arc<[CertificateDer<'static>]>>,
+    /// The certificate that it proved to hold the key of; none over plain text, or if it showed none.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 impl Peer {
     /// Whoever came from this address: the caller, or the proxy before it.
     #[must_use]
-    pub fn new(address: SocketAddr, certificates: Option<Arc<[CertificateDer<'static>]>>) -> Self {
+    pub fn new(address: SocketAddr, certificate: Option<Arc<ClientCertificate>>) -> Self {
         Self {
             address,
             shown: address.to_string().into(),
-            certificates,
+            certificate,
         }
     }
 }
@@ -52,8 +52,15 @@ pub fn ip(extensions: &Extensions) -> Option<IpAddr> {
     address(extensions).map(|address| address.ip().to_canonical())
 }
 
-/// The verified certificates of the client, its own first.
+/// The certificate of the client.
 #[must_use]
-pub fn certificates(extensions: &Extensions) -> Option<&[CertificateDer<'static>]> {
-    extensions.get::<Peer>()?.certificates.as_deref()
+pub fn certificate(extensions: &Extensions) -> Option<&ClientCertificate> {
+    extensions.get::<Peer>()?.certificate.as_deref()
+}
+
+/// Whether the client shows no certificate that was revoked, has expired, or is of a CA that is taken no more: since
+/// its handshake, in which it was good.
+#[must_use]
+pub fn is_good(extensions: &Extensions) -> bool {
+    certificate(extensions).is_none_or(ClientCertificate::is_good)
 }

@@ -7,13 +7,15 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use tonic::transport::Server;
+use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
+use tower_layer::Layer as _;
 
 use super::{
     admin, admin_port,
     admission::Admission,
     call_layer::CallLayer,
+    connections::Connections,
     health::HealthService,
     lifecycle::{Lifecycle, Phase},
     listener, memory,
@@ -40,16 +42,7 @@ use crate::{
     transport::breaker::Circuit,
 };
 
-/// Streams of one connection that its client reset before anybody saw them, and streams that were reset
-/// because they broke the protocol: one more ends the connection. A proxy whose callers all give up in a
-/// moment of overload has some of the first, nobody honest has any of the second.
-const PENDING_RESETS: usize = 100;
-const LOCAL_RESETS: usize = 1024;
-/// The least number of streams that one connection may have: a mesh sends all of a node's calls
-/// through a few.
-const MIN_STREAMS: u32 = 4096;
-
-/// Why the server did not come up, or fell.
+/// Why the server did not come up.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// A port is not to be had.
@@ -80,9 +73,6 @@ pub enum ServeError {
     /// Reflection cannot be made of the descriptor set.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The server fell.
-    #[error("the server fell: {0}")]
-    Transport(#[from] tonic::transport::Error),
     /// The system gives no signals.
     #[error("signals: {0}")]
     Signals(std::io::Error),
@@ -134,7 +124,7 @@ impl Serving {
     ///
     /// # Errors
     ///
-    /// If the server cannot be put together, or falls.
+    /// If the server cannot be put together.
     pub async fn run(self, settings: &Settings, ready: impl FnOnce()) -> Result<(), ServeError> {
         let lifecycle = Lifecycle::default();
         let policies = Policies::from_descriptors(proto::descriptors())?;
@@ -180,60 +170,39 @@ impl Serving {
         let persons = PersonServiceServer::new(Persons::new(gateway.clone())?)
             .max_decoding_message_size(requests)
             .max_encoding_message_size(answers);
-        let mut router = Server::builder()
-            .http2_keepalive_interval(Some(settings.server.keepalive_interval.get()))
-            .http2_keepalive_timeout(Some(settings.server.keepalive_timeout.get()))
-            .max_concurrent_streams(Some(streams(settings.server.max_in_flight)))
-            .http2_max_header_list_size(Some(settings.server.max_header_bytes))
-            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
-            .http2_max_local_error_reset_streams(Some(LOCAL_RESETS))
-            .layer(UnreadLayer)
-            .layer(recorded)
-            .layer(layer)
-            .add_service(HealthServer::new(health))
+        let mut routes = Routes::new(HealthServer::new(health))
             .add_service(identity)
             .add_service(persons);
         if settings.server.reflection {
-            router = router
+            routes = routes
                 .add_service(reflection().build_v1()?)
                 .add_service(reflection().build_v1alpha()?);
         }
+        let service = UnreadLayer.layer(recorded.layer(layer.layer(routes.prepare())));
 
         let mut signals = Signals::listen()?;
         let routes = admin::routes(lifecycle.clone());
         let admin = tokio::spawn(admin_port::serve(self.admin, routes));
         let incoming = listener::incoming(self.grpc, tls, &limits(settings));
         tokio::spawn(reload::run(watches, settings.server.reload_interval.get()));
-        let draining = lifecycle.clone();
-        let server = router.serve_with_incoming_shutdown(incoming, async move {
-            draining.reached(Phase::Draining).await;
-        });
+        let server = Connections::new(&settings.server, lifecycle.clone()).serve(incoming, service);
         ready();
         let leaving = leave(&mut signals, &lifecycle, settings);
-        let ended = tokio::select! {
-            ended = async {
-                let ended = server.await;
+        tokio::select! {
+            () = async {
+                server.await;
                 // A create whose caller gave up runs to its end, and the other replicas wait to hear of it.
                 gateway.finished().await;
-                ended
-            } => ended.map_err(ServeError::from),
+            } => {}
             () = leaving => {
                 tracing::warn!("the drain timeout has passed: calls in flight are cut off");
-                Ok(())
             }
-        };
+        }
         // The admin port answers to the last: a probe must not take the end of a drain for a crash.
         admin.abort();
         audit.close().await;
-        ended
+        Ok(())
     }
-}
-
-/// Streams of one connection. More than there are places: over the limit a client waits in silence
-/// for a stream, and so would health on the same connection; it shall hear OVERLOADED instead.
-fn streams(max_in_flight: usize) -> u32 {
-    let twice = max_in_flight.saturating_mul(2);
-    u32::try_from(twice).unwrap_or(u32::MAX).max(MIN_STREAMS)
 }
 
 /// What the gRPC port takes.

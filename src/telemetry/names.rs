@@ -185,6 +185,8 @@ metrics! {
         "Connections that were not taken, by reason.", [REFUSAL];
     CERTIFICATE_EXPIRES = "idgw.tls.certificate.expires" ["s"] Gauge,
         "Seconds until the server's certificate, or the first one of its chain, expires.", [];
+    CRL_EXPIRES = "idgw.tls.crl.expires" ["s"] Gauge,
+        "Seconds until the first revocation list of client certificates expires; nobody under it is let in afterwards.", [];
     RELOADS = "idgw.reloads" ["{reload}"] Counter,
         "Changes of files that are read again: taken, or unusable and the old kept.", [FILE_KEY, RELOAD];
     EXPORT_FAILURES = "idgw.telemetry.export_failures" ["{export}"] Counter,

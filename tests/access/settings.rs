@@ -42,7 +42,7 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
     );
     let keys = write("keys", "payments not-a-hash\n");
     let jwks = write("jwks.json", &key_set(&[&Signer::es256("one")]));
-    let no_jwks = write("none.json", "{\"keys\":[]}");
+    let no_jwks = write("none.json", "{\"key\":[]}");
     let url = (
         "IDGW_AUTH__JWT__JWKS_URL",
         "https://login.bank.example/jwks",
@@ -96,7 +96,7 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
         ),
         (
             jwt(&[file, ("IDGW_AUTH__JWT__JWKS_FILE", &no_jwks)]),
-            "auth.jwt.jwks_file (from IDGW_AUTH__JWT__JWKS_FILE): holds no public key",
+            "auth.jwt.jwks_file (from IDGW_AUTH__JWT__JWKS_FILE): is no key set",
         ),
         (
             jwt(&[file, url, ("IDGW_AUTH__JWT__ALGORITHMS", "ES256,HS256")]),

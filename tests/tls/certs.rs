@@ -6,12 +6,14 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -34,14 +36,17 @@ pub struct Ca(CertifiedIssuer<'static, KeyPair>);
 pub struct Pair {
     pub certificate: String,
     pub key: String,
+    pub serial: u64,
 }
+
+static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 impl Ca {
     pub fn new(name: &str) -> Self {
         crypto();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
@@ -64,11 +69,45 @@ impl Ca {
         self.sign(&params)
     }
 
+    /// A certificate that ends so soon, in whole seconds.
+    pub fn brief(&self, name: &str, lasts: Duration) -> (Pair, SystemTime) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let ends = Duration::from_secs((now + lasts).as_secs());
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_after = date_time_ymd(1970, 1, 1) + ends;
+        // Its last second is good.
+        let end = UNIX_EPOCH + ends + Duration::from_secs(1);
+        (self.sign(&params), end)
+    }
+
+    /// A list that revokes these, good until that year.
+    pub fn crl(&self, revoked: &[&Pair], until: i32) -> String {
+        let revoked = revoked.iter().map(|pair| RevokedCertParams {
+            serial_number: SerialNumber::from(pair.serial),
+            revocation_time: date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2024, 1, 1),
+            next_update: date_time_ymd(until, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.0).unwrap().pem().unwrap()
+    }
+
     fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let mut params = params.clone();
+        params.serial_number = Some(SerialNumber::from(serial));
         Pair {
             certificate: params.signed_by(&key, &self.0).unwrap().pem(),
             key: key.serialize_pem(),
+            serial,
         }
     }
 }

@@ -66,6 +66,8 @@ impl Load {
                         return;
                     }
                     let called = client.call(method, request).await;
+                    // A connection that is gone fails at once, and a task that never waits cannot be ended.
+                    tokio::task::yield_now().await;
                     done.note(called.map_err(|status| format!("{method}: {status:?}")));
                 }
             })
@@ -112,9 +114,9 @@ impl Load {
     }
 
     /// Ends it; not one call may have failed.
-    pub async fn end(self) {
+    pub async fn end(mut self) {
         self.done.stop.store(true, Ordering::Relaxed);
-        for task in self.tasks {
+        for task in std::mem::take(&mut self.tasks) {
             task.await.unwrap();
         }
         let failures = self.done.failures.lock().unwrap();
@@ -127,6 +129,13 @@ impl Load {
             failures.len(),
             failures[0]
         );
+    }
+}
+
+/// A test that failed leaves no load behind.
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.done.stop.store(true, Ordering::Relaxed);
     }
 }
 

@@ -13,6 +13,7 @@
 mod certs;
 #[path = "../it/client.rs"]
 mod client;
+mod client_certificates;
 mod commands;
 mod identity;
 mod load;

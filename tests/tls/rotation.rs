@@ -30,7 +30,7 @@ fn quiet(mut variables: Vec<(String, String)>) -> Vec<(String, String)> {
 }
 
 /// Waits until it is so.
-async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+pub async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
     for _ in 0..1000 {
         if is_so().await {
             return;
@@ -85,7 +85,7 @@ async fn a_new_certificate_is_shown_to_new_connections_and_no_call_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_client_ca_is_asked_of_new_connections_and_no_call_fails() {
+async fn a_new_client_ca_is_asked_of_all_connections_and_no_call_fails_before_the_old_one_goes() {
     let (servers, old_ca, new_ca) = (Ca::new("servers'"), Ca::new("old"), Ca::new("new"));
     let pair = servers.issue(&[NAME]);
     let (old, new) = (old_ca.issue(&["old.test"]), new_ca.issue(&["new.test"]));
@@ -125,13 +125,23 @@ async fn a_new_client_ca_is_asked_of_new_connections_and_no_call_fails() {
     assert!(taken(&with_old).await);
     *own.lock().unwrap() = with_new.clone();
     dialling.more(5).await;
+    staying.more(20).await;
+    staying.end().await;
+    let (open, _) = connect(gateway.grpc, with_old.clone()).await.unwrap();
+    open.call(CURP, &curp()).await.unwrap();
+    let (new_open, _) = connect(gateway.grpc, with_new.clone()).await.unwrap();
+    let staying = Load::over(vec![new_open], &[(CURP, curp())]);
     swap(&mounted, &new_ca.pem());
     until("the end of the old CA", || async {
         !taken(&with_old).await
     })
     .await;
     assert!(taken(&with_new).await);
-    // Whoever was let in stays.
+    // Whoever was let in under the old one goes; the others stay.
+    until("the end of the open connection", || async {
+        open.call(CURP, &curp()).await.is_err()
+    })
+    .await;
     staying.more(20).await;
     dialling.more(5).await;
     staying.end().await;

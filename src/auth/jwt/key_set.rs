@@ -1,7 +1,7 @@
 //! A key set (JWKS, RFC 7517): the public keys of an issuer.
 //!
 //! Keys that are of no use here are passed over, as the standard asks for: of an unknown kind, not for
-//! signatures, or symmetric. A set without any usable key is broken.
+//! signatures, or symmetric. A set without any usable key is a set: whoever withdraws the last one lets nobody in.
 
 use std::{fmt, sync::Arc};
 
@@ -45,18 +45,21 @@ impl KeySet {
     ///
     /// # Errors
     ///
-    /// If it is none, or has no usable key.
+    /// If it is none.
     pub fn parse(json: &str) -> Result<Self, String> {
         let document: Document = serde_json::from_str(json)
             .map_err(|error| format!("is no key set (JWKS): line {}", error.line()))?;
         if document.keys.len() > MOST {
             return Err(format!("holds more than {MOST} keys"));
         }
-        let keys: Vec<_> = document.keys.into_iter().filter_map(key).collect();
-        if keys.is_empty() {
-            return Err("holds no public key for signatures".to_owned());
-        }
-        Ok(Self(keys))
+        let keys = document.keys.into_iter().filter_map(key);
+        Ok(Self(keys.collect()))
+    }
+
+    /// Whether it has no usable key.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The key of a token: the one with its `kid`; without one, the only one that fits the algorithm.

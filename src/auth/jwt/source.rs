@@ -9,7 +9,8 @@
 //! A token with a key id that is not known waits for one fetch, unless one has ended less than
 //! `jwks_cooldown` ago: then its answer stands. So a flood of made-up key ids causes one fetch in that
 //! time, and a rotated key is known with the first token under it. While fetches fail, tokens under known
-//! keys are good, and others cannot be judged.
+//! keys are good for `jwks_max_stale`, and others cannot be judged; afterwards none can: who keeps the key set from
+//! the gateway must not keep a withdrawn key good.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -50,13 +51,24 @@ struct State {
     generation: u64,
     /// When the last fetch ended; none before the first.
     fetched: Option<Instant>,
-    failed: bool,
+    /// Since when fetches fail.
+    failing: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
 enum Place {
     Url(reqwest::Client, Url, Duration),
     File(Arc<PathBuf>),
+}
+
+impl Place {
+    /// The configuration key that names it.
+    const fn key(&self) -> &'static str {
+        match self {
+            Self::Url(..) => "auth.jwt.jwks_url",
+            Self::File(_) => "auth.jwt.jwks_file",
+        }
+    }
 }
 
 /// The key set in force. The task that fetches it ends with this.
@@ -66,6 +78,7 @@ pub(super) struct Source {
     wanted: Arc<Notify>,
     cooldown: Duration,
     patience: Duration,
+    max_stale: Duration,
 }
 
 impl Source {
@@ -93,18 +106,26 @@ impl Source {
         };
         let (sender, state) = watch::channel(State::default());
         let wanted = Arc::new(Notify::new());
-        let pace = Pace { interval, cooldown };
+        let max_stale = settings.jwks_max_stale.get();
+        let pace = Pace {
+            interval,
+            cooldown,
+            max_stale,
+        };
         tokio::spawn(fetch_for_ever(place, pace, sender, Arc::clone(&wanted)));
         Ok(Self {
             state,
             wanted,
             cooldown,
             patience: timeout + Duration::from_secs(1),
+            max_stale,
         })
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.state.borrow().generation
+    /// Which key set is in force; none if it can no longer be relied upon.
+    pub(super) fn generation(&self) -> Option<u64> {
+        let state = self.state.borrow();
+        (!state.is_stale(self.max_stale)).then_some(state.generation)
     }
 
     /// The key of a token.
@@ -115,7 +136,7 @@ impl Source {
     ) -> Result<Look, Unidentified> {
         let mut state = self.state.clone();
         let now = state.borrow_and_update().clone();
-        if let Some(look) = now.find(kid, algorithm) {
+        if let Some(look) = now.find(kid, algorithm, self.max_stale) {
             return Ok(look);
         }
         let is_recent = |at: Instant| at.elapsed() < self.cooldown;
@@ -126,22 +147,31 @@ impl Source {
         let changed = timeout(self.patience, state.changed()).await;
         let now = state.borrow_and_update().clone();
         match changed {
-            Ok(Ok(())) => now.find(kid, algorithm).ok_or_else(|| self.unknown(&now)),
+            Ok(Ok(())) => now
+                .find(kid, algorithm, self.max_stale)
+                .ok_or_else(|| self.unknown(&now)),
             _ => Err(Unidentified::KeysUnavailable(self.cooldown)),
         }
     }
 
     /// A key that is not in the set is nobody's; without the set there is no saying.
     fn unknown(&self, state: &State) -> Unidentified {
-        match state.failed {
-            true => Unidentified::KeysUnavailable(self.cooldown.max(Duration::from_secs(1))),
-            false => Unidentified::Refused,
+        match state.failing {
+            Some(_) => Unidentified::KeysUnavailable(self.cooldown.max(Duration::from_secs(1))),
+            None => Unidentified::Refused,
         }
     }
 }
 
 impl State {
-    fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Look> {
+    fn is_stale(&self, most: Duration) -> bool {
+        self.failing.is_some_and(|since| since.elapsed() >= most)
+    }
+
+    fn find(&self, kid: Option<&str>, algorithm: Algorithm, max_stale: Duration) -> Option<Look> {
+        if self.is_stale(max_stale) {
+            return None;
+        }
         let key = self.keys.as_ref()?.find(kid, algorithm)?;
         Some(Look {
             key,
@@ -156,16 +186,23 @@ struct Pace {
     interval: Duration,
     /// After this only if a token asks for it.
     cooldown: Duration,
+    /// After this it is said that the old keys are not in force any more.
+    max_stale: Duration,
 }
 
 async fn fetch_for_ever(
     place: Place,
-    Pace { interval, cooldown }: Pace,
+    Pace {
+        interval,
+        cooldown,
+        max_stale,
+    }: Pace,
     state: watch::Sender<State>,
     wanted: Arc<Notify>,
 ) {
     // The digest of the keys in force, and what was said last about the source.
     let (mut in_force, mut said) = (None, None);
+    let (mut failing, mut said_stale) = (None, false);
     loop {
         let fetched = fetch(&place).await;
         let digest = fetched.as_ref().ok().map(Sha256::digest);
@@ -185,16 +222,32 @@ async fn fetch_for_ever(
             }
         }
         let keys = news.ok().flatten().map(Arc::new);
-        if keys.is_some() {
+        if let Some(keys) = &keys {
             in_force = digest;
+            if keys.is_empty() {
+                tracing::warn!(
+                    key = place.key(),
+                    "holds no public key for signatures: no token is good"
+                );
+            }
         }
+        let now = Instant::now();
+        failing = failed.then(|| failing.unwrap_or(now));
+        let is_stale = failing.is_some_and(|since| now >= since + max_stale);
+        if is_stale && !said_stale {
+            tracing::error!(
+                key = place.key(),
+                "the key set cannot be fetched for too long: the old is no longer in force"
+            );
+        }
+        said_stale = is_stale;
         state.send_modify(|state| {
             if keys.is_some() {
                 state.keys = keys;
                 state.generation += 1;
             }
-            state.fetched = Some(Instant::now());
-            state.failed = failed;
+            state.fetched = Some(now);
+            state.failing = failing;
         });
         let pause = if failed {
             interval.min(AFTER_FAILURE)
@@ -215,10 +268,7 @@ async fn fetch_for_ever(
 
 /// Says what became of a new key set, as of any file that is read again.
 fn tell(place: &Place, taken: Result<(), String>) {
-    let key = match place {
-        Place::Url(..) => "auth.jwt.jwks_url",
-        Place::File(_) => "auth.jwt.jwks_file",
-    };
+    let key = place.key();
     match taken {
         Ok(()) => {
             metrics::reloaded(key, Reload::Taken);

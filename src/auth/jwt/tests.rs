@@ -288,7 +288,6 @@ async fn while_the_key_set_cannot_be_had_known_keys_go_on_and_others_cannot_be_j
         ("an error", 500, key_set(&[&other])),
         ("a redirect", 302, key_set(&[&other])),
         ("garbage", 200, "<html>".to_owned()),
-        ("an empty set", 200, "{\"keys\":[]}".to_owned()),
         ("too large a set", 200, large),
     ] {
         let asked = jwks.asked();
@@ -308,6 +307,55 @@ async fn while_the_key_set_cannot_be_had_known_keys_go_on_and_others_cannot_be_j
     jwks.answers(200, &key_set(&[&known, &other]));
     tokio::time::sleep(Duration::from_millis(250)).await;
     assert!(who(&jwt, &other.token("bob", "")).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_empty_set_is_a_set_and_a_withdrawn_key_is_good_no_more() {
+    let signer = Signer::es256("one");
+    let symmetric = json!({"keys": [{"kty": "oct", "kid": "one", "k": "c2VjcmV0"}]});
+    for empty in [json!({"keys": []}), symmetric] {
+        let jwks = Jwks::start(key_set(&[&signer])).await;
+        let jwt = started(&jwks);
+        // Remembered, too.
+        let token = signer.token("alice", "");
+        assert!(who(&jwt, &token).await.is_ok());
+        jwks.answers(200, &empty.to_string());
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let unknown = Signer::es256("two").token("bob", "");
+        assert_eq!(who(&jwt, &unknown).await, Err(Unidentified::Refused));
+        assert_eq!(who(&jwt, &token).await, Err(Unidentified::Refused));
+        jwks.answers(200, &key_set(&[&signer]));
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        assert!(who(&jwt, &token).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_key_set_that_cannot_be_fetched_is_good_for_the_stated_time_and_no_longer() {
+    let signer = Signer::es256("one");
+    for (status, body) in [(503, ""), (200, "<html>")] {
+        let jwks = Jwks::start(key_set(&[&signer])).await;
+        let mut settings = settings(&jwks);
+        settings.jwks_refresh = "1s".parse().unwrap();
+        settings.jwks_max_stale = "2s".parse().unwrap();
+        let jwt = Jwt::start(&settings).unwrap();
+        let token = signer.token("alice", "");
+        assert!(who(&jwt, &token).await.is_ok());
+        jwks.answers(status, body);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert!(who(&jwt, &token).await.is_ok());
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        for token in [&token, &signer.token("bob", "")] {
+            let unknown = who(&jwt, token).await;
+            assert!(
+                matches!(unknown, Err(Unidentified::KeysUnavailable(_))),
+                "{status}: {unknown:?}"
+            );
+        }
+        jwks.answers(200, &key_set(&[&signer]));
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert!(who(&jwt, &token).await.is_ok());
+    }
 }
 
 #[tokio::test]

@@ -270,3 +270,24 @@ async fn a_defect_is_internal_and_what_was_out_may_have_been_charged() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_client_certificate_that_is_good_no_more_is_good_for_no_call_and_no_look_at_health() {
+    let refused = Arc::new(crate::server::tls::tests::refused());
+    for path in [
+        LOOKUP,
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/somewhere/else",
+    ] {
+        let mut service = layer(1).layer(service_fn(async |_| answer()));
+        let mut request = request(path, None, [127, 0, 0, 1]);
+        let address = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let peer = Peer::new(address, Some(Arc::clone(&refused)));
+        request.extensions_mut().insert(peer);
+        let response = service.call(request).await.unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.code(), Code::Unauthenticated, "{path}");
+    }
+}

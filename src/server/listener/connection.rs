@@ -14,7 +14,6 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::Connected;
 
 use super::{places::Place, preface::PREFACE};
 use crate::{server::peer::Peer, telemetry::metrics::UnderWay};
@@ -52,13 +51,11 @@ impl Connection {
             _counted: UnderWay::connection(),
         }
     }
-}
 
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
+    /// Who is at the other end.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
     }
 }
 

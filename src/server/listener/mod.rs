@@ -11,14 +11,11 @@ mod preface;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
 
 pub use self::connection::Connection;
@@ -26,7 +23,7 @@ use self::{
     connection::Io,
     places::{Place, Places},
 };
-use super::{crowd::Crowd, peer::Peer};
+use super::{crowd::Crowd, peer::Peer, tls::Tls};
 use crate::telemetry::{labels::Refusal, metrics};
 
 /// Connections that are through and wait for the server to take them.
@@ -49,15 +46,12 @@ pub struct Limits {
     pub handshake_timeout: Duration,
 }
 
-/// The TLS configuration that the next handshake uses.
-pub type Tls = Arc<ArcSwap<ServerConfig>>;
-
 /// Takes connections until the stream is dropped; the port is closed then.
 pub fn incoming(
     listener: TcpListener,
     tls: Option<Tls>,
     limits: &Limits,
-) -> ReceiverStream<io::Result<Connection>> {
+) -> ReceiverStream<Connection> {
     let (through, incoming) = mpsc::channel(QUEUE);
     let door = Door {
         tls,
@@ -124,7 +118,7 @@ fn refused(refusal: Refusal, address: SocketAddr, why: &str) {
 struct Door {
     tls: Option<Tls>,
     timeout: Duration,
-    through: mpsc::Sender<io::Result<Connection>>,
+    through: mpsc::Sender<Connection>,
 }
 
 impl Door {
@@ -136,7 +130,7 @@ impl Door {
             Ok(Ok((io, peer))) => {
                 let connection = Connection::new(io, peer, place);
                 // The server leaves: it takes no more.
-                let _leaving = self.through.send(Ok(connection)).await;
+                let _leaving = self.through.send(connection).await;
             }
             Ok(Err((refusal, why))) => refused(refusal, address, &why),
             Err(_elapsed) => refused(Refusal::Timeout, address, "the handshake took too long"),
@@ -151,8 +145,7 @@ impl Door {
         let mut io = match &self.tls {
             None => Io::Plain(stream),
             Some(tls) => {
-                let acceptor = TlsAcceptor::from(tls.load_full());
-                let shaken = acceptor.accept(stream).await;
+                let shaken = tls.acceptor().accept(stream).await;
                 Io::Tls(Box::new(
                     shaken.map_err(|error| (Refusal::Tls, error.to_string()))?,
                 ))
@@ -161,15 +154,11 @@ impl Door {
         preface::read(&mut io)
             .await
             .map_err(|error| (Refusal::Protocol, error.to_string()))?;
-        let certificates = match &io {
-            Io::Plain(_) => None,
-            Io::Tls(stream) => stream.get_ref().1.peer_certificates(),
+        let certificate = match (&io, &self.tls) {
+            (Io::Tls(stream), Some(tls)) => tls.client(stream.get_ref().1.peer_certificates()),
+            _ => None,
         };
-        let certificates = certificates.map(|certificates| {
-            let owned = certificates.iter().map(|one| one.clone().into_owned());
-            owned.collect()
-        });
-        Ok((io, Peer::new(address, certificates)))
+        Ok((io, Peer::new(address, certificate.map(Arc::new))))
     }
 }
 

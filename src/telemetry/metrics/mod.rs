@@ -302,6 +302,11 @@ pub fn certificate_expires(at: SystemTime) {
     with(|_| process::certificate_expires(seconds_since_epoch(at)));
 }
 
+/// The revocation lists of client certificates say when the first of them expires.
+pub fn crl_expires(at: SystemTime) {
+    with(|_| process::crl_expires(seconds_since_epoch(at)));
+}
+
 /// A file that a configuration key names has changed.
 pub fn reloaded(key: &'static str, reload: Reload) {
     with(|metrics| {

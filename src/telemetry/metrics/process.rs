@@ -25,8 +25,21 @@ static TOKENS: Mutex<[Option<f64>; Provider::ALL.len()]> = Mutex::new([None; Pro
 /// When the server's certificate expires, in Unix time.
 static CERTIFICATE: Mutex<Option<f64>> = Mutex::new(None);
 
+/// When the first revocation list of client certificates expires, in Unix time.
+static CRL: Mutex<Option<f64>> = Mutex::new(None);
+
 pub(super) fn certificate_expires(at: f64) {
     *CERTIFICATE.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+}
+
+pub(super) fn crl_expires(at: f64) {
+    *CRL.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+}
+
+/// How many seconds are left.
+fn left(expires: &Mutex<Option<f64>>) -> Option<f64> {
+    let expires = *expires.lock().unwrap_or_else(PoisonError::into_inner);
+    expires.map(|expires| expires - seconds_since_epoch(SystemTime::now()))
 }
 
 pub(super) fn token_expires(provider: Provider, at: Option<f64>) {
@@ -44,10 +57,8 @@ pub(super) fn observe(meter: &Meter) {
     gauge(meter, &names::PROCESS_START, move || Some(started));
     gauge(meter, &names::PROCESS_MEMORY, resident);
     gauge(meter, &names::PROCESS_FDS, descriptors);
-    gauge(meter, &names::CERTIFICATE_EXPIRES, || {
-        let expires = *CERTIFICATE.lock().unwrap_or_else(PoisonError::into_inner);
-        expires.map(|expires| expires - seconds_since_epoch(SystemTime::now()))
-    });
+    gauge(meter, &names::CERTIFICATE_EXPIRES, || left(&CERTIFICATE));
+    gauge(meter, &names::CRL_EXPIRES, || left(&CRL));
     cpu(meter);
     tokens(meter);
     runtime(meter);
