@@ -11,6 +11,7 @@ use super::{
     fields::Fields,
     grants::{Access, Grants},
     persons::Records,
+    share::Share,
 };
 use crate::{
     auth::{self, Authenticator, StartError, identity::Caller},
@@ -138,6 +139,12 @@ impl Rights {
     #[must_use]
     pub fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// With whom the caller shares answers.
+    #[must_use]
+    pub fn share(&self) -> &Share {
+        &self.grants.share
     }
 
     /// Counts a call that a provider may charge for; none if the caller has no such budget.

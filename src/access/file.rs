@@ -73,6 +73,7 @@ struct Written {
     fields: Option<Vec<String>>,
     persons: Option<WrittenPersons>,
     owner: Option<String>,
+    share: Option<String>,
     calls_per_minute: Option<u64>,
     charged_calls_per_day: Option<u64>,
 }
@@ -89,6 +90,8 @@ pub struct Rule {
     pub rpcs: BTreeMap<Box<str>, Fields>,
     persons: Option<WrittenPersons>,
     owner: Arc<str>,
+    /// With whom its callers share answers: all rules that state the same name. None: with nobody else.
+    pub share: Option<Arc<str>>,
     /// Calls of one caller in a minute.
     pub calls_per_minute: Option<u64>,
     /// Calls of one caller in a day that a provider may charge for.
@@ -241,7 +244,16 @@ fn rule(written: Written, policies: &Policies) -> Result<Rule, Problem> {
         .keys()
         .any(|rpc| policies.get(rpc).is_ok_and(|policy| policy.scope == LIST));
     let owner = owner(&written, lists)?;
+    if written
+        .share
+        .as_deref()
+        .is_some_and(|share| !is_name(share))
+    {
+        let expected = "expected 1 to 64 letters, digits, `-`, `_` and `.`".to_owned();
+        return Err(("share", expected));
+    }
     Ok(Rule {
+        share: written.share.map(Into::into),
         identities: identities.collect::<Result<_, _>>()?,
         modes: written.modes,
         token_scopes: written

@@ -12,8 +12,9 @@ use super::{
     fields::Fields,
     file::{self, FileError, Rule},
     persons::Records,
+    share::Share,
 };
-use crate::{auth::identity::Caller, policy::Policies};
+use crate::{auth::identity::Caller, config::AuthMode, policy::Policies};
 
 /// Most callers whose grants are remembered.
 const REMEMBERED: u64 = 50_000;
@@ -28,6 +29,8 @@ pub struct Grants {
     pub rpcs: HashMap<Box<str>, Arc<Fields>>,
     /// Whose person records each RPC is about, by path.
     pub records: HashMap<Box<str>, Arc<Records>>,
+    /// With whom it shares answers: what the first rule says that is about it.
+    pub share: Share,
     /// Calls in a minute.
     pub calls_per_minute: Option<u64>,
     /// Calls in a day that a provider may charge for.
@@ -72,12 +75,12 @@ impl Access {
     }
 
     fn work_out(&self, caller: &Caller) -> Option<Grants> {
-        let mut name = None;
+        let mut first = None;
         let mut rpcs: BTreeMap<&str, Fields> = BTreeMap::new();
         let mut records: BTreeMap<&str, Records> = BTreeMap::new();
         let (mut minute, mut day) = (None, None);
         for rule in self.rules.iter().filter(|rule| rule.is_about(caller)) {
-            name.get_or_insert_with(|| Arc::clone(&rule.name));
+            first.get_or_insert(rule);
             for (rpc, fields) in &rule.rpcs {
                 rpcs.entry(rpc).or_insert_with(Fields::none).unite(fields);
                 let granted = rule.records(caller);
@@ -89,8 +92,14 @@ impl Access {
             minute = smaller(minute, rule.calls_per_minute);
             day = smaller(day, rule.charged_calls_per_day);
         }
+        let first = first?;
         Some(Grants {
-            name: name?,
+            name: Arc::clone(&first.name),
+            share: match &first.share {
+                Some(named) => Share::Named(Arc::clone(named)),
+                None if caller.identity.mode() == AuthMode::None => Share::Everybody,
+                None => Share::Rule(Arc::clone(&first.name)),
+            },
             rpcs: by_path(rpcs),
             records: by_path(records),
             calls_per_minute: minute,
@@ -115,7 +124,7 @@ fn smaller(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{auth::identity::Identity, config::AuthMode, proto};
+    use crate::{auth::identity::Identity, proto};
 
     const CURP: &str = "/identity.v1.IdentityService/CheckCurp";
     const GET: &str = "/person.v1.PersonService/GetPerson";
@@ -153,6 +162,25 @@ mod tests {
         assert!(!more.rpcs[GET].has(&[1, 4]));
         let one = access.of(&caller("ac", &[])).unwrap();
         assert_eq!((one.rpcs.len(), one.charged_calls_per_day), (1, None));
+    }
+
+    #[test]
+    fn callers_share_within_their_rule_or_its_group_and_without_identities_in_the_process() {
+        let access = access(
+            "[[allow]]\nname='one'\nidentities=['a']\nrpcs=['*']\n\
+             [[allow]]\nname='two'\nidentities=['b']\nrpcs=['*']\nshare='three'\n\
+             [[allow]]\nname='three'\nidentities=['c','a']\nrpcs=['*']\n\
+             [[allow]]\nname='four'\nidentities=['d']\nrpcs=['*']\nshare='three'\n\
+             [[allow]]\nname='all'\nidentities=['anonymous']\nrpcs=['*']",
+        );
+        let share = |name| access.of(&caller(name, &[])).unwrap().share.clone();
+        assert_eq!(share("a"), Share::Rule("one".into()));
+        assert_eq!(share("b"), Share::Named("three".into()));
+        assert_eq!(share("b"), share("d"));
+        assert_ne!(share("b"), share("c"), "a rule's name is no group");
+        let anonymous = Identity::new(AuthMode::None, "anonymous").unwrap();
+        let anonymous = access.of(&Arc::new(Caller::new(anonymous))).unwrap();
+        assert_eq!(anonymous.share, Share::Everybody);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! grants  rules → what one caller may do, worked out once for each caller
 //! persons whose person records a caller may use
 //! fields  the fields of an answer that a caller may see
+//! share   with whom a caller shares answers
 //! budget  calls a minute and charged calls a day, in this process and through Redis
 //! door    all of it for one call: identified, allowed, within its budget
 //! ```
@@ -16,3 +17,4 @@ pub mod fields;
 pub mod file;
 pub mod grants;
 pub mod persons;
+pub mod share;

@@ -128,6 +128,11 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
         ));
     }
     problems.extend(settings.cache.problems());
+    problems.extend(
+        settings
+            .persons
+            .problem(&settings.providers.verifik.upstream()),
+    );
     if EnvFilter::builder().parse(&settings.log.filter).is_err() {
         problems.push((
             "log.filter",

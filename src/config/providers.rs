@@ -17,7 +17,12 @@ use super::base_url::BaseUrl;
 use super::price::Price;
 use super::span::Span;
 use crate::domain::{redaction::Secret, verification::Provider};
-use crate::transport::{breaker, guard::Limits, rate::Rate, retry::Errors};
+use crate::transport::{
+    breaker,
+    guard::Limits,
+    rate::Rate,
+    retry::{self, Errors},
+};
 
 /// What stands for a secret wherever settings are shown.
 pub(super) const REDACTED: &str = "[redacted]";
@@ -54,6 +59,15 @@ pub struct Upstream {
     pub limits: Limits,
     /// What a billed result costs.
     pub price: Option<Price>,
+}
+
+impl Upstream {
+    /// The longest that a call may take: every attempt with its wait for a place and the wait after it.
+    #[must_use]
+    pub fn longest_call(&self) -> Duration {
+        let attempt = self.limits.queue_timeout + self.timeout + retry::MAX_WAIT;
+        attempt.saturating_mul(self.limits.max_attempts)
+    }
 }
 
 /// Whether a provider's answers are about real people.

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::audit::Audit;
 use super::auth::Auth;
 use super::cache::Cache;
-use super::providers::{Providers, redacted};
+use super::providers::{Providers, Upstream, redacted};
 use super::span::Span;
 use crate::domain::redaction::Secret;
+use crate::sharing::creates;
 
 const MIB: usize = 1024 * 1024;
 
@@ -218,10 +219,13 @@ pub enum CurpCheck {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Persons {
-    /// How long the answer of a create is kept, so that a repeat with the same `request_id` gets it again.
+    /// How long the answer of a create is kept, so that a repeat with the same `request_id` gets it again. At
+    /// least as long as a create may take: Verifik's `queue_timeout`, `timeout` and 5 s of wait for each of its
+    /// `max_attempts`, and 2 s.
     #[schemars(extend("x-min" = "1ms", "x-max" = "720h"))]
     pub request_id_ttl: Span,
-    /// Most answers of creates kept at once; beyond it some are dropped before their time.
+    /// Most answers of creates kept at once in this process; beyond it the oldest are dropped before their time
+    /// (`idgw_request_ids_dropped_total`). Creates that still run are known beside these.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub request_id_capacity: u64,
     /// The key under which callers whose policy rule says `persons = "own"` get handles for ids, and page tokens
@@ -241,6 +245,22 @@ pub struct Persons {
     /// A file that holds the older keys, instead of `old_handle_keys`; read at start.
     #[schemars(with = "PathBuf")]
     pub old_handle_keys_file: Option<PathBuf>,
+}
+
+impl Persons {
+    /// What is wrong with a lifetime, given how long a create may take: the key, and the problem.
+    pub(super) fn problem(&self, verifik: &Upstream) -> Option<(&'static str, String)> {
+        let shortest = verifik.longest_call().saturating_add(creates::GRACE);
+        (self.request_id_ttl.get() < shortest).then(|| {
+            let problem = format!(
+                "is shorter than {}, as long as a create may take with providers.verifik.queue_timeout, \
+                 providers.verifik.timeout and providers.verifik.max_attempts: a repeat would create a second \
+                 person while the first is being created",
+                Span::new(shortest)
+            );
+            ("persons.request_id_ttl", problem)
+        })
+    }
 }
 
 impl Default for Persons {

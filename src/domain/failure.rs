@@ -236,14 +236,12 @@ impl Failure {
     /// Whether the provider may have done what was asked.
     #[must_use]
     pub const fn leaves_outcome_unknown(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::TimedOut
-                | Kind::OutcomeUnknown
-                | Kind::Malformed
-                | Kind::TooLarge
-                | Kind::Internal
-        )
+        match self.kind {
+            Kind::TimedOut | Kind::OutcomeUnknown | Kind::Malformed | Kind::TooLarge => true,
+            // A defect that came before anything was sent says so.
+            Kind::Internal => !matches!(self.billing, Some(Billing::NotBilled)),
+            _ => false,
+        }
     }
 
     /// Whether a repeat surely cannot be charged twice.

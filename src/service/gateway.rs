@@ -1,6 +1,6 @@
 //! What the handlers share: the policies, and a route to each configured provider.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -31,7 +31,7 @@ use crate::{
     },
     telemetry::{metrics, token},
     transport::{
-        Credentials, Upstream, retry,
+        Credentials, Upstream,
         tls::{ClientTls, OwnCas, TlsError},
         upstream,
     },
@@ -137,11 +137,15 @@ impl Gateway {
         Ok((gateway, watches))
     }
 
-    /// Waits until nothing runs any more that no call in flight waits for.
+    /// Waits until nothing runs any more that no call in flight waits for: creates, and what is written to
+    /// Redis in the background.
     pub async fn finished(&self) {
         self.request_ids.finished().await;
         self.writes.close();
         self.writes.wait().await;
+        if let Some(remote) = self.answers.remote() {
+            remote.finished().await;
+        }
     }
 
     /// Where the replicas count calls together, if they share a Redis.
@@ -194,11 +198,12 @@ fn shared(
         keys: Arc::clone(&keys),
         scope: scope.as_str().into(),
         // It is read, and then written.
-        lease: 2 * lease(&verifik.upstream()),
+        lease: 2 * verifik.upstream().longest_call(),
     }));
     let creates = remote.map(|remote| {
         let lifetime = settings.persons.request_id_ttl.get();
-        Creates::new(remote, keys, scope, lifetime, lease(&verifik.upstream()))
+        let lease = verifik.upstream().longest_call();
+        Creates::new(remote, keys, scope, lifetime, lease)
     });
     Ok((answers, creates, turns, counts))
 }
@@ -222,12 +227,6 @@ fn handles(settings: &Settings) -> Result<Handles, BuildError> {
         &newest,
         older.iter().map(|key| key.as_slice()),
     ))
-}
-
-/// How long a create may take: every attempt with its place in the queue and the longest wait after it.
-fn lease(verifik: &config::Upstream) -> Duration {
-    let limits = &verifik.limits;
-    (limits.queue_timeout + verifik.timeout + retry::MAX_WAIT) * limits.max_attempts
 }
 
 fn verifik(

@@ -18,7 +18,10 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     access::fields::Filtered,
-    domain::{failure::Failure, verification::Billing},
+    domain::{
+        failure::{Failure, Kind},
+        verification::{Billing, Provider},
+    },
     status,
     telemetry::call_facts::CallFacts,
 };
@@ -38,6 +41,20 @@ fn reply<T: Filtered>(
     match answered {
         Ok(reply) => Ok(Response::new(facts.visible().of(reply))),
         Err(failure) => Err(status::of(&failure, facts)),
+    }
+}
+
+/// What a defect of the gateway leaves of a call to a provider: an outcome that nobody knows, if
+/// anything was out that may be charged.
+fn defect(provider: Option<Provider>, call: &CallFacts) -> Failure {
+    let (kind, billing) = match call.may_be_charged() {
+        true => (Kind::OutcomeUnknown, Billing::Unknown),
+        false => (Kind::Internal, Billing::NotBilled),
+    };
+    Failure {
+        provider,
+        billing: Some(billing),
+        ..Failure::new(kind)
     }
 }
 

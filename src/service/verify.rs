@@ -12,15 +12,16 @@ use jiff::Timestamp;
 use opentelemetry::context::FutureExt as _;
 
 use super::{
+    defect,
     gateway::{Gateway, Route, configured},
     lookups::Lookup,
 };
 use crate::{
-    access::budget::Counted,
+    access::{budget::Counted, share::Share},
     audit::call as audit,
     config::Environment,
     domain::{
-        failure::{Failure, Kind},
+        failure::Failure,
         lookup::Document,
         verification::{Billing, Outcome, Source, VerificationId, Verified},
     },
@@ -28,7 +29,7 @@ use crate::{
     proto::identity::v1 as pb,
     provider::Listed as _,
     sharing::{
-        Answers, Flights, Kept, Name,
+        Age, Answers, Flights, Kept, Name,
         flights::{Boarded, Keep},
     },
     telemetry::{
@@ -57,6 +58,7 @@ struct Fresh<L: Lookup> {
     document: Document,
     answer: Answer,
     checked_at: Timestamp,
+    age: Age,
 }
 
 impl<L: Lookup> Rpc<L> {
@@ -127,7 +129,7 @@ async fn answer<L: Lookup>(
 ) -> Result<(Kept<L::Record>, Source), Failure> {
     let answers = &gateway.answers;
     let request = lookup.request(&route.adapter);
-    let names = Names::of(answers, route, &lookup, &request);
+    let names = Names::of(answers, facts.share(), route, &lookup, &request);
     let own = names.of_document(lookup.document());
     let max_age = max_age.filter(|age| !age.is_zero());
     if let Some(max_age) = max_age {
@@ -144,27 +146,34 @@ async fn answer<L: Lookup>(
         (Some(_), Document::Omit) => Keep::Answer,
         (Some(_), Document::Include) => Keep::WithDocument,
     };
-    // Before anything is sent, and not for an answer that is there already.
-    let mut counted = facts.charge().await?;
-    let boarded = rpc.flights.board(
-        names.plain,
-        keep,
-        facts,
-        || answers.get_here(&own, max_age?),
-        |shared| {
-            // Whoever polls the flight, its spans belong to the call that started it.
-            shared.runs_under(current_span());
-            fly(
-                Arc::clone(gateway),
-                shared,
-                rpc.policy.clone(),
-                lookup.clone(),
-                request,
+    let mut counted = None;
+    let boarded = match rpc.flights.join(names.plain, keep, facts) {
+        // Whoever began it pays for it: a spent budget is no hindrance.
+        Some(flight) => Boarded::Flight(flight, Part::Joins),
+        None => {
+            // Before anything is sent, and not for an answer that is there already.
+            counted = facts.charge().await?;
+            rpc.flights.board(
+                names.plain,
+                keep,
+                facts,
+                || answers.get_here(&own, max_age?),
+                |shared| {
+                    // Whoever polls the flight, its spans belong to the call that started it.
+                    shared.runs_under(current_span());
+                    fly(
+                        Arc::clone(gateway),
+                        shared,
+                        rpc.policy.clone(),
+                        lookup.clone(),
+                        request,
+                    )
+                    .with_current_context()
+                },
+                conclude(Arc::clone(gateway), lookup.clone(), names),
             )
-            .with_current_context()
-        },
-        conclude(Arc::clone(gateway), lookup.clone(), names),
-    );
+        }
+    };
     let (flight, part) = match boarded {
         Boarded::Kept(kept) => {
             give_back(counted);
@@ -179,7 +188,6 @@ async fn answer<L: Lookup>(
     let (source, waiting) = match part {
         Part::Starts => (Source::Provider, None),
         Part::Joins => {
-            // Whoever began it pays for it.
             give_back(counted.take());
             let waiting = WaitSpan::start(Wait::Coalesced, L::PROVIDER);
             if let Some(starter) = facts.span_of_starter() {
@@ -190,11 +198,10 @@ async fn answer<L: Lookup>(
     };
     let landed = flight.await;
     drop(waiting);
-    if landed.as_deref().is_some_and(is_free) {
+    let landed = landed.unwrap_or_else(|| Arc::new(Err(defect(Some(L::PROVIDER), facts))));
+    if is_free(&landed) {
         give_back(counted);
     }
-    // A defect ended the flight; whether the provider charges for it is not known.
-    let landed = landed.ok_or(Failure::after_sending(Kind::Internal, L::PROVIDER))?;
     // Who flew alone, as most do, has the answer to itself.
     let kept = match Arc::try_unwrap(landed) {
         Ok(own) => own?.seen_by_one(&lookup, &route.adapter),
@@ -233,9 +240,7 @@ fn report_drift<L: Lookup>(verified: &Verified<L::Record>) {
 }
 
 fn report_hit<L: Lookup>(kept: &Kept<L::Record>) {
-    let age = Timestamp::now().duration_since(kept.checked_at);
-    let age = Duration::try_from(age).unwrap_or_default();
-    metrics::looked_up(L::PROVIDER, CacheResult::Hit, Some(age));
+    metrics::looked_up(L::PROVIDER, CacheResult::Hit, Some(kept.age.now()));
 }
 
 /// Asks the provider, for all who wait.
@@ -264,6 +269,7 @@ fn fly<L: Lookup>(
                         ..answer.clone()
                     },
                     checked_at: Timestamp::now(),
+                    age: Age::of(Duration::ZERO),
                 })
             };
             upstream.call(&facts, &policy, &request, read).await
@@ -317,6 +323,7 @@ impl<L: Lookup> Fresh<L> {
         Ok(Kept {
             verified,
             checked_at: self.checked_at,
+            age: self.age,
         })
     }
 
@@ -328,11 +335,13 @@ impl<L: Lookup> Fresh<L> {
         Ok(Kept {
             verified: self.verified,
             checked_at: self.checked_at,
+            age: self.age,
         })
     }
 }
 
-/// The names of a lookup's kept answers. A flight has the name of the plain one.
+/// The names of a lookup's kept answers: who shares them, at which account, and what is asked. A flight
+/// has the name of the plain one.
 #[derive(Clone, Copy)]
 struct Names {
     plain: Name,
@@ -343,6 +352,7 @@ impl Names {
     /// The names of the lookup, given what it sends.
     fn of<L: Lookup>(
         answers: &Answers,
+        share: &Share,
         route: &Route<L::Adapter>,
         lookup: &L,
         sent: &Request,
@@ -350,7 +360,13 @@ impl Names {
         let common = lookup.common();
         let common = common.map(|common| common.request(&route.adapter));
         let request = common.as_ref().unwrap_or(sent);
+        let [kind, group] = share.parts();
+        let credential = sent.credential.as_ref();
+        let credential = credential.map(|known| known.fingerprint.as_bytes());
         let plain = answers.name([
+            kind,
+            group,
+            credential.unwrap_or_default(),
             L::PROVIDER.as_str().as_bytes(),
             route.environment.as_str().as_bytes(),
             route.base_url.as_str().as_bytes(),

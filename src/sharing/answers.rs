@@ -4,6 +4,9 @@
 //! An answer is looked for here first, there second; what is found there is kept here too. It is
 //! written here before any caller is answered, and there in the background. Every fault of Redis is
 //! a miss: it costs a provider call, never an error, and never more time than its small budget.
+//!
+//! No clock that can be set tells an answer's age: in this process it is measured, and there it is
+//! the part of its lifetime that Redis says is over. The replicas' clocks need not agree.
 
 use std::{
     fmt,
@@ -13,12 +16,11 @@ use std::{
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use jiff::Timestamp;
 use moka::{Expiry, policy::EvictionPolicy, sync::Cache};
 use prost::Message;
 
 use super::{
-    kept::{Kept, Lifetimes},
+    kept::{Age, Kept, Lifetimes},
     keys::{Keys, Name},
     remote::Remote,
 };
@@ -29,6 +31,7 @@ const OVERHEAD: usize = 256;
 #[derive(Clone)]
 struct Entry {
     bytes: Bytes,
+    age: Age,
     lifetime: Duration,
 }
 
@@ -74,7 +77,7 @@ impl Answers {
 
     /// The name of an answer to what these parts describe.
     pub fn name<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Name {
-        let label: &[u8] = b"answer, 1";
+        let label: &[u8] = b"answer, 2";
         self.keys.name(std::iter::once(label).chain(parts))
     }
 
@@ -83,48 +86,56 @@ impl Answers {
         if let Some(kept) = self.get_here(name, max_age) {
             return Some(kept);
         }
-        let sealed = self.there.as_ref()?.get(&key(name)).await?;
-        let bytes = self.keys.open(name, &sealed)?;
-        let kept = Kept::decode(Bytes::from(bytes.clone()))?;
-        let now = Timestamp::now();
-        if !kept.serves(max_age, &self.lifetimes, now) {
+        let (sealed, left) = self.there.as_ref()?.get(&key(name)).await?;
+        let bytes = Bytes::from(self.keys.open(name, &sealed)?);
+        let age = |lifetime: Duration| Age::of(lifetime.saturating_sub(left));
+        let kept = Kept::decode(bytes.clone(), age)?;
+        if !kept.serves(max_age, &self.lifetimes) {
             return None;
         }
-        self.keep_here(name, &kept, bytes.into(), now);
+        self.keep_here(name, &kept, bytes);
         Some(kept)
+    }
+
+    /// The Redis, if there is one.
+    pub const fn remote(&self) -> Option<&Remote> {
+        self.there.as_ref()
     }
 
     /// An answer that this process holds and that is no older than `max_age`.
     pub fn get_here<R: Record>(&self, name: &Name, max_age: Duration) -> Option<Kept<R>> {
-        let kept = Kept::decode(self.here.get(name)?.bytes)?;
-        let serves = kept.serves(max_age, &self.lifetimes, Timestamp::now());
-        serves.then_some(kept)
+        let entry = self.here.get(name)?;
+        let kept = Kept::decode(entry.bytes, |_| entry.age)?;
+        kept.serves(max_age, &self.lifetimes).then_some(kept)
     }
 
     /// Keeps an answer for as long as its outcome allows.
     pub fn keep<R: Record>(&self, name: &Name, kept: &Kept<R>) {
-        let now = Timestamp::now();
-        let lifetime = self.left(kept, now);
-        if lifetime.is_zero() {
+        let (lifetime, age) = (self.lifetimes.of(kept.verified.outcome), kept.age);
+        if lifetime <= age.now() {
             return;
         }
-        let bytes = Bytes::from(kept.encode());
-        self.keep_here(name, kept, bytes.clone(), now);
+        let bytes = Bytes::from(kept.encode(lifetime));
+        self.keep_here(name, kept, bytes.clone());
         if let Some(there) = &self.there
             && let Some(sealed) = self.keys.seal(name, &bytes)
         {
-            there.set_soon(key(name), sealed, lifetime);
+            there.set_soon(key(name), sealed, move || {
+                lifetime.saturating_sub(age.now())
+            });
         }
     }
 
-    fn keep_here<R: Record>(&self, name: &Name, kept: &Kept<R>, bytes: Bytes, now: Timestamp) {
-        let lifetime = self.left(kept, now);
-        self.here.insert(*name, Entry { bytes, lifetime });
-    }
-
-    fn left<R>(&self, kept: &Kept<R>, now: Timestamp) -> Duration {
+    fn keep_here<R: Record>(&self, name: &Name, kept: &Kept<R>, bytes: Bytes) {
+        let age = kept.age;
         let lifetime = self.lifetimes.of(kept.verified.outcome);
-        lifetime.saturating_sub(kept.age(now))
+        let lifetime = lifetime.saturating_sub(age.now());
+        let entry = Entry {
+            bytes,
+            age,
+            lifetime,
+        };
+        self.here.insert(*name, entry);
     }
 }
 
@@ -195,7 +206,8 @@ mod tests {
                 billing: Billing::Unknown,
                 record: Some(Box::new(record)),
             },
-            checked_at: Timestamp::now(),
+            checked_at: jiff::Timestamp::now(),
+            age: Age::of(Duration::ZERO),
         }
     }
 

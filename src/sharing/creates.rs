@@ -38,7 +38,7 @@ use crate::{
 pub type Created = Result<Person, Failure>;
 
 /// How long after its end a lease is still respected.
-const GRACE: Duration = Duration::from_secs(2);
+pub const GRACE: Duration = Duration::from_secs(2);
 /// The pauses between two looks at another replica's create: from here, doubled, to there.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -101,7 +101,7 @@ impl Creates {
         };
         // Sealing is random, so the sealed lease is also the proof of who holds it.
         let Some(lease) = entry.sealed(State::Running, Bytes::new()) else {
-            return Err(Failure::new(Kind::Internal));
+            return Err(Failure::before_sending(Kind::Internal, Provider::Verifik));
         };
         let mut pause = FIRST_PAUSE;
         loop {
@@ -182,7 +182,7 @@ impl Entry {
 
     fn write_later(&self, value: Vec<u8>) {
         let entry = self.clone();
-        tokio::spawn(async move {
+        self.creates.remote.later(async move {
             for write in 1..=WRITES {
                 sleep(RETRY_AFTER * write).await;
                 if entry.write(&value).await.is_ok() {
@@ -204,7 +204,7 @@ impl Entry {
     /// Frees the id as soon as Redis answers: nothing was created under this lease.
     fn release_later(&self, lease: Vec<u8>) {
         let entry = self.clone();
-        tokio::spawn(async move {
+        self.creates.remote.later(async move {
             for release in 1..=WRITES {
                 sleep(RETRY_AFTER * release).await;
                 if entry.release(&lease).await.is_ok() {

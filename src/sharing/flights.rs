@@ -72,6 +72,11 @@ impl<T: Clone> Default for Flights<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
+    /// Joins the flight of this name, if there is one.
+    pub fn join(&self, name: Name, keep: Keep, facts: &CallFacts) -> Option<Flight<T>> {
+        joined(&mut locked(&self.0), name, keep, facts)
+    }
+
     /// Joins the flight of this name, or starts it unless `kept` has its answer by now.
     ///
     /// `start` makes the work, which notes its attempts in the facts it is given. `conclude` is told
@@ -89,11 +94,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         W: Future<Output = T> + Send + 'static,
     {
         let mut register = locked(&self.0);
-        if let Some(entry) = register.get_mut(&name)
-            && let Some(flight) = entry.work.upgrade()
-        {
-            entry.keep = entry.keep.max(keep);
-            facts.shares(Part::Joins, Arc::clone(&entry.facts));
+        if let Some(flight) = joined(&mut register, name, keep, facts) {
             return Boarded::Flight(flight, Part::Joins);
         }
         // Asked under the lock: the flight that was missed above kept its answer before it left.
@@ -131,6 +132,19 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         }
         Boarded::Flight(flight, Part::Starts)
     }
+}
+
+fn joined<T: Clone>(
+    register: &mut HashMap<Name, Entry<T>>,
+    name: Name,
+    keep: Keep,
+    facts: &CallFacts,
+) -> Option<Flight<T>> {
+    let entry = register.get_mut(&name)?;
+    let flight = entry.work.upgrade()?;
+    entry.keep = entry.keep.max(keep);
+    facts.shares(Part::Joins, Arc::clone(&entry.facts));
+    Some(flight)
 }
 
 /// The flight's entry in the register. It goes with the flight, however that ends.

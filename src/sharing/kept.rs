@@ -8,6 +8,7 @@ use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use prost::{Message, bytes::Bytes};
+use tokio::time::Instant;
 
 use crate::domain::verification::{Billing, Outcome, Verified};
 
@@ -35,36 +36,52 @@ impl Lifetimes {
     }
 }
 
+/// How old something is, by a clock that nobody sets: its age at a moment of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Age {
+    then: Duration,
+    at: Instant,
+}
+
+impl Age {
+    /// Of what is this old now.
+    #[must_use]
+    pub fn of(then: Duration) -> Self {
+        let at = Instant::now();
+        Self { then, at }
+    }
+
+    /// The age by now.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.then.saturating_add(self.at.elapsed())
+    }
+}
+
 /// An answer with the moment in which the provider gave it.
 #[derive(Clone)]
 pub struct Kept<R> {
     /// The answer.
     pub verified: Verified<R>,
-    /// When the provider answered.
+    /// When the provider answered, by the clock of who asked it. It is shown and decides nothing.
     pub checked_at: Timestamp,
+    /// How long ago that was.
+    pub age: Age,
 }
 
 impl<R> Kept<R> {
-    /// How old it is. A replica's clock may be ahead of ours: then it is new.
-    #[must_use]
-    pub fn age(&self, now: Timestamp) -> Duration {
-        Duration::try_from(now.duration_since(self.checked_at)).unwrap_or_default()
-    }
-
     /// Whether it may be given to a caller that accepts this age.
     #[must_use]
-    pub fn serves(&self, max_age: Duration, lifetimes: &Lifetimes, now: Timestamp) -> bool {
-        let lifetime = lifetimes.of(self.verified.outcome);
-        // An age of zero is what a clock that is behind gives; it must not revive a lifetime of zero.
-        let longest = max_age.min(lifetime);
-        !longest.is_zero() && self.age(now) <= longest
+    pub fn serves(&self, max_age: Duration, lifetimes: &Lifetimes) -> bool {
+        let longest = max_age.min(lifetimes.of(self.verified.outcome));
+        !longest.is_zero() && self.age.now() <= longest
     }
 }
 
 impl<R: Message + Default> Kept<R> {
-    /// Its stored form.
+    /// Its stored form, for a store that forgets it at this age.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self, lifetime: Duration) -> Vec<u8> {
         let Verified {
             outcome,
             reference,
@@ -82,13 +99,15 @@ impl<R: Message + Default> Kept<R> {
             seconds: self.checked_at.as_second(),
             nanos: self.checked_at.subsec_nanosecond(),
             record: record.as_ref().map(|record| record.encode_to_vec().into()),
+            lifetime_ms: u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX),
         };
         stored.encode_to_vec()
     }
 
-    /// Reads the stored form; none if it is none, or of a later version.
+    /// Reads the stored form; none if it is none, or of a later version. The store tells the age, and is
+    /// told at which age it forgets.
     #[must_use]
-    pub fn decode(bytes: Bytes) -> Option<Self> {
+    pub fn decode(bytes: Bytes, age: impl FnOnce(Duration) -> Age) -> Option<Self> {
         let stored = Stored::decode(bytes).ok()?;
         let record = stored.record.map(R::decode).transpose().ok()?.map(Box::new);
         Some(Self {
@@ -101,6 +120,7 @@ impl<R: Message + Default> Kept<R> {
                 record,
             },
             checked_at: Timestamp::new(stored.seconds, stored.nanos).ok()?,
+            age: age(Duration::from_millis(stored.lifetime_ms)),
         })
     }
 }
@@ -125,6 +145,8 @@ struct Stored {
     nanos: i32,
     #[prost(bytes = "bytes", optional, tag = "8")]
     record: Option<Bytes>,
+    #[prost(uint64, tag = "9")]
+    lifetime_ms: u64,
 }
 
 impl fmt::Debug for Stored {
@@ -195,15 +217,25 @@ mod tests {
                 record: (outcome == Outcome::Found).then(|| Box::new(record)),
             },
             checked_at: "2026-11-21T10:00:00.5Z".parse().unwrap(),
+            age: Age::of(Duration::ZERO),
         }
+    }
+
+    fn decode(bytes: impl Into<Bytes>) -> Option<Kept<CurpRecord>> {
+        Kept::decode(bytes.into(), Age::of)
     }
 
     #[test]
     fn it_comes_back_as_it_was() {
         for outcome in [Outcome::Found, Outcome::NotFound] {
             let before = kept(outcome);
-            let after = Kept::<CurpRecord>::decode(before.encode().into()).unwrap();
+            let lifetime = Duration::from_secs(7);
+            let after = decode(before.encode(lifetime)).unwrap();
             assert_eq!(after.checked_at, before.checked_at);
+            assert!(
+                after.age.now() >= lifetime,
+                "the store is told the lifetime"
+            );
             let (before, after) = (before.verified, after.verified);
             assert_eq!(after.outcome, before.outcome);
             assert_eq!(after.billing, before.billing);
@@ -211,12 +243,12 @@ mod tests {
             assert_eq!((after.code, after.message), (before.code, before.message));
             assert_eq!(after.record, before.record);
         }
-        assert!(Kept::<CurpRecord>::decode(Bytes::from_static(b"\xff")).is_none());
-        assert!(Kept::<CurpRecord>::decode(Bytes::new()).is_none());
+        assert!(decode(Bytes::from_static(b"\xff")).is_none());
+        assert!(decode(Bytes::new()).is_none());
     }
 
-    #[test]
-    fn age_and_outcome_decide_whether_it_is_served() {
+    #[tokio::test(start_paused = true)]
+    async fn age_and_outcome_decide_whether_it_is_served() {
         let second = Duration::from_secs;
         for (outcome, max_age, age, served) in [
             (Outcome::Found, 5, 5, true),
@@ -229,13 +261,19 @@ mod tests {
             (Outcome::InvalidIdentifier, 1000, 0, false),
             (Outcome::Inconclusive, 1000, 0, false),
         ] {
-            let kept = kept(outcome);
-            let now = kept.checked_at + second(age);
-            let serves = kept.serves(second(max_age), &LIFETIMES, now);
-            assert_eq!(serves, served, "{outcome:?} {max_age} {age}");
+            let mut kept = kept(outcome);
+            let serves = |kept: &Kept<_>| kept.serves(second(max_age), &LIFETIMES);
+            kept.age = Age::of(second(age));
+            assert_eq!(serves(&kept), served, "{outcome:?} {max_age} {age}");
+            // The same after as much time as in whatever age it came.
+            kept.age = Age::of(Duration::ZERO);
+            tokio::time::advance(second(age)).await;
+            assert_eq!(serves(&kept), served, "{outcome:?} {max_age} {age}");
+            // No clock of another replica's has a say.
+            for year in ["1999", "2099"] {
+                kept.checked_at = format!("{year}-01-01T00:00:00Z").parse().unwrap();
+                assert_eq!(serves(&kept), served, "{year}");
+            }
         }
-        let kept = kept(Outcome::Found);
-        let behind = kept.checked_at - second(3600);
-        assert!(kept.serves(second(1), &LIFETIMES, behind));
     }
 }

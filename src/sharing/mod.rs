@@ -29,7 +29,7 @@ pub use answers::Answers;
 pub use creates::Creates;
 pub use flights::Flights;
 pub use handles::Handles;
-pub use kept::{Kept, Lifetimes};
+pub use kept::{Age, Kept, Lifetimes};
 pub use keys::{Keys, Name};
 pub use remote::Remote;
 pub use turns::Turns;

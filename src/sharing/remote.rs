@@ -32,6 +32,7 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
+use tokio_util::task::TaskTracker;
 
 use crate::domain::redaction::Secret;
 
@@ -65,6 +66,7 @@ struct Inner {
     link: watch::Sender<Option<Link>>,
     budget: Duration,
     late: AtomicU32,
+    background: TaskTracker,
 }
 
 #[derive(Clone)]
@@ -86,26 +88,61 @@ impl Remote {
             link: watch::Sender::new(None),
             budget,
             late: AtomicU32::new(0),
+            background: TaskTracker::new(),
         });
         tokio::spawn(dial(Arc::downgrade(&inner), 0));
         Ok(Self(inner))
     }
 
-    /// The value under a key; none also if it cannot be known in time.
-    pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
-        let mut commands = redis::pipe();
-        commands.cmd("GET").arg(key);
-        let found = self.0.run::<(Option<Vec<u8>>,)>(self.0.budget, commands);
-        found.await.ok()?.0
+    /// Does something for which no caller waits. A process that leaves waits for it.
+    pub fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.background.spawn(work);
     }
 
-    /// Sets a value in the background, if that is possible now.
-    pub fn set_soon(&self, key: String, value: Vec<u8>, lifetime: Duration) {
+    /// Waits until nothing is done [`later`](Self::later) any more.
+    pub async fn finished(&self) {
+        self.0.background.close();
+        self.0.background.wait().await;
+    }
+
+    /// The value under a key, and for how long it will still be there; none also if that cannot be known
+    /// in time.
+    pub async fn get(&self, key: &str) -> Option<(Vec<u8>, Duration)> {
+        let found = self
+            .0
+            .run::<(Option<Vec<u8>>, i64)>(self.0.budget, get(key));
+        let (value, left) = found.await.ok()?;
+        Some((value?, left_of(left)))
+    }
+
+    /// Sets a value in the background, if that is possible now, for as long as is `left` then.
+    ///
+    /// Its end is fixed by Redis's clock before it is sent: a Redis that hangs may read it much later, and
+    /// what is left in it tells its age.
+    pub fn set_soon(
+        &self,
+        key: String,
+        value: Vec<u8>,
+        left: impl Fn() -> Duration + Send + 'static,
+    ) {
         let inner = Arc::clone(&self.0);
-        tokio::spawn(async move {
-            let commands = set(&key, &value, lifetime, &[]);
+        self.later(async move {
+            let mut commands = redis::pipe();
+            commands.cmd("TIME");
+            let time = inner.run::<((u64, u64),)>(inner.budget, commands).await;
+            let Ok(((seconds, micros),)) = time else {
+                return;
+            };
+            let left = left();
+            let end = Duration::from_secs(seconds) + Duration::from_micros(micros) + left;
+            let mut commands = set(&key, &value, left, &[]);
+            let commands = commands
+                .atomic()
+                .cmd("PEXPIREAT")
+                .arg(&key)
+                .arg(millis(end));
             // What could not be kept costs a provider call later, and nothing else.
-            let _kept = inner.run::<()>(inner.budget, commands).await;
+            let _kept = inner.run::<()>(inner.budget, commands.clone()).await;
         });
     }
 
@@ -145,11 +182,9 @@ impl Remote {
     ///
     /// If there was no answer in time.
     pub async fn patient_get(&self, key: &str) -> Result<Option<(Vec<u8>, Duration)>, NoAnswer> {
-        let mut commands = redis::pipe();
-        commands.cmd("GET").arg(key).cmd("PTTL").arg(key);
-        let (value, left) = self.patiently::<(Option<Vec<u8>>, i64)>(commands).await?;
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
-        Ok(value.map(|value| (value, left)))
+        let found = self.patiently::<(Option<Vec<u8>>, i64)>(get(key));
+        let (value, left) = found.await?;
+        Ok(value.map(|value| (value, left_of(left))))
     }
 
     /// Deletes a key if this is its value.
@@ -195,7 +230,7 @@ impl Remote {
         const IF_ANY: &str = "local n=tonumber(redis.call('GET',KEYS[1]) or '0') \
              if n>0 then redis.call('DECR',KEYS[1]) end";
         let inner = Arc::clone(&self.0);
-        tokio::spawn(async move {
+        self.later(async move {
             let mut commands = redis::pipe();
             commands.cmd("EVAL").arg(IF_ANY).arg(1).arg(&key);
             // What could not be given back stays counted, which is the safe side.
@@ -213,6 +248,18 @@ impl Remote {
         let answered = timeout(PATIENT_BUDGET, up_and_answered).await;
         answered.unwrap_or(Err(NoAnswer))
     }
+}
+
+fn get(key: &str) -> Pipeline {
+    let mut commands = redis::pipe();
+    commands.cmd("GET").arg(key).cmd("PTTL").arg(key);
+    commands
+}
+
+/// What is left of a key, from Redis's milliseconds. A key without end is nobody's here: it is as old as
+/// it can be.
+fn left_of(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 
 fn set(key: &str, value: &[u8], lifetime: Duration, condition: &[&str]) -> Pipeline {

@@ -13,7 +13,9 @@ use opentelemetry::trace::SpanContext;
 use tokio::time::Instant;
 
 use crate::{
-    access::{budget::Counted, door::Rights, fields::Fields, persons::Records},
+    access::{
+        budget::Counted, door::Rights, fields::Fields, persons::Records, share::Share,
+    },
     audit::call::Call,
     auth::identity::Caller,
     domain::{
@@ -99,6 +101,11 @@ impl CallFacts {
     /// Whose person records the caller may use.
     pub fn records(&self) -> &Records {
         self.rights.get().map_or(&Records::All, Rights::records)
+    }
+
+    /// With whom the caller shares answers.
+    pub fn share(&self) -> &Share {
+        self.rights.get().map_or(&Share::Everybody, Rights::share)
     }
 
     /// Counts a provider call that may be charged, before it is sent; none if the caller has no budget

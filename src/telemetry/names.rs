@@ -174,6 +174,8 @@ metrics! {
         "How old the kept answers were that callers got.", [PROVIDER];
     DRIFTS = "idgw.drifts" ["{answer}"] Counter,
         "Answers that hold what the provider's document does not list.", [PROVIDER, DRIFT];
+    REQUEST_IDS_DROPPED = "idgw.request_ids.dropped" ["{request_id}"] Counter,
+        "Outcomes of creates that were dropped before `persons.request_id_ttl`, because there were more than `persons.request_id_capacity`: a repeat would create again.", [];
     TOKEN_EXPIRES = "idgw.token.expires" ["s"] Gauge,
         "Seconds until the provider's token expires, negative afterwards; only for a token that says so (Verifik's JWT).",
         [PROVIDER];
@@ -192,7 +194,7 @@ metrics! {
     EXPORT_FAILURES = "idgw.telemetry.export_failures" ["{export}"] Counter,
         "Exports that the collector did not take.", [SIGNAL];
     PANICS = "idgw.panics" ["{panic}"] Counter,
-        "Defects that were caught: each was answered INTERNAL.", [];
+        "Defects that were caught: each was answered INTERNAL, or UNKNOWN where something may have been sent.", [];
     BUILD = "idgw.build.info" ["{build}"] Gauge, "Always 1.", [VERSION, REVISION];
     PROCESS_CPU = "process.cpu.time" ["s"] Counter, "CPU time of the process.", [CPU_MODE];
     PROCESS_MEMORY = "process.memory.usage" ["By"] Gauge, "Resident memory of the process.", [];

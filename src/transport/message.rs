@@ -1,12 +1,12 @@
 //! What is sent and what comes back, free of any HTTP client.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 
-use super::{Credentials, hold::Subject};
+use super::{Credentials, credentials::Credential, hold::Subject};
 use crate::domain::verification::{Billing, Verified};
 
 /// A request to a provider. Its `Debug` shows the method only: path, query and body hold personal
@@ -23,6 +23,8 @@ pub struct Request {
     pub query: String,
     /// The headers.
     pub headers: HeaderMap,
+    /// Which credential is among the headers, if one is.
+    pub credential: Option<Arc<Credential>>,
     /// The body, if there is one.
     pub body: Option<Bytes>,
     subject: Option<Subject>,
@@ -40,6 +42,7 @@ impl Request {
             path,
             query: String::new(),
             headers: HeaderMap::new(),
+            credential: None,
             body: None,
             subject: None,
         }
@@ -90,11 +93,11 @@ impl Request {
     /// Sets the headers that make the gateway known.
     #[must_use]
     pub fn known_by(mut self, credentials: &Credentials) -> Self {
-        let headers = credentials.headers();
-        let cloned = headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()));
+        let credential = credentials.current();
+        let headers = credential.headers.iter();
+        let cloned = headers.map(|(name, value)| (name.clone(), value.clone()));
         self.headers.extend(cloned);
+        self.credential = Some(credential);
         self
     }
 

@@ -133,10 +133,10 @@ async fn a_budget_is_not_overdrawn_by_calls_at_the_same_moment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_joins_another_callers_lookup_pays_nothing_for_it() {
     let policy = [
-        rule("first", "rpcs = ['identity.curp.check']"),
+        rule("first", "rpcs = ['identity.curp.check']\nshare = 'one'"),
         rule(
             "second",
-            "rpcs = ['identity.curp.check']\ncharged_calls_per_day = 1",
+            "rpcs = ['identity.curp.check']\nshare = 'one'\ncharged_calls_per_day = 1",
         ),
     ];
     let delay = [("IDGW_SANDBOX__DELAY", "1s")];

@@ -19,6 +19,7 @@ mod records;
 mod rig;
 mod rotation;
 mod settings;
+mod share;
 mod walk;
 
 #[allow(dead_code)]

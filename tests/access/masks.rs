@@ -10,10 +10,10 @@ const FOUND: &str = "RAZR811011HVZXPB01";
 
 async fn rig(more: &[(&str, &str)]) -> Rig {
     let policy = [
-        rule("plain", "persons = 'all'\nrpcs = ['*']"),
+        rule("plain", "persons = 'all'\nrpcs = ['*']\nshare = 'one'"),
         rule(
             "all",
-            "persons = 'all'\nrpcs = ['*']\nclasses = ['contacts', 'bureau', 'images']",
+            "persons = 'all'\nrpcs = ['*']\nshare = 'one'\nclasses = ['contacts', 'bureau', 'images']",
         ),
         rule(
             "contacts",

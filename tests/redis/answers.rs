@@ -230,3 +230,31 @@ async fn without_its_redis_a_gateway_costs_a_provider_call_and_no_time() {
         .await
         .unwrap();
 }
+
+/// How old a shared answer is, Redis's clock tells: what a replica's own clock says of the moment is
+/// another's word.
+#[tokio::test]
+async fn the_age_of_a_shared_answer_is_what_redis_says_is_over_of_its_lifetime() {
+    let Some(redis) = redis().await else { return };
+    let provider = Provider::start().await;
+    let one = Gateway::with(&provider, redis.shared()).await;
+    let two = Gateway::with(&provider, |settings| {
+        redis.shared()(settings);
+        settings.cache.max_bytes = 0;
+    })
+    .await;
+    connected(&[&one, &two]).await;
+    let before: Vec<_> = redis.dump().await.into_iter().map(|(key, _)| key).collect();
+    one.curp(curp_aged(60)).await;
+    redis.holds(before.len() + 1).await;
+    let after = redis.dump().await.into_iter().map(|(key, _)| key);
+    let key: Vec<_> = after.filter(|key| !before.contains(key)).collect();
+    let day = 24 * 3600;
+    for (age, max_age, served) in [(0, 60, true), (100, 200, true), (100, 60, false)] {
+        let mut connection = redis.connection().await;
+        let expire = redis::cmd("EXPIRE").arg(&key[0]).arg(day - age).to_owned();
+        let _set: i64 = expire.query_async(&mut connection).await.unwrap();
+        let found = source(&two.curp(curp_aged(max_age)).await) == Source::Cache;
+        assert_eq!(found, served, "{age} of at most {max_age}");
+    }
+}

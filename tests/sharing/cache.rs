@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use identity_gateway::{
     config::Span,
+    domain::redaction::Secret,
     proto::identity::v1::{Billing, CheckCurpRequest, Outcome, Source},
 };
 
@@ -38,6 +39,55 @@ async fn an_answer_is_kept_if_its_call_set_max_age_and_served_to_who_accepts_its
     assert_eq!(source(&gateway.curp(curp_aged(60)).await), Source::Cache);
     assert_eq!(source(&gateway.curp(curp_aged(1)).await), Source::Provider);
     assert_eq!(provider.requests(), 7);
+}
+
+/// The credential in force says whose account is asked: what one account was told, or is about to be
+/// told, is no answer of another's.
+#[tokio::test]
+async fn after_a_change_of_account_nothing_of_the_old_one_is_served_or_joined() {
+    let provider = Provider::start().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let account = |secret: &str| std::fs::write(file.path(), secret).unwrap();
+    account("first");
+    let path = file.path().to_owned();
+    let gateway = Gateway::with(&provider, |settings| {
+        settings.server.reload_interval = "100ms".parse().unwrap();
+        settings.providers.accuauth.api_secret = Some(Secret::new("first"));
+        settings.providers.accuauth.api_secret_file = Some(path);
+    })
+    .await;
+    gateway.curp(curp_aged(3600)).await;
+    assert_eq!(source(&gateway.curp(curp_aged(3600)).await), Source::Cache);
+    account("second");
+    let asked_again = async {
+        while source(&gateway.curp(curp_aged(3600)).await) == Source::Cache {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), asked_again)
+        .await
+        .expect("the old account's answer is served");
+    assert_eq!(source(&gateway.curp(curp_aged(3600)).await), Source::Cache);
+
+    let before = provider.requests();
+    provider.hold();
+    let first = gateway.curp_soon(curp());
+    provider.has_requests(before + 1).await;
+    account("third");
+    let mut others = Vec::new();
+    let asked_again = async {
+        while provider.requests() == before + 1 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            others.push(gateway.curp_soon(curp()));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), asked_again)
+        .await
+        .expect("the old account's call is joined");
+    provider.release();
+    for call in others.into_iter().chain([first]) {
+        call.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]

@@ -270,6 +270,11 @@ pub fn drifted(provider: Provider, drift: Drift) {
     });
 }
 
+/// The outcome of a create was dropped before its time.
+pub fn request_id_dropped() {
+    with(|metrics| metrics.instruments.request_ids_dropped.add(1, &[]));
+}
+
 /// When a provider's token expires, if it says so.
 pub fn token_expires(provider: Provider, at: Option<SystemTime>) {
     with(|_| process::token_expires(provider, at.map(seconds_since_epoch)));

@@ -1,0 +1,287 @@
+//! The rules of a `request_id` in one process.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::{
+    domain::{
+        failure::Kind,
+        verification::{Billing, Provider},
+    },
+    proto::person::v1::Person,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn person(id: u32) -> Created {
+    let id = format!("person_{id}");
+    Ok(Person {
+        id,
+        ..Person::default()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_gets_the_first_answer_also_while_the_first_runs() {
+    let ids = RequestIds::new(10, HOUR, None);
+    let ran = Arc::new(AtomicU32::new(0));
+    let create = || {
+        let ran = Arc::clone(&ran);
+        async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            person(ran.fetch_add(1, Ordering::SeqCst))
+        }
+    };
+    let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
+    let facts = Arc::default();
+    let both = tokio::join!(
+        ids.once(id, print, &facts, |_| create()),
+        ids.once(id, print, &facts, |_| create()),
+    );
+    assert_eq!(both.0.unwrap().id, "person_0");
+    assert_eq!(both.1.unwrap().id, "person_0");
+    assert_eq!(
+        ids.once(id, print, &facts, |_| create()).await.unwrap().id,
+        "person_0"
+    );
+    let other = ids
+        .once(id, Fingerprint::of("m", b"b"), &facts, |_| create())
+        .await;
+    assert_eq!(other.unwrap_err().kind, Kind::RequestIdReused);
+    assert_eq!(ran.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_gives_up_leaves_the_create_running() {
+    let ids = RequestIds::new(10, HOUR, None);
+    let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
+    let slow = |call: Arc<CallFacts>| async move {
+        call.attempt();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        person(7)
+    };
+    let facts = Arc::new(CallFacts::default());
+    let once = ids.once(id, print, &facts, slow);
+    let gave_up = tokio::time::timeout(Duration::from_secs(1), once);
+    assert!(gave_up.await.is_err());
+    let repeat = ids.once(id, print, &facts, |_| async { person(8) });
+    let mut repeat = std::pin::pin!(repeat);
+    let gave_up = tokio::time::timeout(Duration::from_secs(1), repeat.as_mut());
+    assert!(gave_up.await.is_err());
+    assert!(
+        facts.may_be_charged(),
+        "the repeat waits for what may be charged"
+    );
+    assert_eq!(repeat.await.unwrap().id, "person_7");
+}
+
+#[tokio::test]
+async fn a_refused_create_frees_the_id_and_an_unknown_one_keeps_it() {
+    let ids = RequestIds::new(10, HOUR, None);
+    let (print, facts) = (Fingerprint::of("m", b"a"), Arc::default());
+    for (failure, second) in [
+        (
+            Failure::before_sending(Kind::NotConnected, Provider::Verifik),
+            person(2),
+        ),
+        (
+            Failure::after_sending(Kind::OutcomeUnknown, Provider::Verifik),
+            Err(Failure::after_sending(
+                Kind::OutcomeUnknown,
+                Provider::Verifik,
+            )),
+        ),
+    ] {
+        let id = Uuid::now_v7();
+        let first = ids
+            .once(id, print, &facts, |_| {
+                std::future::ready(Err(failure.clone()))
+            })
+            .await;
+        assert_eq!(first, Err(failure));
+        let repeat = ids.once(id, print, &facts, |_| async { person(2) }).await;
+        assert_eq!(repeat, second);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_outlives_the_deadline_of_its_caller_and_the_process_waits_for_it() {
+    let ids = RequestIds::new(10, HOUR, None);
+    let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
+    let until = |seconds| {
+        let facts = Arc::new(CallFacts::default());
+        facts.ends(Instant::now() + Duration::from_secs(seconds));
+        facts
+    };
+    let (hasty, patient) = (until(1), until(20));
+    let create = |call: Arc<CallFacts>| async move {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(call.deadline(), None);
+        person(7)
+    };
+    let first = ids.once(id, print, &hasty, create);
+    let gave_up = tokio::time::timeout(Duration::from_secs(1), first).await;
+    assert!(gave_up.is_err());
+    let begun = Instant::now();
+    ids.finished().await;
+    assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    let repeat = ids.once(id, print, &patient, |_| async { person(8) });
+    assert_eq!(repeat.await.unwrap().id, "person_7");
+}
+
+/// Threads that are no workers, so that a worker may end a create while its caller is still busy
+/// with having begun it: an id that was refused is free for whoever has heard of that.
+#[test]
+fn a_refusal_never_outlives_its_create_however_quick_it_is() {
+    const IDS: usize = 3_000;
+    const THREADS: usize = 8;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .build()
+        .unwrap();
+    let ids = RequestIds::new(1_000_000, HOUR, None);
+    let print = Fingerprint::of("m", b"a");
+    let refused = || Failure::before_sending(Kind::RateLimited, Provider::Verifik);
+    let twice = async || {
+        let (id, facts) = (Uuid::now_v7(), Arc::default());
+        let first = ids.once(id, print, &facts, |_| std::future::ready(Err(refused())));
+        assert_eq!(first.await, Err(refused()));
+        let second = ids.once(id, print, &facts, |_| std::future::ready(person(1)));
+        usize::from(second.await.is_err())
+    };
+    let poisoned: usize = std::thread::scope(|scope| {
+        let thread = || (0..IDS).map(|_| runtime.block_on(twice())).sum::<usize>();
+        let threads = [(); THREADS].map(|()| scope.spawn(thread));
+        threads.map(|thread| thread.join().unwrap()).iter().sum()
+    });
+    assert_eq!(poisoned, 0, "of {} ids", IDS * THREADS);
+}
+
+/// What a repeat hears after the first was lost, and whether it ran.
+async fn after(ids: &RequestIds, id: Uuid) -> (Created, bool) {
+    let ran = Arc::new(AtomicU32::new(0));
+    let runs = Arc::clone(&ran);
+    let create = |_| async move { person(runs.fetch_add(1, Ordering::SeqCst)) };
+    let print = Fingerprint::of("m", b"a");
+    let heard = ids.once(id, print, &asks(), create).await;
+    (heard, ran.load(Ordering::SeqCst) == 1)
+}
+
+fn asks() -> Arc<CallFacts> {
+    let facts = CallFacts::default();
+    facts.asks(Provider::Verifik);
+    Arc::new(facts)
+}
+
+#[tokio::test]
+async fn a_panic_is_an_unknown_outcome_if_anything_was_sent_and_frees_the_id_if_not() {
+    for sent in [false, true] {
+        let (ids, id) = (RequestIds::new(10, HOUR, None), Uuid::now_v7());
+        let facts = asks();
+        let create = |call: Arc<CallFacts>| async move {
+            if sent {
+                call.attempt();
+            }
+            tokio::task::yield_now().await;
+            panic!("of the test")
+        };
+        let first = ids.once(id, Fingerprint::of("m", b"a"), &facts, create);
+        let first = first.await.unwrap_err();
+        let (kind, billing) = match sent {
+            true => (Kind::OutcomeUnknown, Billing::Unknown),
+            false => (Kind::Internal, Billing::NotBilled),
+        };
+        assert_eq!((first.kind, first.billing), (kind, Some(billing)));
+        assert_eq!(first.provider, Some(Provider::Verifik));
+        let (repeat, ran) = after(&ids, id).await;
+        assert_eq!(ran, !sent);
+        assert_eq!(repeat.is_ok(), !sent);
+    }
+}
+
+/// A create that is dropped at whatever await it stands, as a runtime that ends does: nobody waits for
+/// ever, and what may have been charged is not sent again.
+#[tokio::test]
+async fn a_create_that_is_killed_at_any_await_is_never_run_again_if_anything_was_sent() {
+    const POLLS: u32 = 6;
+    for killed_at in 0..=POLLS {
+        let (ids, id) = (RequestIds::new(10, HOUR, None), Uuid::now_v7());
+        let sent = Arc::new(AtomicU32::new(0));
+        let sends = Arc::clone(&sent);
+        let create = move |call: Arc<CallFacts>| async move {
+            for poll in 0..POLLS {
+                tokio::task::yield_now().await;
+                if poll == 2 {
+                    call.attempt();
+                    sends.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+            person(0)
+        };
+        let doomed = tokio::runtime::Builder::new_current_thread();
+        let ours = ids.clone();
+        let facts = asks();
+        // A runtime that is driven step by step, and then ends.
+        let kills = std::thread::spawn(move || {
+            let runtime = { doomed }.build().unwrap();
+            let once = ours.once(id, Fingerprint::of("m", b"a"), &facts, create);
+            runtime.block_on(async {
+                let mut once = Box::pin(once);
+                for _ in 0..killed_at {
+                    let _pending = futures_util::poll!(&mut once);
+                    tokio::task::yield_now().await;
+                }
+            });
+        });
+        kills.join().unwrap();
+        let (repeat, ran) = after(&ids, id).await;
+        let may_be_charged = sent.load(Ordering::SeqCst) == 1;
+        assert!(!(ran && may_be_charged), "killed at {killed_at}");
+        assert!(ran || may_be_charged, "killed at {killed_at}: poisoned");
+        if let Err(failure) = repeat {
+            assert!(!ran, "killed at {killed_at}");
+            assert_eq!(failure.kind, Kind::OutcomeUnknown);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn kept_outcomes_go_by_time_and_the_oldest_of_too_many_go_first() {
+    let ids = RequestIds::new(2, HOUR, None);
+    let names = [Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
+    for id in names {
+        assert!(after(&ids, id).await.1);
+    }
+    assert!(!after(&ids, names[2]).await.1 && !after(&ids, names[1]).await.1);
+    assert!(after(&ids, names[0]).await.1, "it went for the third");
+    tokio::time::advance(HOUR).await;
+    assert!(after(&ids, names[2]).await.1, "its time is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_create_is_never_dropped_whatever_the_capacity_and_the_lifetime() {
+    let ids = RequestIds::new(2, Duration::from_millis(1), None);
+    let ran = Arc::new(AtomicU32::new(0));
+    let print = Fingerprint::of("m", b"a");
+    let names: Vec<_> = (0..12).map(|_| Uuid::now_v7()).collect();
+    let round = |pause: u64| {
+        let (ids, ran) = (&ids, &ran);
+        names.iter().map(move |id| async move {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            let (facts, ran) = (Arc::default(), Arc::clone(ran));
+            let create = |_| async move {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                person(ran.fetch_add(1, Ordering::SeqCst))
+            };
+            ids.once(*id, print, &facts, create).await.unwrap().id
+        })
+    };
+    let (first, second) = tokio::join!(
+        futures_util::future::join_all(round(0)),
+        futures_util::future::join_all(round(5)),
+    );
+    assert_eq!(first, second);
+    assert_eq!(ran.load(Ordering::SeqCst), 12);
+}
