@@ -9,6 +9,8 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod domain;
+#[cfg(test)]
+mod explore;
 pub mod hex;
 pub mod json_line;
 pub mod policy;

@@ -167,11 +167,11 @@ mod tests {
     #[test]
     fn callers_share_within_their_rule_or_its_group_and_without_identities_in_the_process() {
         let access = access(
-            "[[allow]]\nname='one'\nidentities=['a']\nrpcs=['*']\n\
-             [[allow]]\nname='two'\nidentities=['b']\nrpcs=['*']\nshare='three'\n\
-             [[allow]]\nname='three'\nidentities=['c','a']\nrpcs=['*']\n\
-             [[allow]]\nname='four'\nidentities=['d']\nrpcs=['*']\nshare='three'\n\
-             [[allow]]\nname='all'\nidentities=['anonymous']\nrpcs=['*']",
+            "[[allow]]\nname='one'\nidentities=['a']\nrpcs=['person.read']\n\
+             [[allow]]\nname='two'\nidentities=['b']\nrpcs=['person.read']\nshare='three'\n\
+             [[allow]]\nname='three'\nidentities=['c','a']\nrpcs=['person.read']\n\
+             [[allow]]\nname='four'\nidentities=['d']\nrpcs=['person.read']\nshare='three'\n\
+             [[allow]]\nname='all'\nidentities=['anonymous']\nrpcs=['person.read']",
         );
         let share = |name| access.of(&caller(name, &[])).unwrap().share.clone();
         assert_eq!(share("a"), Share::Rule("one".into()));

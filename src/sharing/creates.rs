@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::{
     keys::{Keys, Name},
     remote::{NoAnswer, Remote},
+    store::Store,
 };
 use crate::{
     domain::{
@@ -49,8 +50,8 @@ const WRITES: u32 = 10;
 
 /// The creates of all replicas. Clones share them.
 #[derive(Clone)]
-pub struct Creates {
-    remote: Remote,
+pub struct Creates<S = Remote> {
+    store: S,
     keys: Arc<Keys>,
     /// Where the creates go: the same id at another provider is another create.
     scope: String,
@@ -61,22 +62,23 @@ pub struct Creates {
 /// What a look at an entry found.
 enum Seen {
     Nothing,
-    Running,
+    /// For so long the entry will still be there.
+    Running(Duration),
     Over(Box<Created>),
 }
 
-impl Creates {
+impl<S: Store> Creates<S> {
     /// The creates that go to `scope`. An outcome is kept for `lifetime`; a create may take `lease`.
     #[must_use]
     pub fn new(
-        remote: Remote,
+        store: S,
         keys: Arc<Keys>,
         scope: String,
         lifetime: Duration,
         lease: Duration,
     ) -> Self {
         Self {
-            remote,
+            store,
             keys,
             scope,
             lifetime,
@@ -128,23 +130,22 @@ impl Creates {
 
 /// One id.
 #[derive(Clone)]
-struct Entry {
-    creates: Creates,
+struct Entry<S> {
+    creates: Creates<S>,
     name: Name,
     fingerprint: [u8; 32],
 }
 
-impl Entry {
+impl<S: Store> Entry<S> {
     fn key(&self) -> String {
         format!("idgw:create:{}", self.name.text())
     }
 
     async fn take(&self, lease: &[u8]) -> Result<bool, NoAnswer> {
         let Creates {
-            remote, lifetime, ..
+            store, lifetime, ..
         } = &self.creates;
-        let key = self.key();
-        remote.patient_set_if_absent(&key, lease, *lifetime).await
+        store.set_if_absent(&self.key(), lease, *lifetime).await
     }
 
     /// Runs the create under the lease, and writes what became of it.
@@ -175,14 +176,14 @@ impl Entry {
 
     async fn write(&self, value: &[u8]) -> Result<(), NoAnswer> {
         let Creates {
-            remote, lifetime, ..
+            store, lifetime, ..
         } = &self.creates;
-        remote.patient_set(&self.key(), value, *lifetime).await
+        store.set(&self.key(), value, *lifetime).await
     }
 
     fn write_later(&self, value: Vec<u8>) {
         let entry = self.clone();
-        self.creates.remote.later(async move {
+        self.creates.store.later(async move {
             for write in 1..=WRITES {
                 sleep(RETRY_AFTER * write).await;
                 if entry.write(&value).await.is_ok() {
@@ -197,14 +198,13 @@ impl Entry {
     }
 
     async fn release(&self, lease: &[u8]) -> Result<(), NoAnswer> {
-        let remote = &self.creates.remote;
-        remote.patient_delete(&self.key(), lease).await
+        self.creates.store.delete(&self.key(), lease).await
     }
 
     /// Frees the id as soon as Redis answers: nothing was created under this lease.
     fn release_later(&self, lease: Vec<u8>) {
         let entry = self.clone();
-        self.creates.remote.later(async move {
+        self.creates.store.later(async move {
             for release in 1..=WRITES {
                 sleep(RETRY_AFTER * release).await;
                 if entry.release(&lease).await.is_ok() {
@@ -217,12 +217,21 @@ impl Entry {
     /// Waits for the outcome of another's create; none if the id is free again.
     async fn outcome(&self) -> Option<Created> {
         let mut heard = Instant::now();
+        let mut end = None;
         let mut pause = FIRST_PAUSE;
         loop {
+            let asked = Instant::now();
             match self.look().await {
+                // It was not freed: its time is over, and its owner may be gone.
+                Ok(Seen::Nothing) if end.is_some_and(|end| Instant::now() >= end) => {
+                    return Some(Err(unknown()));
+                }
                 Ok(Seen::Nothing) => return None,
                 Ok(Seen::Over(created)) => return Some(*created),
-                Ok(Seen::Running) => heard = Instant::now(),
+                Ok(Seen::Running(left)) => {
+                    heard = Instant::now();
+                    end = Some(asked + left);
+                }
                 Err(NoAnswer) if heard.elapsed() < self.creates.lease => {}
                 Err(NoAnswer) => return Some(Err(unknown())),
             }
@@ -232,7 +241,7 @@ impl Entry {
     }
 
     async fn look(&self) -> Result<Seen, NoAnswer> {
-        let found = self.creates.remote.patient_get(&self.key()).await?;
+        let found = self.creates.store.get(&self.key()).await?;
         let Some((sealed, left)) = found else {
             return Ok(Seen::Nothing);
         };
@@ -248,7 +257,7 @@ impl Entry {
         let age = Duration::from_millis(stored.lifetime_ms).saturating_sub(left);
         let lease = Duration::from_millis(stored.lease_ms);
         Ok(match State::of(stored.state) {
-            Some(State::Running) if age < lease.saturating_add(GRACE) => Seen::Running,
+            Some(State::Running) if age < lease.saturating_add(GRACE) => Seen::Running(left),
             Some(State::Done) => {
                 let person = Person::decode(stored.person);
                 over(person.map_err(|_| unknown()))
@@ -312,9 +321,9 @@ impl fmt::Debug for Stored {
     }
 }
 
-impl fmt::Debug for Creates {
+impl<S: fmt::Debug> fmt::Debug for Creates<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Creates({:?})", self.remote)
+        write!(f, "Creates({:?})", self.store)
     }
 }
 
@@ -333,3 +342,6 @@ fn not_now() -> Failure {
         ..Failure::before_sending(Kind::RequestIdUnavailable, Provider::Verifik)
     }
 }
+
+#[cfg(test)]
+mod model;

@@ -14,6 +14,7 @@
 //! | [`turns`] | one change of a person record at a time |
 //! | [`handles`] | what callers get instead of a person's id, and page tokens |
 //! | [`remote`] | the connection to Redis, which may be down |
+//! | [`store`] | what a protocol between replicas needs of Redis |
 //! | [`keys`] | keyed hashes for names, encryption for values |
 
 pub mod answers;
@@ -23,6 +24,7 @@ pub mod handles;
 pub mod kept;
 pub mod keys;
 pub mod remote;
+pub mod store;
 pub mod turns;
 
 pub use answers::Answers;

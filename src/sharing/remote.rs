@@ -12,8 +12,8 @@
 //! a PING is answered: no caller ever waits for a connection. While it is Up an operation has its
 //! budget and no more. One slow answer is no reason to leave a cache that saves money; three are.
 //!
-//! Creates with a `request_id` are the exception (`patient_…`): they wait a little, because the
-//! answer decides whether something is paid for twice.
+//! Creates with a `request_id` are the exception ([`Store`]): they wait a little, because the answer
+//! decides whether something is paid for twice.
 
 use std::{
     fmt,
@@ -34,6 +34,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
+use super::store::Store;
 use crate::domain::redaction::Secret;
 
 /// Operations in a row that may be late before the connection is given up.
@@ -94,12 +95,7 @@ impl Remote {
         Ok(Self(inner))
     }
 
-    /// Does something for which no caller waits. A process that leaves waits for it.
-    pub fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.0.background.spawn(work);
-    }
-
-    /// Waits until nothing is done [`later`](Self::later) any more.
+    /// Waits until nothing is done [`later`](Store::later) any more.
     pub async fn finished(&self) {
         self.0.background.close();
         self.0.background.wait().await;
@@ -144,61 +140,6 @@ impl Remote {
             // What could not be kept costs a provider call later, and nothing else.
             let _kept = inner.run::<()>(inner.budget, commands.clone()).await;
         });
-    }
-
-    /// Sets a value where there is none; whether it did.
-    ///
-    /// # Errors
-    ///
-    /// If there was no answer in time: it may have set it.
-    pub async fn patient_set_if_absent(
-        &self,
-        key: &str,
-        value: &[u8],
-        lifetime: Duration,
-    ) -> Result<bool, NoAnswer> {
-        let commands = set(key, value, lifetime, &["NX"]);
-        let set = self.patiently::<(Option<String>,)>(commands).await?;
-        Ok(set.0.is_some())
-    }
-
-    /// Sets a value whatever is there.
-    ///
-    /// # Errors
-    ///
-    /// If there was no answer in time: it may have set it.
-    pub async fn patient_set(
-        &self,
-        key: &str,
-        value: &[u8],
-        lifetime: Duration,
-    ) -> Result<(), NoAnswer> {
-        self.patiently(set(key, value, lifetime, &[])).await
-    }
-
-    /// The value under a key, and for how long it will still be there.
-    ///
-    /// # Errors
-    ///
-    /// If there was no answer in time.
-    pub async fn patient_get(&self, key: &str) -> Result<Option<(Vec<u8>, Duration)>, NoAnswer> {
-        let found = self.patiently::<(Option<Vec<u8>>, i64)>(get(key));
-        let (value, left) = found.await?;
-        Ok(value.map(|value| (value, left_of(left))))
-    }
-
-    /// Deletes a key if this is its value.
-    ///
-    /// # Errors
-    ///
-    /// If there was no answer in time: it may have deleted it.
-    pub async fn patient_delete(&self, key: &str, value: &[u8]) -> Result<(), NoAnswer> {
-        const IF_EQUAL: &str =
-            "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end";
-        let mut commands = redis::pipe();
-        let command = commands.cmd("EVAL").arg(IF_EQUAL).arg(1);
-        command.arg(key).arg(value);
-        self.patiently(commands).await
     }
 
     /// Counts one more under a key, unless that is more than `limit`: the count, or none. A new key lives
@@ -247,6 +188,43 @@ impl Remote {
         };
         let answered = timeout(PATIENT_BUDGET, up_and_answered).await;
         answered.unwrap_or(Err(NoAnswer))
+    }
+}
+
+/// A create waits for its answers a little longer than a lookup does.
+impl Store for Remote {
+    async fn set_if_absent(
+        &self,
+        key: &str,
+        value: &[u8],
+        lifetime: Duration,
+    ) -> Result<bool, NoAnswer> {
+        let commands = set(key, value, lifetime, &["NX"]);
+        let set = self.patiently::<(Option<String>,)>(commands).await?;
+        Ok(set.0.is_some())
+    }
+
+    async fn set(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<(), NoAnswer> {
+        self.patiently(set(key, value, lifetime, &[])).await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Duration)>, NoAnswer> {
+        let found = self.patiently::<(Option<Vec<u8>>, i64)>(get(key));
+        let (value, left) = found.await?;
+        Ok(value.map(|value| (value, left_of(left))))
+    }
+
+    async fn delete(&self, key: &str, value: &[u8]) -> Result<(), NoAnswer> {
+        const IF_EQUAL: &str =
+            "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end";
+        let mut commands = redis::pipe();
+        let command = commands.cmd("EVAL").arg(IF_EQUAL).arg(1);
+        command.arg(key).arg(value);
+        self.patiently(commands).await
+    }
+
+    fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.background.spawn(work);
     }
 }
 

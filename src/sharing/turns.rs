@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::{
     keys::Keys,
     remote::{NoAnswer, Remote},
+    store::Store as _,
 };
 
 /// The pauses between two attempts to get the lease: from here, doubled, to there.
@@ -132,25 +133,23 @@ struct Lease {
 impl Lease {
     async fn take(&self, lasts: Duration) -> Result<bool, NoAnswer> {
         let proof = self.proof.as_bytes();
-        self.remote
-            .patient_set_if_absent(&self.key, proof, lasts)
-            .await
+        self.remote.set_if_absent(&self.key, proof, lasts).await
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        if tokio::runtime::Handle::try_current().is_err() {
             return;
-        };
+        }
         let (remote, key, proof) = (
             self.remote.clone(),
             std::mem::take(&mut self.key),
             self.proof,
         );
-        runtime.spawn(async move {
+        self.remote.later(async move {
             for release in 1..=RELEASES {
-                if remote.patient_delete(&key, proof.as_bytes()).await.is_ok() {
+                if remote.delete(&key, proof.as_bytes()).await.is_ok() {
                     return;
                 }
                 sleep(Duration::from_secs(1) * release).await;

@@ -11,11 +11,11 @@ const CALLERS: [&str; 6] = ["alone", "other", "desk-1", "desk-2", "group-1", "gr
 
 async fn rig(more: &[(&str, &str)]) -> Rig {
     let policy = [
-        rule("alone", "rpcs = ['*']"),
-        rule("other", "rpcs = ['*']"),
-        rule("desk-*", "rpcs = ['*']").replace("desk-*-rule", "desk"),
-        rule("group-1", "rpcs = ['*']\nshare = 'desk'"),
-        rule("group-2", "rpcs = ['*']\nshare = 'desk'"),
+        rule("alone", "rpcs = ['identity.curp.check']"),
+        rule("other", "rpcs = ['identity.curp.check']"),
+        rule("desk-*", "rpcs = ['identity.curp.check']").replace("desk-*-rule", "desk"),
+        rule("group-1", "rpcs = ['identity.curp.check']\nshare = 'desk'"),
+        rule("group-2", "rpcs = ['identity.curp.check']\nshare = 'desk'"),
     ];
     Rig::start(&policy.concat(), &CALLERS, more).await
 }
@@ -72,10 +72,10 @@ async fn a_call_in_flight_is_joined_within_a_rule_or_its_group_and_by_nobody_els
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spent_budget_does_not_keep_a_caller_from_joining_what_another_pays_for() {
     let policy = [
-        rule("pays", "rpcs = ['*']\nshare = 'one'"),
+        rule("pays", "rpcs = ['identity.curp.check']\nshare = 'one'"),
         rule(
             "spent",
-            "rpcs = ['*']\nshare = 'one'\ncharged_calls_per_day = 0",
+            "rpcs = ['identity.curp.check']\nshare = 'one'\ncharged_calls_per_day = 0",
         ),
     ];
     let delay = [("IDGW_SANDBOX__DELAY", "2s")];

@@ -10,7 +10,7 @@ use identity_gateway::{
     auth::identity::Identity,
     config::AuthMode,
     domain::{failure::Quota, redaction::Secret},
-    sharing::{Keys, Remote},
+    sharing::{Keys, Remote, store::Store},
 };
 
 use crate::server::{KEY, Redis, redis};
@@ -22,7 +22,7 @@ const BUDGET: Duration = Duration::from_millis(100);
 async fn replica(redis: &Redis) -> Budgets {
     let remote = Remote::new(&Secret::new(redis.url()), BUDGET).unwrap();
     let keys = Arc::new(Keys::derived(KEY).unwrap());
-    let up = remote.patient_get("nothing").await;
+    let up = Store::get(&remote, "nothing").await;
     assert_eq!(up, Ok(None));
     Budgets::new(Some(Shared { remote, keys }))
 }

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::sharing::keys::Keys;
+use crate::{explore::explore, sharing::keys::Keys};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -204,4 +204,94 @@ async fn under_threads_that_come_and_go_everybody_who_stays_is_answered() {
     });
     all.await.unwrap();
     assert!(bench.is_empty());
+}
+
+/// One of those who want the same.
+enum Caller {
+    Away,
+    Waits(CallFacts, Flight<usize>, usize),
+    Gone,
+}
+
+/// Three callers that come, are polled, and leave in every order there is, and work that sends between its
+/// first poll and its second.
+#[test]
+fn in_every_order_of_polls_and_leavings_who_stays_is_answered_and_who_leaves_knows_what_was_sent() {
+    async fn once_pending() {
+        let mut was_polled = false;
+        std::future::poll_fn(|_| match std::mem::replace(&mut was_polled, true) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        })
+        .await;
+    }
+    let keys = Keys::random().unwrap();
+    let name = name(&keys, "a");
+    let runs = explore(|chooser| {
+        let flights = Flights::<usize>::default();
+        // Of each flight: whether it has sent, and whether it has ended.
+        let known = Arc::new(Mutex::new(Vec::<(bool, bool)>::new()));
+        let mut callers = [Caller::Away, Caller::Away, Caller::Away];
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        loop {
+            let here = |at: &usize| !matches!(callers[*at], Caller::Gone);
+            let here: Vec<_> = (0..callers.len()).filter(here).collect();
+            if here.is_empty() {
+                break;
+            }
+            let at = here[chooser.choose(here.len())];
+            let last = known.lock().unwrap().len().saturating_sub(1);
+            let waits = |caller: &&Caller| matches!(caller, Caller::Waits(_, _, of) if *of == last);
+            let waiting = callers.iter().filter(waits).count();
+            match &mut callers[at] {
+                Caller::Away => {
+                    let facts = CallFacts::default();
+                    let (of, flights_so_far) = (Arc::clone(&known), known.lock().unwrap().len());
+                    let work = move |shared: Arc<CallFacts>| async move {
+                        once_pending().await;
+                        shared.attempt();
+                        of.lock().unwrap()[flights_so_far].0 = true;
+                        once_pending().await;
+                        of.lock().unwrap()[flights_so_far].1 = true;
+                        flights_so_far
+                    };
+                    let none = || None::<()>;
+                    let boarded = flights.board(name, Keep::Nothing, &facts, none, work, |_, _| {});
+                    let Boarded::Flight(flight, part) = boarded else {
+                        unreachable!("nothing is kept here")
+                    };
+                    if part == Part::Starts {
+                        let mut known = known.lock().unwrap();
+                        let last = known.last().copied();
+                        let alone = last.is_none_or(|(_, ended)| ended || waiting == 0);
+                        assert!(alone, "a second flight beside one that somebody waits for");
+                        known.push((false, false));
+                    }
+                    let number = known.lock().unwrap().len() - 1;
+                    callers[at] = Caller::Waits(facts, flight, number);
+                }
+                Caller::Waits(facts, flight, number) => {
+                    let number = *number;
+                    let is_over = match chooser.choose(2) {
+                        0 => match flight.poll_unpin(&mut context) {
+                            std::task::Poll::Ready(answer) => {
+                                assert_eq!(answer, Some(number));
+                                true
+                            }
+                            std::task::Poll::Pending => false,
+                        },
+                        _ => true,
+                    };
+                    let (sent, _) = known.lock().unwrap()[number];
+                    assert_eq!(facts.may_be_charged(), sent);
+                    if is_over {
+                        callers[at] = Caller::Gone;
+                    }
+                }
+                Caller::Gone => unreachable!("those who are gone do nothing"),
+            }
+        }
+        assert!(locked(&flights.0).is_empty());
+    });
+    assert!(runs > 1_000, "{runs}");
 }

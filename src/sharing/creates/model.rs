@@ -1,0 +1,295 @@
+//! The protocol under every order of steps, every fault of Redis and every crash, in a small world: two
+//! replicas, one id, and a store that may lose a question or an answer, or act late.
+//!
+//! What is run is the protocol itself, in paused time. What is held: while one create runs or may have
+//! been charged, no other begins, and everybody is told what became of it.
+
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+use super::*;
+use crate::explore::{Chooser, explore, interleave};
+
+const LEASE: Duration = Duration::from_secs(1);
+/// As long as `persons.request_id_ttl` must be at least.
+const SHORTEST: Duration = LEASE.saturating_add(GRACE);
+const HOUR: Duration = Duration::from_secs(3600);
+const BUDGET: Duration = Duration::from_millis(500);
+
+/// What is known of a create that began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It runs, or was cut off.
+    Out,
+    Refused,
+    Created,
+    Unknown,
+}
+
+struct World {
+    entry: Option<(Vec<u8>, Instant)>,
+    faults: usize,
+    creates: Vec<Fate>,
+}
+
+/// A replica's way to the store. A replica that has crashed never hears anything again.
+#[derive(Clone)]
+struct Replica {
+    world: Arc<Mutex<World>>,
+    is_up: Arc<Mutex<bool>>,
+    chooser: Chooser,
+}
+
+impl Replica {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    async fn asks<T>(
+        &self,
+        effect: impl FnOnce(&mut World) -> T + Send + 'static,
+    ) -> Result<T, NoAnswer>
+    where
+        T: Send + 'static,
+    {
+        tokio::task::yield_now().await;
+        if !*self.is_up.lock().unwrap() {
+            std::future::pending::<()>().await;
+        }
+        let fault = match self.world().faults {
+            0 => 0,
+            _ => self.chooser.choose(4),
+        };
+        if fault == 0 {
+            return Ok(self.acts(effect));
+        }
+        self.world().faults -= 1;
+        match fault {
+            // The question is lost.
+            1 => {}
+            // The answer is lost.
+            2 => drop(self.acts(effect)),
+            // It is read when nobody waits for it any more.
+            _ => {
+                let late = self.clone();
+                tokio::spawn(async move {
+                    sleep(3 * BUDGET).await;
+                    late.acts(effect);
+                });
+            }
+        }
+        sleep(BUDGET).await;
+        Err(NoAnswer)
+    }
+
+    fn acts<T>(&self, effect: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world();
+        if world
+            .entry
+            .as_ref()
+            .is_some_and(|(_, end)| *end <= Instant::now())
+        {
+            world.entry = None;
+        }
+        effect(&mut world)
+    }
+
+    /// A create at the provider, which ends in every way.
+    async fn create(self, id: usize) -> Created {
+        tokio::task::yield_now().await;
+        let number = {
+            let mut world = self.world();
+            let others = &world.creates;
+            assert!(
+                others.iter().all(|fate| *fate == Fate::Refused),
+                "a second create beside {others:?}"
+            );
+            world.creates.push(Fate::Out);
+            world.creates.len() - 1
+        };
+        let ends = |fate| self.world().creates[number] = fate;
+        sleep(LEASE / 2).await;
+        match self.chooser.choose(4) {
+            0 => {
+                ends(Fate::Created);
+                Ok(Person {
+                    id: format!("person_{id}"),
+                    ..Person::default()
+                })
+            }
+            1 => {
+                ends(Fate::Refused);
+                Err(Failure::before_sending(
+                    Kind::NotConnected,
+                    Provider::Verifik,
+                ))
+            }
+            2 => {
+                ends(Fate::Unknown);
+                Err(unknown())
+            }
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+impl Store for Replica {
+    async fn set_if_absent(
+        &self,
+        _: &str,
+        value: &[u8],
+        lifetime: Duration,
+    ) -> Result<bool, NoAnswer> {
+        let value = value.to_vec();
+        let set = move |world: &mut World| {
+            let free = world.entry.is_none();
+            if free {
+                world.entry = Some((value, Instant::now() + lifetime));
+            }
+            free
+        };
+        self.asks(set).await
+    }
+
+    async fn set(&self, _: &str, value: &[u8], lifetime: Duration) -> Result<(), NoAnswer> {
+        let value = value.to_vec();
+        let set = move |world: &mut World| world.entry = Some((value, Instant::now() + lifetime));
+        self.asks(set).await
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<(Vec<u8>, Duration)>, NoAnswer> {
+        let get = |world: &mut World| {
+            let entry = world.entry.as_ref();
+            entry.map(|(value, end)| (value.clone(), *end - Instant::now()))
+        };
+        self.asks(get).await
+    }
+
+    async fn delete(&self, _: &str, value: &[u8]) -> Result<(), NoAnswer> {
+        let value = value.to_vec();
+        let delete = move |world: &mut World| {
+            if world.entry.as_ref().is_some_and(|(held, _)| *held == value) {
+                world.entry = None;
+            }
+        };
+        self.asks(delete).await
+    }
+
+    fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(work);
+    }
+}
+
+fn keys() -> Arc<Keys> {
+    static KEYS: OnceLock<Arc<Keys>> = OnceLock::new();
+    Arc::clone(KEYS.get_or_init(|| Arc::new(Keys::random().unwrap())))
+}
+
+/// One call under the id, at a replica.
+async fn once(replica: Replica, lifetime: Duration, number: usize) -> Created {
+    let creates = Creates::new(replica.clone(), keys(), "scope".to_owned(), lifetime, LEASE);
+    let facts = CallFacts::default();
+    let create = replica.create(number);
+    creates.once(Uuid::nil(), [7; 32], &facts, create).await
+}
+
+/// Whether a call that ended so may have been charged for its own create.
+fn says_free(created: &Created) -> bool {
+    matches!(created, Err(failure) if !failure.leaves_outcome_unknown())
+}
+
+/// Two replicas under one id with so many faults; `again` is when somebody asks a third time.
+fn two_replicas(chooser: &Chooser, lifetime: Duration, faults: usize, again: Option<Duration>) {
+    // With the first, while it runs, or after it.
+    let begins = [Duration::ZERO, LEASE / 4, LEASE];
+    let begins = &begins[..if faults > 1 { 2 } else { 3 }];
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let world = Arc::new(Mutex::new(World {
+        entry: None,
+        faults,
+        creates: Vec::new(),
+    }));
+    let replica = || Replica {
+        world: Arc::clone(&world),
+        is_up: Arc::new(Mutex::new(true)),
+        chooser: chooser.clone(),
+    };
+    runtime.block_on(async {
+        let (one, two) = (replica(), replica());
+        let first = once(one.clone(), lifetime, 1);
+        let second = async {
+            sleep(begins[chooser.choose(begins.len())]).await;
+            once(two.clone(), lifetime, 2).await
+        };
+        let kills = |at: usize| {
+            let may = at == 0 && world.lock().unwrap().faults > 0;
+            let kills = may && chooser.choose(2) == 1;
+            if kills {
+                world.lock().unwrap().faults -= 1;
+                *one.is_up.lock().unwrap() = false;
+            }
+            kills
+        };
+        let ended = interleave(chooser, vec![Box::pin(first), Box::pin(second)], kills);
+        let mut ended = tokio::time::timeout(HOUR / 2, ended)
+            .await
+            .expect("somebody waits for ever");
+        if let Some(pause) = again {
+            sleep(pause).await;
+            world.lock().unwrap().faults = 0;
+            ended.push(Some(once(replica(), lifetime, 3).await));
+        }
+        let fates = world.lock().unwrap().creates.clone();
+        let created = fates.contains(&Fate::Created);
+        let persons: Vec<_> = ended
+            .iter()
+            .flatten()
+            .flatten()
+            .map(|person| &person.id)
+            .collect();
+        assert!(persons.is_empty() || created, "{ended:?} of {fates:?}");
+        assert!(
+            persons.windows(2).all(|two| two[0] == two[1]),
+            "{persons:?}"
+        );
+        if ended.iter().flatten().count() == ended.len() && ended.iter().flatten().all(says_free) {
+            let all_free = fates.iter().all(|fate| *fate == Fate::Refused);
+            assert!(all_free, "{ended:?} of {fates:?}");
+        }
+        if faults == 0 {
+            // Nothing but a create whose outcome is not known makes an unknown outcome.
+            let unknown =
+                |created: &Created| created.as_ref().is_err_and(Failure::leaves_outcome_unknown);
+            let has_unknown = fates
+                .iter()
+                .any(|fate| matches!(fate, Fate::Unknown | Fate::Out));
+            assert!(
+                has_unknown || !ended.iter().flatten().any(unknown),
+                "{ended:?} of {fates:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn without_faults_the_first_create_is_everybodys_and_a_refused_one_is_nobodys() {
+    let runs = explore(|chooser| two_replicas(chooser, HOUR, 0, Some(LEASE)));
+    assert!(runs > 50, "{runs}");
+}
+
+#[test]
+fn under_any_two_faults_and_crashes_no_create_begins_beside_one_that_may_be_charged() {
+    let runs = explore(|chooser| two_replicas(chooser, HOUR, 2, Some(20 * LEASE)));
+    println!("{runs} runs");
+    assert!(runs > 1_000, "{runs}");
+}
+
+/// A lease ends before the entry does: who saw it run does not take what has expired for free.
+#[test]
+fn nor_with_the_shortest_lifetime_that_is_taken() {
+    let runs = explore(|chooser| two_replicas(chooser, SHORTEST, 1, None));
+    assert!(runs > 100, "{runs}");
+}
