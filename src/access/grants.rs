@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn records_are_owned_by_the_rule_or_by_whom_it_names_and_all_of_them_only_where_that_is_said() {
         let access = access(
-            "[[allow]]\nname='one'\nidentities=['a*']\nrpcs=['person.read', 'person.create']\n\
+            "[[allow]]\nname='one'\nidentities=['a', 'a*']\nrpcs=['person.read', 'person.create']\n\
              [[allow]]\nname='two'\nidentities=['ab']\nrpcs=['person.read']\nowner='payments'\n\
              [[allow]]\nname='three'\nidentities=['abc', 'c']\nrpcs=['person.read']\npersons='all'",
         );

@@ -147,14 +147,14 @@ async fn answer<L: Lookup>(
         (Some(_), Document::Include) => Keep::WithDocument,
     };
     let mut counted = None;
-    let boarded = match rpc.flights.join(names.plain, keep, facts) {
+    let boarded = match rpc.flights.join(names.0, keep, facts) {
         // Whoever began it pays for it: a spent budget is no hindrance.
         Some(flight) => Boarded::Flight(flight, Part::Joins),
         None => {
             // Before anything is sent, and not for an answer that is there already.
             counted = facts.charge().await?;
             rpc.flights.board(
-                names.plain,
+                names.0,
                 keep,
                 facts,
                 || answers.get_here(&own, max_age?),
@@ -343,10 +343,7 @@ impl<L: Lookup> Fresh<L> {
 /// The names of a lookup's kept answers: who shares them, at which account, and what is asked. A flight
 /// has the name of the plain one.
 #[derive(Clone, Copy)]
-struct Names {
-    plain: Name,
-    with_document: Name,
-}
+struct Names(Name);
 
 impl Names {
     /// The names of the lookup, given what it sends.
@@ -375,16 +372,13 @@ impl Names {
             request.query.as_bytes(),
             request.body.as_deref().unwrap_or_default(),
         ]);
-        Self {
-            plain,
-            with_document: plain.beside(),
-        }
+        Self(plain)
     }
 
-    const fn of_document(&self, document: Document) -> Name {
+    fn of_document(&self, document: Document) -> Name {
         match document {
-            Document::Omit => self.plain,
-            Document::Include => self.with_document,
+            Document::Omit => self.0,
+            Document::Include => self.0.beside(),
         }
     }
 }

@@ -13,9 +13,7 @@ use opentelemetry::trace::SpanContext;
 use tokio::time::Instant;
 
 use crate::{
-    access::{
-        budget::Counted, door::Rights, fields::Fields, persons::Records, share::Share,
-    },
+    access::{budget::Counted, door::Rights, fields::Fields, persons::Records, share::Share},
     audit::call::Call,
     auth::identity::Caller,
     domain::{

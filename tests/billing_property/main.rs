@@ -8,17 +8,26 @@
 //! - what is told in all (billed and unknown) is never less than what the ledger says;
 //! - repeats are at most a fifth of the calls and the reserve.
 //!
+//! `shared` does the same for callers that ask the same: calls in flight, kept answers, request ids, and
+//! two replicas with a Redis of which one is killed.
+//!
 //! Seeds are printed. `BILLING_SEED` runs one again: the scripts are the same, the interleaving is the
 //! scheduler's.
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout
 )]
 
 mod provider;
+#[allow(dead_code)]
+#[path = "../redis/server.rs"]
+mod redis_server;
+mod shared;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -39,13 +48,15 @@ use identity_gateway::{
     },
     server,
 };
-use tonic::{Code, Request, body::Body};
+use tonic::{Code, Request, Status, body::Body};
 use tonic_types::StatusExt as _;
 
 use provider::{Greed, Provider, Received, Step};
 
 const CALLS: usize = 1500;
 const IN_PARALLEL: usize = 32;
+/// One world at a time: what they are about is order, and not how busy the machine is.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// What a caller heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +107,7 @@ enum Circuit {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_charged_call_is_sent_again_and_no_charge_is_kept_from_the_caller() {
+    let _alone = ALONE.lock().await;
     let seed = std::env::var("BILLING_SEED");
     let seed = seed.map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("BILLING_SEED={seed}");
@@ -225,22 +237,25 @@ async fn tell(mut client: Caller, number: &str, patience: Patience) -> Told {
             Billing::NotBilled => Told::NotBilled,
             Billing::Unknown | Billing::Unspecified => Told::Unknown,
         },
-        Err(status) => {
-            let info = status.get_details_error_info();
-            let info = info.unwrap_or_else(|| panic!("{patience:?}: {status:?}"));
-            let billing = info.metadata.get("billing").map(String::as_str);
-            if status.code() == Code::Unavailable {
-                // Standard clients repeat it.
-                assert_eq!(billing, Some("not_billed"), "{status:?}");
-            }
-            match billing {
-                Some("not_billed") => Told::NotBilled,
-                Some("unknown") => Told::Unknown,
-                // The deadline passed before the provider was chosen: nothing can have been sent.
-                None if status.code() == Code::DeadlineExceeded => Told::NotBilled,
-                _ => panic!("{info:?}"),
-            }
-        }
+        Err(status) => heard(&status),
+    }
+}
+
+/// What an error says of the cost.
+fn heard(status: &Status) -> Told {
+    let info = status.get_details_error_info();
+    let info = info.unwrap_or_else(|| panic!("{status:?}"));
+    let billing = info.metadata.get("billing").map(String::as_str);
+    if status.code() == Code::Unavailable {
+        // Standard clients repeat it.
+        assert_eq!(billing, Some("not_billed"), "{status:?}");
+    }
+    match billing {
+        Some("not_billed") => Told::NotBilled,
+        Some("unknown") => Told::Unknown,
+        // The deadline passed before the provider was chosen: nothing can have been sent.
+        None if status.code() == Code::DeadlineExceeded => Told::NotBilled,
+        _ => panic!("{info:?}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! AccuAuth as a raw TCP server: it does to each request what a script says, and keeps a ledger.
+//! All three providers as one raw TCP server: it does to each request what a script says, and keeps a ledger.
 //!
 //! Raw, because what counts is what arrives: a request is counted once its last byte is read, whatever
 //! becomes of the connection after that.
@@ -11,6 +11,7 @@ use std::{
 };
 
 use fastrand::Rng;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -23,6 +24,8 @@ pub enum Step {
     NotFound,
     OddCode,
     DataError,
+    /// An error by its words, in an answer with HTTP status 200.
+    DownInside200,
     Pending,
     Down,
     DownRetryNow,
@@ -46,8 +49,9 @@ impl Step {
         Self::OddCode,
         Self::FoundThenClose,
     ];
-    const FREE: [Self; 7] = [
+    const FREE: [Self; 8] = [
         Self::DataError,
+        Self::DownInside200,
         Self::Pending,
         Self::Down,
         Self::DownRetryNow,
@@ -79,7 +83,7 @@ impl Step {
         Self::FREE.contains(&self) || self == Self::RateLimited
     }
 
-    /// Whether it is an error by its HTTP status.
+    /// Whether it is an error by its HTTP status or its words.
     fn is_error_answer(self) -> bool {
         self.is_free() && self != Self::DataError
     }
@@ -149,8 +153,8 @@ impl Connection {
             _ => {}
         }
         let mut buffer = Vec::new();
-        while let Some(number) = self.receive(&mut buffer).await {
-            if self.answer(&number).await.is_none() {
+        while let Some(asked) = self.receive(&mut buffer).await {
+            if self.answer(&asked).await.is_none() {
                 return;
             }
             // Closing an idle connection meets, now and then, a request that is on its way.
@@ -166,12 +170,12 @@ impl Connection {
         }
     }
 
-    /// The number that a whole request asks for.
-    async fn receive(&mut self, buffer: &mut Vec<u8>) -> Option<String> {
+    /// What a whole request asks for.
+    async fn receive(&mut self, buffer: &mut Vec<u8>) -> Option<Asked> {
         loop {
-            if let Some((length, number)) = whole(buffer) {
+            if let Some((length, asked)) = whole(buffer) {
                 buffer.drain(..length);
-                return Some(number);
+                return Some(asked);
             }
             if self.stream.read_buf(buffer).await.ok()? == 0 {
                 return None;
@@ -180,8 +184,11 @@ impl Connection {
     }
 
     /// Nothing if the connection is to be closed.
-    async fn answer(&mut self, number: &str) -> Option<()> {
-        let step = {
+    async fn answer(&mut self, asked: &Asked) -> Option<()> {
+        let number = asked.key.as_str();
+        let step = if asked.rpc == Rpc::Read {
+            Step::Found
+        } else {
             let mut ledger = self.ledger.lock().unwrap();
             let received = ledger.entry(number.to_owned()).or_default();
             let script = self.scripts.get(number);
@@ -192,37 +199,14 @@ impl Connection {
             received.push((step, charged));
             step
         };
-        let code = |code: u32, result: &str| {
-            let body = format!(
-                r#"{{"status":"OK","request_id":"TID-1","result_code":{code},"result":{result}}}"#
-            );
-            (200, body)
-        };
-        let found = || code(0, &format!(r#"{{"curp":"{number}"}}"#));
-        let error = |status, word| {
-            (
-                status,
-                format!(r#"{{"status":"{word}","request_id":"TID-1"}}"#),
-            )
-        };
-        let down = || error(503, "SOURCE_SERVICE_UNAVAILABLE");
         let pause = Duration::from_micros(self.rng.u64(..4000));
         tokio::time::sleep(pause).await;
         let (status, body) = match step {
-            Step::Found | Step::FoundThenClose => found(),
+            Step::Malformed => (200, "this is not JSON".to_owned()),
             Step::Late => {
                 tokio::time::sleep(Duration::from_millis(40)).await;
-                found()
+                asked.reply(step)
             }
-            Step::NotFound => code(1, "{}"),
-            Step::OddCode => code(77, "{}"),
-            Step::DataError => code(5, "{}"),
-            Step::Pending => error(400, "PENDING"),
-            Step::Down | Step::DownRetryNow => down(),
-            Step::SourceTimeout => error(513, "SOURCE_SERVICE_TIMEOUT"),
-            Step::OutOfQuota => error(403, "OUT_OF_QUOTA"),
-            Step::RateLimited | Step::RateLimitedAgainNow => error(429, "RATE_LIMIT_EXCEEDED"),
-            Step::Malformed => (200, "this is not JSON".to_owned()),
             Step::Truncated => {
                 let head = "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"status\":\"OK\"";
                 self.stream.write_all(head.as_bytes()).await.ok()?;
@@ -234,6 +218,7 @@ impl Connection {
                 let _closed = self.stream.read(&mut [0; 1]).await;
                 return None;
             }
+            _ => asked.reply(step),
         };
         let wait = match step {
             Step::DownRetryNow | Step::RateLimitedAgainNow => "retry-after: 0\r\n",
@@ -246,17 +231,141 @@ impl Connection {
     }
 }
 
-/// Length and number of the first request, if all of it is there.
-fn whole(buffer: &[u8]) -> Option<(usize, String)> {
+/// Which request it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rpc {
+    Curp,
+    Kenya,
+    Foreigner,
+    Create,
+    /// Of a person, which is free and no part of any script.
+    Read,
+    Update,
+    Delete,
+}
+
+/// A whole request, under the key of its script.
+#[derive(Debug)]
+struct Asked {
+    rpc: Rpc,
+    key: String,
+    body: Value,
+}
+
+impl Asked {
+    /// What the company's document says that it answers.
+    fn reply(&self, step: Step) -> (u16, String) {
+        let (status, body) = match self.rpc {
+            Rpc::Curp => self.accuauth(step),
+            Rpc::Kenya => self.youverify(step),
+            _ => self.verifik(step),
+        };
+        (status, body.to_string())
+    }
+
+    fn accuauth(&self, step: Step) -> (u16, Value) {
+        let code = |code: u32, result: Value| {
+            let body = json!({"status": "OK", "request_id": "TID-1", "result_code": code, "result": result});
+            (200, body)
+        };
+        let error = |status, word| (status, json!({"status": word, "request_id": "TID-1"}));
+        match step {
+            Step::NotFound => code(1, json!({})),
+            Step::OddCode => code(77, json!({})),
+            Step::DataError => code(5, json!({})),
+            Step::DownInside200 => error(200, "SOURCE_SERVICE_UNAVAILABLE"),
+            Step::Pending => error(400, "PENDING"),
+            Step::Down | Step::DownRetryNow => error(503, "SOURCE_SERVICE_UNAVAILABLE"),
+            Step::SourceTimeout => error(513, "SOURCE_SERVICE_TIMEOUT"),
+            Step::OutOfQuota => error(403, "OUT_OF_QUOTA"),
+            Step::RateLimited | Step::RateLimitedAgainNow => error(429, "RATE_LIMIT_EXCEEDED"),
+            _ => code(0, json!({"curp": self.key})),
+        }
+    }
+
+    fn youverify(&self, step: Step) -> (u16, Value) {
+        let status = |word: &str| {
+            let data = json!({"id": "y-1", "status": word, "idNumber": self.key});
+            (
+                200,
+                json!({"success": true, "statusCode": 200, "data": data}),
+            )
+        };
+        match error_status(step) {
+            Some(code) => (
+                code,
+                json!({"success": false, "statusCode": code, "message": "no"}),
+            ),
+            None if step == Step::NotFound => status("not_found"),
+            None if step == Step::OddCode => status("odd"),
+            None => status("found"),
+        }
+    }
+
+    fn verifik(&self, step: Step) -> (u16, Value) {
+        if let Some(code) = error_status(step) {
+            return (code, json!({"code": "Odd", "message": "no"}));
+        }
+        let key = &self.key;
+        match (self.rpc, step) {
+            (Rpc::Foreigner, Step::NotFound) => (
+                404,
+                json!({"code": "NotFound", "message": "Record not found."}),
+            ),
+            (Rpc::Foreigner, _) => (200, json!({"id": "v-1", "data": {"documentNumber": key}})),
+            (Rpc::Create, _) => (
+                201,
+                json!({"id": format!("p-{key}"), "firstName": key, "lastName": "ARCE"}),
+            ),
+            (Rpc::Update, _) => {
+                let mut written = self.body.clone();
+                written["id"] = json!(key);
+                (200, written)
+            }
+            (Rpc::Delete, _) => (200, json!({})),
+            _ => (
+                200,
+                json!({"id": key, "firstName": "ADA", "lastName": "ARCE"}),
+            ),
+        }
+    }
+}
+
+/// The status of an error that costs nothing, of the two companies that say it so.
+fn error_status(step: Step) -> Option<u16> {
+    match step {
+        Step::OutOfQuota => Some(402),
+        Step::RateLimited | Step::RateLimitedAgainNow => Some(429),
+        step if step.is_free() => Some(503),
+        _ => None,
+    }
+}
+
+/// The first request and its length, if all of it is there.
+fn whole(buffer: &[u8]) -> Option<(usize, Asked)> {
     let head = buffer.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let text = String::from_utf8(buffer[..head].to_vec()).unwrap();
     let lines = text.lines().filter_map(|line| line.split_once(": "));
     let mut lengths = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let length: usize = lengths.next().unwrap().1.parse().unwrap();
+    let length = lengths
+        .next()
+        .map_or(0, |(_, length)| length.parse().unwrap());
     let body = buffer.get(head..head + length)?;
-    let body: serde_json::Value = serde_json::from_slice(body).unwrap();
-    Some((
-        head + length,
-        body["id_number"].as_str().unwrap().to_owned(),
-    ))
+    let body = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let mut words = text.split(' ');
+    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    let of_body = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let last = || target.rsplit('/').next().unwrap().to_owned();
+    let (rpc, key) = match method {
+        "POST" if target.starts_with("/verify") => (Rpc::Curp, of_body("id_number")),
+        "POST" if target.starts_with("/v2/api") => (Rpc::Kenya, of_body("id")),
+        "POST" => (Rpc::Create, of_body("firstName")),
+        "PUT" => (Rpc::Update, last()),
+        "DELETE" => (Rpc::Delete, last()),
+        _ => match target.split_once("documentNumber=") {
+            Some((_, rest)) => (Rpc::Foreigner, rest[..9].to_owned()),
+            None => (Rpc::Read, last()),
+        },
+    };
+    Some((head + length, Asked { rpc, key, body }))
 }
