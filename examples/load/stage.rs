@@ -215,7 +215,10 @@ pub fn everything(
         ("LOG__FORMAT", "json".to_owned()),
         ("AUDIT__SINK", "file".to_owned()),
         ("AUDIT__PATH", path("audit.log")),
-        ("AUDIT__KEY", "k".repeat(32)),
+        (
+            "AUDIT__KEY",
+            "a key of this test, long enough for it".to_owned(),
+        ),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collector.to_owned()),
         ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".to_owned()),
         ("OTEL_TRACES_SAMPLER_ARG", "0.01".to_owned()),

@@ -1,9 +1,10 @@
 //! `jwt`: signed tokens (RFC 7519) of one issuer, for this gateway, under a key of its key set.
 //!
-//! A token is good if, in this order: its header can be read, names a configured algorithm and asks
+//! A token is good if, in this order: its header can be read, names a configured algorithm, is of a type that
+//! lets somebody in (`typ`: none, `JWT` or `at+jwt`; by `auth.jwt.require_at_jwt` the last only) and asks
 //! for no extension (`crit`); its key (`kid`) is in the key set and made for that algorithm; the
 //! signature holds; `exp` is not past and `nbf` not ahead, by more than the leeway; `iss` and `aud`
-//! are the configured ones. Only asymmetric algorithms can be configured, so a public key can never
+//! are the configured ones, and it is no ID token, logout token or refresh token. Only asymmetric algorithms can be configured, so a public key can never
 //! be taken for a shared secret.
 //!
 //! Verifying costs some 50 µs, and callers send the same token many times: a verified token is
@@ -38,6 +39,10 @@ mod tests;
 
 /// Most verified tokens that are remembered.
 const REMEMBERED: u64 = 20_000;
+/// Types of a token that lets somebody in (RFC 9068, section 2.1).
+const ACCESS_TYPES: [&str; 2] = ["at+jwt", "application/at+jwt"];
+/// The same and what says nothing of it; other types, such as `logout+jwt`, are for something else.
+const USUAL_TYPES: [&str; 5] = ["", "JWT", "application/jwt", "at+jwt", "application/at+jwt"];
 /// Most scopes of one token.
 const MOST_SCOPES: usize = 1000;
 
@@ -65,6 +70,7 @@ pub struct Jwt {
     algorithms: Vec<Algorithm>,
     validation: Validation,
     identity_claim: String,
+    types: &'static [&'static str],
     leeway: u64,
     source: Source,
     remembered: Cache<[u8; 32], Verified>,
@@ -96,6 +102,10 @@ impl Jwt {
             leeway: validation.leeway,
             validation,
             identity_claim: settings.identity_claim.clone(),
+            types: match settings.require_at_jwt {
+                true => &ACCESS_TYPES,
+                false => &USUAL_TYPES,
+            },
             source: Source::start(settings)?,
             remembered: Cache::new(REMEMBERED),
         })
@@ -128,6 +138,14 @@ impl Jwt {
         if !self.algorithms.contains(&header.alg) || header.crit.is_some() {
             return Err(Unidentified::Refused);
         }
+        let typ = header.typ.as_deref().unwrap_or_default();
+        if !self
+            .types
+            .iter()
+            .any(|usual| usual.eq_ignore_ascii_case(typ))
+        {
+            return Err(Unidentified::Refused);
+        }
         let Look { key, generation } = self.source.key(header.kid.as_deref(), header.alg).await?;
         let mut validation = self.validation.clone();
         validation.algorithms = vec![header.alg];
@@ -142,11 +160,29 @@ impl Jwt {
     }
 
     fn caller(&self, claims: &Map<String, Value>) -> Option<Caller> {
+        // The library is content if the issuer is in a list; RFC 7519 knows one.
+        claims.get("iss")?.as_str()?;
+        if is_for_something_else(claims) {
+            return None;
+        }
         let name = claims.get(&self.identity_claim)?.as_str()?;
         let mut caller = Caller::new(Identity::new(AuthMode::Jwt, name)?);
         caller.token_scopes = scopes(claims)?;
         Some(caller)
     }
+}
+
+/// Whether the token tells its client something and lets nobody in: an ID token (OpenID Connect Core, 3.1.3.6 and
+/// 3.3.2.11), a security event such as a logout token (RFC 8417), or what Keycloak calls by another name.
+fn is_for_something_else(claims: &Map<String, Value>) -> bool {
+    let is_bearer = |typ: &Value| {
+        typ.as_str()
+            .is_some_and(|typ| ["Bearer", "DPoP", "JWT", "at+jwt"].contains(&typ))
+    };
+    ["at_hash", "c_hash", "s_hash", "events"]
+        .iter()
+        .any(|claim| claims.contains_key(*claim))
+        || claims.get("typ").is_some_and(|typ| !is_bearer(typ))
 }
 
 /// `scope`, a text with spaces (RFC 8693), and `scp`, a text or a list of texts; none if they are

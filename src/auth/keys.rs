@@ -14,12 +14,13 @@ use super::{
     identity::{Caller, Identity},
 };
 use crate::sha256::Sha256;
-use crate::{config::AuthMode, domain::redaction::Secret};
+use crate::{
+    config::AuthMode,
+    domain::{redaction::Secret, weak_key},
+};
 
 /// Most keys: each call is compared with all of them.
 const MOST: usize = 1000;
-/// A shorter one can be guessed from its hash.
-const SHORTEST_KEY: usize = 32;
 /// When a caller may try again while the keys are not known.
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -121,7 +122,8 @@ impl Keys {
     ///
     /// If nobody's key is this one, or the keys are not known.
     pub fn identify(&self, key: &Secret) -> Result<Arc<Caller>, Unidentified> {
-        if key.expose().len() < SHORTEST_KEY {
+        // Its hash is listed, and it can be guessed from it.
+        if weak_key::is_weak(key.expose().as_bytes()) {
             return Err(Unidentified::Refused);
         }
         match &*self.0.load() {
@@ -175,9 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn a_short_key_is_no_key_even_if_its_hash_is_listed() {
-        let keys = keys(&[line("payments", "letmein")]);
-        assert_eq!(name(&keys, "letmein"), None);
+    fn a_weak_key_is_no_key_even_if_its_hash_is_listed() {
+        for weak in [
+            "letmein",
+            &"k".repeat(32),
+            &"ab".repeat(20),
+            "0123456789abcdef0123456789abcdef",
+        ] {
+            let keys = keys(&[line("payments", weak)]);
+            assert_eq!(name(&keys, weak), None, "{weak}");
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn name(certificate: &[u8]) -> Option<String> {
         return spiffe::only(&uris).map(str::to_owned);
     }
     names.iter().find_map(|name| match name {
-        GeneralName::DNSName(name) if !name.contains('*') => Some(name.to_ascii_lowercase()),
+        GeneralName::DNSName(name) => spiffe::dns_name(name),
         _ => None,
     })
 }
@@ -92,6 +92,13 @@ mod tests {
                 Some("api.bank.example"),
             ),
             (vec![], vec!["*.bank.example"], None),
+            // Not where an authority vouches for SPIFFE ids.
+            (vec![], vec![API], None),
+            (
+                vec![],
+                vec!["SPIFFE://bank.example/a", "b.example"],
+                Some("b.example"),
+            ),
             (vec![API, "spiffe://bank.example/other"], vec![], None),
             (vec![API, "https://bank.example"], vec![], None),
             (

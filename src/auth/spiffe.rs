@@ -9,6 +9,15 @@ pub fn is_meant(uri: &str) -> bool {
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
 }
 
+/// A DNS name in lower case; none for a wildcard, and for what is none: a SPIFFE id in a field of another kind would be
+/// taken for one that was verified.
+#[must_use]
+pub fn dns_name(text: &str) -> Option<String> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let is_name = !text.is_empty() && text.bytes().all(is_part);
+    is_name.then(|| text.to_ascii_lowercase())
+}
+
 /// The SPIFFE id, if it is the only URI: the standard wants exactly one, and whoever has two could be
 /// taken for either.
 #[must_use]

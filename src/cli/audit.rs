@@ -20,6 +20,7 @@ use crate::{
         chain_key::ChainKey,
         verify::{Expected, Trails, Verifier},
     },
+    cli::printable::line,
     config::{self, Sources, files},
 };
 
@@ -90,7 +91,7 @@ fn report(
     let keys = match keys(asked, sources) {
         Ok(keys) => keys,
         Err(problem) => {
-            writeln!(err, "{problem}")?;
+            writeln!(err, "{}", line(&problem))?;
             return Ok(USAGE);
         }
     };
@@ -104,19 +105,19 @@ fn report(
         },
     });
     for path in &asked.files {
-        let name = path.display().to_string();
+        let name = line(&path.display().to_string());
         let walked = File::open(path).and_then(|file| verifier.file(&name, BufReader::new(file)));
         if let Err(error) = walked {
-            writeln!(err, "{name}: cannot be read: {error}")?;
+            writeln!(err, "{name}: cannot be read: {}", line(&error.to_string()))?;
             return Ok(USAGE);
         }
     }
     let report = verifier.finish();
     for note in &report.notes {
-        writeln!(out, "note: {note}")?;
+        writeln!(out, "note: {}", line(&note.to_string()))?;
     }
     for broken in report.breaks.iter().take(LISTED) {
-        writeln!(out, "BROKEN: {broken}")?;
+        writeln!(out, "BROKEN: {}", line(&broken.to_string()))?;
     }
     let (records, breaks) = (report.records, report.breaks.len());
     if breaks > LISTED {

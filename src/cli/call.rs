@@ -45,6 +45,7 @@ use self::{
     reflect::{ReflectError, Reflection},
     token::{Token, TokenError},
 };
+use super::printable;
 
 /// The largest answer that is read: four times what the gateway sends by default.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -87,7 +88,7 @@ pub async fn run(args: CallArgs, out: &mut impl Write, err: &mut impl Write) -> 
     // If standard error is gone too there is nobody left to tell; the exit code stands.
     let _ = match &failure {
         Failure::Answer(status) => print_error::print(status, err),
-        other => writeln!(err, "error: {other}"),
+        other => writeln!(err, "error: {}", printable::line(&other.to_string())),
     };
     failure.exit_code()
 }

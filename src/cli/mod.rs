@@ -5,5 +5,6 @@ pub mod audit;
 pub mod call;
 pub mod check_config;
 pub mod health;
+mod printable;
 pub mod sandbox;
 pub mod serve;

@@ -8,10 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::providers::redacted;
 use super::settings::Settings;
 use super::span::Span;
-use crate::domain::redaction::Secret;
-
-/// A shorter key could be guessed, and with it every number behind a hash.
-const SHORTEST_KEY: usize = 32;
+use crate::domain::{redaction::Secret, weak_key};
 
 /// The audit: who asked about whom, without saying who that is.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -131,13 +128,19 @@ pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
             );
         }
     }
+    // A key that can be guessed gives away every number behind a hash, and makes any chain.
     for (name, key) in [
         ("audit.key", &audit.key),
         ("audit.chain_key", &audit.chain_key),
     ] {
-        let key = key.as_ref();
-        if key.is_some_and(|key| key.expose().len() < SHORTEST_KEY) {
-            problem(name, "is shorter than 32 characters");
+        match key.as_ref().map(|key| key.expose().as_bytes()) {
+            Some(key) if key.len() < weak_key::SHORTEST => {
+                problem(name, "is shorter than 32 characters");
+            }
+            Some(key) if weak_key::is_weak(key) => {
+                problem(name, "can be guessed: draw it at random");
+            }
+            _ => {}
         }
     }
     if audit.required && audit.sink == AuditSink::Off {

@@ -100,6 +100,9 @@ pub struct Jwt {
     /// seconds.
     #[schemars(extend("x-min" = "0s", "x-max" = "5m"))]
     pub leeway: Span,
+    /// Whether a token must say in its header that it is an access token (`typ` is `at+jwt`, RFC 9068). Without
+    /// it, tokens that say nothing are accepted, and those that are known to be something else are not.
+    pub require_at_jwt: bool,
     /// The claim that names the caller.
     #[schemars(length(min = 1))]
     pub identity_claim: String,
@@ -119,6 +122,7 @@ impl Default for Jwt {
             jwks_timeout: Span::seconds(5),
             jwks_max_stale: Span::seconds(3600),
             leeway: Span::seconds(30),
+            require_at_jwt: false,
             identity_claim: "sub".to_owned(),
         }
     }

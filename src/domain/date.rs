@@ -1,23 +1,24 @@
 //! Civil dates: strict where a caller writes them, lenient where a provider does.
 //!
-//! Providers write one date in many ways (findings.md, "Dates"): `16/08/1993`, `03-04-1986`, an ISO
-//! date, an ISO instant, `Wed Jan 01 3000 …` for "never". What holds no date is no fault of the
+//! Providers write one date in many ways (findings.md, "Dates", and [`printed`]), and "never" and "none"
+//! as dates too: `Wed Jan 01 3000 …`, `0001-01-01T00:00:00Z`. What holds no date is no fault of the
 //! caller: the field is absent then.
 
 use std::ops::Range;
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    civil::{Date, Time},
+    tz::TimeZone,
+};
 
-use super::redaction::Pii;
+use super::{printed, redaction::Pii};
 
-/// Years of real dates. A later one stands for "never"; the year 0, which some languages' dates cannot hold, for
-/// "none", and before it there is no `YYYY`.
-const YEARS: Range<i16> = 1..2200;
+/// Years of real dates. A later one stands for "never", an earlier one for "none": programs print what their clocks
+/// begin with (0001 in Go and .NET, 1601 in Windows, 1753 in SQL Server), and registries of people are younger.
+const YEARS: Range<i16> = 1800..2200;
 /// The oldest person whose age was ever proven was born in 1875.
 const EARLIEST_BIRTH_YEAR: i16 = 1875;
-
-/// `0001-01-01T00:00:00Z`.
-const FIRST_INSTANT: Timestamp = Timestamp::constant(-62_135_596_800, 0);
 
 static NAIROBI: TimeZone = jiff::tz::get!("Africa/Nairobi");
 
@@ -71,36 +72,42 @@ pub fn today() -> Date {
 #[must_use]
 pub fn lenient_date(text: &str) -> Option<Date> {
     let text = text.trim();
-    let date = iso_date_prefix(text)
-        .or_else(|| day_month_year(text))
-        .or_else(|| javascript_date(text))?;
-    YEARS.contains(&date.year()).then_some(date)
+    real(iso_date(text).or_else(|| Some(printed::read(text)?.date))?)
 }
 
 /// The civil date in Nairobi of a birth date that YouVerify prints as an instant in UTC.
 ///
-/// `1999-12-31T21:00:00Z` is `2000-01-01`. A bare date, and midnight in UTC, are taken as they stand
-/// (findings.md, "YouVerify").
+/// `1999-12-31T21:00:00Z` is `2000-01-01`. A bare date, one whose zone is not said, and midnight in UTC or where it
+/// was printed are taken as they stand (findings.md, "YouVerify").
 #[must_use]
 pub fn nairobi_date(text: &str) -> Option<Date> {
-    let text = text.trim();
-    let Ok(instant) = text.parse::<Timestamp>() else {
-        return lenient_date(text);
+    let printed = printed::read(text.trim())?;
+    let is_midnight = |time| time == Time::midnight();
+    let Some(instant) = printed
+        .instant()
+        .filter(|_| !printed.time.is_some_and(is_midnight))
+    else {
+        return real(printed.date);
     };
     let utc = instant.to_zoned(TimeZone::UTC);
-    let date = if utc.time() == jiff::civil::Time::midnight() {
-        utc.date()
-    } else {
-        instant.to_zoned(NAIROBI.clone()).date()
-    };
-    YEARS.contains(&date.year()).then_some(date)
+    real(match is_midnight(utc.time()) {
+        true => utc.date(),
+        false => instant.to_zoned(NAIROBI.clone()).date(),
+    })
 }
 
-/// An instant in RFC 3339, which has no year before 1, as `google.protobuf.Timestamp` has none.
+/// An instant in RFC 3339, or another in which the zone is known; none if it is a placeholder.
 #[must_use]
 pub fn instant(text: &str) -> Option<Timestamp> {
-    let instant: Timestamp = text.trim().parse().ok()?;
-    (instant >= FIRST_INSTANT).then_some(instant)
+    let text = text.trim();
+    let exact = text.parse().ok();
+    let instant: Timestamp = exact.or_else(|| printed::read(text)?.instant())?;
+    real(instant.to_zoned(TimeZone::UTC).date())?;
+    Some(instant)
+}
+
+fn real(date: Date) -> Option<Date> {
+    YEARS.contains(&date.year()).then_some(date)
 }
 
 /// Exactly `YYYY-MM-DD`.
@@ -111,35 +118,6 @@ fn iso_date(text: &str) -> Option<Date> {
         return None;
     }
     civil(year, month, day)
-}
-
-/// `YYYY-MM-DD`, alone or followed by a time.
-fn iso_date_prefix(text: &str) -> Option<Date> {
-    let (date, rest) = text.split_at_checked(10)?;
-    (rest.is_empty() || rest.starts_with(['T', ' ']))
-        .then(|| iso_date(date))
-        .flatten()
-}
-
-/// `DD/MM/YYYY` or `DD-MM-YYYY`, one or two digits for day and month.
-fn day_month_year(text: &str) -> Option<Date> {
-    let [day, month, year] = split_exact(text, '/').or_else(|| split_exact(text, '-'))?;
-    if year.len() != 4 || day.len() > 2 || month.len() > 2 {
-        return None;
-    }
-    civil(year, month, day)
-}
-
-/// What JavaScript's `Date.toString` writes: `Wed Jan 01 3000 00:00:00 GMT+0000 …`.
-fn javascript_date(text: &str) -> Option<Date> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let mut words = text.split_ascii_whitespace();
-    let (_weekday, month, day, year) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    let month = MONTHS.iter().position(|name| *name == month)?;
-    let month = i8::try_from(month).ok()?.checked_add(1)?;
-    Date::new(digits(year)?, month, i8::try_from(digits(day)?).ok()?).ok()
 }
 
 fn civil(year: &str, month: &str, day: &str) -> Option<Date> {
@@ -217,6 +195,15 @@ mod tests {
             ("not_available", None),
             ("El documento no tiene fecha de caducidad", None),
             ("", None),
+            ("0001-01-01", None),
+            ("01/01/0001", None),
+            ("01/01/0001 12:00:00 a. m.", None),
+            ("0001-01-01T00:00:00Z", None),
+            ("1 de enero de 0001", None),
+            ("00010101", None),
+            ("1601-01-01T00:00:00Z", None),
+            ("1753-01-01 00:00:00", None),
+            ("9999-12-31T23:59:59.9999999", None),
             ("0000-00-00", None),
             ("0000-01-01", None),
             ("01/01/0000", None),
@@ -236,6 +223,16 @@ mod tests {
             ("1931-07-31T21:30:00Z", Some("1931-08-01")),
             ("2000-01-01T00:00:00Z", Some("2000-01-01")),
             ("2000-01-01", Some("2000-01-01")),
+            ("1999-12-31T21:00:00.000+0000", Some("2000-01-01")),
+            (
+                "Fri Dec 31 1999 21:00:00 GMT+0000 (UTC)",
+                Some("2000-01-01"),
+            ),
+            ("2000-01-01T00:00:00+03:00", Some("2000-01-01")),
+            ("18/04/1991 12:00:00 AM", Some("1991-04-18")),
+            ("31/12/1999 21:00:00", Some("1999-12-31")),
+            ("0001-01-01T00:00:00Z", None),
+            ("0000-12-31T21:00:00Z", None),
             ("2999-12-31T21:00:00Z", None),
             ("0000-12-31T20:59:59Z", None),
             ("-000753-04-21T09:00:00Z", None),

@@ -146,6 +146,20 @@ impl Scalar<'_> {
             Self::Flag(flag) => Some(flag.to_string()),
         }
     }
+
+    fn into_integer(self) -> Option<i32> {
+        match self {
+            Self::Text(text) => whole(text.trim()),
+            Self::Integer(number) => i32::try_from(number).ok(),
+            // `2.0` is a whole number too; the cast is exact for those that come back unchanged.
+            #[allow(clippy::cast_possible_truncation)]
+            Self::Number(number) => {
+                let whole = number as i32;
+                (f64::from(whole) - number).abs().eq(&0.0).then_some(whole)
+            }
+            Self::None | Self::Flag(_) => None,
+        }
+    }
 }
 
 /// The text without the white space around it.
@@ -199,17 +213,36 @@ pub fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>,
 
 /// A whole number, also as a text.
 pub fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
-    Ok(match Scalar::deserialize(deserializer)? {
-        Scalar::Text(text) => text.trim().parse().ok(),
-        Scalar::Integer(number) => i32::try_from(number).ok(),
-        // `2.0` is a whole number too; the cast is exact for those that come back unchanged.
-        #[allow(clippy::cast_possible_truncation)]
-        Scalar::Number(number) => {
-            let whole = number as i32;
-            (f64::from(whole) - number).abs().eq(&0.0).then_some(whole)
-        }
-        Scalar::None | Scalar::Flag(_) => None,
-    })
+    Scalar::deserialize(deserializer).map(Scalar::into_integer)
+}
+
+/// How many there are of something: a whole number that is not negative, also as `"10.0"` or `"1,024"`. What a fraction
+/// or a debt would mean here nobody knows: they are none.
+pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+    let count = match Scalar::deserialize(deserializer)? {
+        Scalar::Text(text) => whole(&ungrouped(text.trim())),
+        other => other.into_integer(),
+    };
+    Ok(count.filter(|count| *count >= 0))
+}
+
+/// A whole number in digits; `10.0` is one too.
+fn whole(text: &str) -> Option<i32> {
+    let (number, zeros) = text.split_once('.').unwrap_or((text, "0"));
+    let is_whole = !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0');
+    is_whole.then(|| number.parse().ok()).flatten()
+}
+
+/// A number without the commas that stand between its thousands.
+fn ungrouped(text: &str) -> Cow<'_, str> {
+    let (number, _) = text.split_once('.').unwrap_or((text, ""));
+    let mut groups = number.split(',');
+    let first = groups.next().unwrap_or_default();
+    let is_grouped = (1..=3).contains(&first.len()) && groups.all(|group| group.len() == 3);
+    match is_grouped {
+        true => Cow::Owned(text.replace(',', "")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// A flag, also as a text or as 0 and 1.
@@ -230,6 +263,8 @@ fn read_date<'de, D: Deserializer<'de>>(
 ) -> Result<Option<String>, D::Error> {
     Ok(match Scalar::deserialize(deserializer)? {
         Scalar::Text(text) => read(&text).map(|date| date.to_string()),
+        // `19910418`.
+        Scalar::Integer(number) => read(&number.to_string()).map(|date| date.to_string()),
         _ => None,
     })
 }
@@ -246,7 +281,7 @@ pub fn nairobi_date<'de, D: Deserializer<'de>>(
     read_date(deserializer, date::nairobi_date)
 }
 
-/// An instant in RFC 3339.
+/// An instant whose zone is known, as in RFC 3339.
 pub fn instant<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<prost_types::Timestamp>, D::Error> {

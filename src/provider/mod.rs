@@ -7,6 +7,7 @@ pub mod accuauth;
 mod base64;
 mod country;
 pub mod error_body;
+mod gender;
 mod lenient;
 pub mod verifik;
 mod watched;

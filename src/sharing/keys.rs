@@ -23,12 +23,12 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-use crate::sha256;
+use crate::{domain::weak_key, sha256};
 
 /// Version of the sealed form.
 const VERSION: u8 = 1;
 /// Bytes that a key must have.
-pub const SHORTEST_KEY: usize = 32;
+pub const SHORTEST_KEY: usize = weak_key::SHORTEST;
 
 /// The keyed hash of what something is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,9 @@ pub enum KeyError {
     /// It is too short to be worth anything.
     #[error("must be at least {SHORTEST_KEY} bytes, in base64 or as text")]
     TooShort,
+    /// Somebody typed it.
+    #[error("can be guessed: draw it at random")]
+    Weak,
     /// The system gives no randomness.
     #[error("the system gives no randomness")]
     NoRandomness,
@@ -80,7 +83,7 @@ pub enum KeyError {
 ///
 /// # Errors
 ///
-/// If it is too short.
+/// If it is too short, or can be guessed.
 pub fn master(key: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let key = key.trim();
     let decoded = STANDARD
@@ -92,6 +95,7 @@ pub fn master(key: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         _ => key.as_bytes().to_vec(),
     };
     match bytes.len() >= SHORTEST_KEY {
+        true if weak_key::is_weak(&bytes) => Err(KeyError::Weak),
         true => Ok(Zeroizing::new(bytes)),
         false => Err(KeyError::TooShort),
     }
@@ -229,13 +233,17 @@ mod tests {
 
     #[test]
     fn a_key_is_base64_or_text_of_32_bytes() {
-        let base64 = STANDARD.encode([7; 32]);
+        let bytes = sha256::Sha256::digest("a key");
+        let base64 = STANDARD.encode(bytes);
         let keys = Keys::derived(&base64).unwrap();
-        let same = Keys::of(&[7; 32]);
+        let same = Keys::of(&bytes);
         assert_eq!(name(&keys, &["a"]), name(&same, &["a"]));
         assert!(Keys::derived(base64.trim_end_matches('=')).is_ok());
         for short in ["", "short", &STANDARD.encode([7; 16])] {
             assert_eq!(Keys::derived(short).unwrap_err(), KeyError::TooShort);
+        }
+        for weak in [&STANDARD.encode([7; 32]), &"k".repeat(32)] {
+            assert_eq!(Keys::derived(weak).unwrap_err(), KeyError::Weak);
         }
         assert_eq!(format!("{keys:?}"), "Keys([redacted])");
     }

@@ -246,7 +246,7 @@ impl Sink for Scripted {
 fn settings() -> config::Audit {
     config::Audit {
         sink: AuditSink::File,
-        key: Some(Secret::new("k".repeat(32))),
+        key: Some(Secret::new("a key of this test, long enough for it")),
         required: true,
         queue: 4,
         write_timeout: Span::new(Duration::from_millis(50)),

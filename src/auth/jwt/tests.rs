@@ -61,6 +61,13 @@ async fn a_token_is_good_only_if_everything_about_it_is() {
         ("iss", json!("https://login.bank.example/"), &refused),
         ("iss", json!("https://evil.example"), &refused),
         ("iss", Value::Null, &refused),
+        ("iss", json!([ISSUER]), &refused),
+        ("iss", json!([ISSUER, "https://evil.example"]), &refused),
+        ("at_hash", json!("x"), &refused),
+        ("events", json!({}), &refused),
+        ("typ", json!("ID"), &refused),
+        ("typ", json!("Refresh"), &refused),
+        ("typ", json!("Bearer"), &good),
         ("aud", json!("somebody-else"), &refused),
         ("aud", json!([]), &refused),
         ("aud", Value::Null, &refused),
@@ -195,6 +202,34 @@ async fn forged_tokens_are_refused() {
             .await
             .is_ok()
     );
+}
+
+#[tokio::test]
+async fn a_token_of_another_type_lets_nobody_in() {
+    let signer = Signer::es256("one");
+    let jwks = Jwks::start(key_set(&[&signer])).await;
+    let usual = started(&jwks);
+    let mut settings = settings(&jwks);
+    settings.require_at_jwt = true;
+    let strict = Jwt::start(&settings).unwrap();
+    for (typ, by_usual, by_strict) in [
+        (None, true, false),
+        (Some("JWT"), true, false),
+        (Some("jwt"), true, false),
+        (Some("at+jwt"), true, true),
+        (Some("application/at+jwt"), true, true),
+        (Some("AT+JWT"), true, true),
+        (Some("logout+jwt"), false, false),
+        (Some("secevent+jwt"), false, false),
+        (Some("id_token"), false, false),
+    ] {
+        let mut header = signer.header();
+        header.typ = typ.map(str::to_owned);
+        let token = signer.sign_with(&header, &claims("alice", ""));
+        for (jwt, is_good) in [(&usual, by_usual), (&strict, by_strict)] {
+            assert_eq!(who(jwt, &token).await.is_ok(), is_good, "{typ:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -21,12 +21,14 @@ pub(super) fn name(header: &str) -> Option<String> {
     if uris.iter().any(|uri| spiffe::is_meant(uri)) {
         return spiffe::only(&uris).map(str::to_owned);
     }
-    let names = all("DNS");
-    if let Some(name) = names.iter().find(|name| !name.contains('*')) {
-        return Some(name.to_ascii_lowercase());
+    if let Some(name) = all("DNS").into_iter().find_map(spiffe::dns_name) {
+        return Some(name);
     }
     match all("Subject").as_slice() {
-        [subject] => Some((*subject).to_owned()),
+        // `CN=…` or `/C=…/CN=…`, and nothing that would be a name of another kind.
+        [subject] if subject.contains('=') && !subject.contains("://") => {
+            Some((*subject).to_owned())
+        }
         _ => None,
     }
 }
@@ -112,9 +114,10 @@ mod tests {
             ),
             // Quoted commas, semicolons, equal signs and quotes are no separators.
             (
-                r#"Subject="CN=a,O=\"Bank; Example\",URI=spiffe://bank.example/admin";DNS=*.a.example"#,
-                Some(r#"CN=a,O="Bank; Example",URI=spiffe://bank.example/admin"#),
+                r#"Subject="CN=a,O=\"Bank; Example\",URI=admin";DNS=*.a.example"#,
+                Some(r#"CN=a,O="Bank; Example",URI=admin"#),
             ),
+            (r#"Subject="CN=a,URI=spiffe://bank.example/admin""#, None),
             (
                 r#"Subject="x\\",URI=spiffe://bank.example/a"#,
                 Some("spiffe://bank.example/a"),
@@ -134,6 +137,15 @@ mod tests {
             ),
             ("URI=spiffe://bank.example/a/../b;DNS=a.example", None),
             ("Subject=\"CN=a\";Subject=\"CN=b\"", None),
+            // Nor does another field name one.
+            ("DNS=spiffe://bank.example/a", None),
+            (
+                "DNS=\"SPIFFE://bank.example/a\";DNS=a.example",
+                Some("a.example"),
+            ),
+            ("Subject=\"spiffe://bank.example/a\"", None),
+            ("Subject=\"spiffe://bank.example/a=b\"", None),
+            ("Subject=\"a.example\"", None),
             ("Hash=468e", None),
             // Not as described.
             ("", None),

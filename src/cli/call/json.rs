@@ -16,6 +16,8 @@ use prost_reflect::{
 };
 use serde_json::{Map, Value as Json};
 
+use crate::cli::printable;
+
 /// What is wrong with the JSON of a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JsonError {
@@ -60,7 +62,7 @@ pub(crate) fn write(message: &DynamicMessage) -> Result<String, serde_json::Erro
     let mut serializer =
         serde_json::Serializer::with_formatter(&mut text, format::Indented::default());
     message.serialize_with_options(&mut serializer, &options)?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    Ok(printable::json(&String::from_utf8_lossy(&text)))
 }
 
 fn message(

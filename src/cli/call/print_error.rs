@@ -11,7 +11,7 @@ use prost::Message;
 use tonic::Status;
 use tonic_types::pb;
 
-use crate::status::code_name;
+use crate::{cli::printable::line, status::code_name};
 
 const ERROR_INFO: &str = "google.rpc.ErrorInfo";
 
@@ -162,16 +162,4 @@ fn joined(texts: &[String]) -> String {
         .map(|text| line(text))
         .collect();
     texts.join(": ")
-}
-
-fn line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() {
-            line.extend(letter.escape_default());
-        } else {
-            line.push(letter);
-        }
-    }
-    line
 }

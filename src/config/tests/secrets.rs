@@ -130,10 +130,10 @@ fn no_secret_is_ever_shown() {
             ("IDGW_PROVIDERS__ACCUAUTH__API_SECRET", "canary"),
             ("IDGW_PROVIDERS__VERIFIK__PROXY", "http://u:canary@proxy"),
             ("IDGW_CACHE__URL", "redis://u:canary@localhost/0"),
-            ("IDGW_CACHE__KEY", "canary-canary-canary-canary-canary"),
+            ("IDGW_CACHE__KEY", "canary-of-thirty-two-bytes-or-more"),
             (
                 "IDGW_AUDIT__CHAIN_KEY",
-                "canary-canary-canary-canary-canary",
+                "canary-of-thirty-two-bytes-or-more",
             ),
         ]),
         ..Sources::default()

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::{base64, country, lenient};
+use super::super::{base64, country, gender, lenient};
 use crate::{
     domain::lookup::{CurpLookup, Document},
     proto::identity::v1::{CurpRecord, CurpStatus, Gender, ProofDocument},
@@ -75,7 +75,9 @@ impl Registration<'_> {
     /// The record of the contract; the document's text, if it was taken out of the answer.
     pub fn into_record(self, lookup: &CurpLookup, document: Option<&[u8]>) -> CurpRecord {
         let asked = lookup.curp.reveal();
-        let superseded = self.curp.as_deref().is_some_and(|curp| curp != asked);
+        // A CURP is upper case, whatever the registry's programs make of it.
+        let curp = self.curp.map(|curp| curp.to_ascii_uppercase());
+        let superseded = curp.as_deref().is_some_and(|curp| curp != asked);
         let (status, active) = status(self.estatus_curp.as_deref());
         let document = match lookup.document {
             Document::Include => match document {
@@ -85,7 +87,7 @@ impl Registration<'_> {
             Document::Omit => None,
         };
         CurpRecord {
-            curp: self.curp,
+            curp,
             superseded_curp: superseded.then(|| asked.to_owned()),
             given_name: self.nombre,
             first_family_name: self.apellido_paterno,
@@ -128,27 +130,32 @@ impl Evidence {
 }
 
 fn gender(sexo: Option<&str>) -> Gender {
-    match sexo.map(|sexo| sexo.trim().to_uppercase()).as_deref() {
-        Some("MUJER" | "M") => Gender::Female,
-        Some("HOMBRE" | "H") => Gender::Male,
-        Some("X" | "NO BINARIO") => Gender::NonBinary,
-        _ => Gender::Unspecified,
-    }
+    sexo.map_or(Gender::Unspecified, |word| {
+        gender::read(word, Gender::Female)
+    })
 }
 
-/// Section 3.3: what the code means, and whether the registration is active.
-fn status(code: Option<&str>) -> (CurpStatus, Option<bool>) {
-    let (status, active) = match code.unwrap_or_default().trim() {
+/// Section 3.3, and what RENAPO itself has besides: what the code means, and whether the registration is active. Words
+/// may follow the code: `RCN - Registro de cambio no afectando a CURP`.
+fn status(text: Option<&str>) -> (CurpStatus, Option<bool>) {
+    let text = text.unwrap_or_default().trim_start();
+    let end = text.find(|letter: char| !letter.is_alphanumeric());
+    let code = end.and_then(|end| text.get(..end)).unwrap_or(text);
+    let (status, active) = match code.to_ascii_uppercase().as_str() {
         "AN" => (CurpStatus::An, true),
         "AH" => (CurpStatus::Ah, true),
         "RCC" => (CurpStatus::Rcc, true),
         "RCN" => (CurpStatus::Rcn, true),
+        "CRA" => (CurpStatus::Cra, true),
         "BAP" => (CurpStatus::Bap, false),
         "BSU" => (CurpStatus::Bsu, false),
         "BD" => (CurpStatus::Bd, false),
         "BDM" => (CurpStatus::Bdm, false),
         "BDP" => (CurpStatus::Bdp, false),
         "BJD" => (CurpStatus::Bjd, false),
+        "BDA" => (CurpStatus::Bda, false),
+        "BCC" => (CurpStatus::Bcc, false),
+        "BCN" => (CurpStatus::Bcn, false),
         _ => return (CurpStatus::Unspecified, None),
     };
     (status, Some(active))
@@ -173,13 +180,28 @@ mod tests {
     }
 
     #[test]
-    fn the_ten_statuses_say_whether_they_are_active() {
-        let read = |code| status(Some(code)).1;
-        for code in ["AN", "AH", "RCC", "RCN"] {
-            assert_eq!(read(code), Some(true), "{code}");
+    fn a_status_says_whether_it_is_active() {
+        let read = |code: &str| status(Some(code)).1;
+        let active = ["AN", "AH", "RCC", "RCN", "CRA"];
+        let gone = ["BAP", "BSU", "BD", "BDM", "BDP", "BJD", "BDA", "BCC", "BCN"];
+        for (codes, expected) in [(&active[..], true), (&gone, false)] {
+            for code in codes {
+                for text in [
+                    (*code).to_owned(),
+                    code.to_lowercase(),
+                    format!(" {code} "),
+                    format!("{code} - Alta o baja"),
+                    format!("{code}: alta o baja"),
+                    format!("{code}_ALTA"),
+                    format!("{code} (Defunción)"),
+                ] {
+                    assert_eq!(read(&text), Some(expected), "{text}");
+                    assert_eq!(status(Some(&text)), status(Some(code)), "{text}");
+                }
+            }
         }
-        for code in ["BAP", "BSU", "BD", "BDM", "BDP", "BJD"] {
-            assert_eq!(read(code), Some(false), "{code}");
+        for unknown in ["RCNX", "ANÁ", "A", "ALTA", "- RCN"] {
+            assert_eq!(read(unknown), None, "{unknown}");
         }
         assert_eq!(status(Some("ZZZ")), (CurpStatus::Unspecified, None));
         assert_eq!(status(None), (CurpStatus::Unspecified, None));

@@ -141,12 +141,63 @@ fn lists_objects_dates_and_instants_are_none_where_the_shape_is_another() {
         ),
         // A protobuf Timestamp counts its nanoseconds forward.
         ("1969-12-31T23:59:59.25Z", Some((-1, 250_000_000))),
-        ("0001-01-01T00:00:00Z", Some((-62_135_596_800, 0))),
-        // And has no year before 1.
+        ("2023-08-30T05:39:15.000+0000", Some((1_693_373_955, 0))),
+        ("2023-08-30 08:39:15 +03:00", Some((1_693_373_955, 0))),
+        // Nobody knows which instant that is.
+        ("2023-08-30T05:39:15", None),
+        // What programs print that have none.
+        ("0001-01-01T00:00:00Z", None),
+        ("0001-01-01T00:00:00+03:00", None),
+        ("9999-12-31T23:59:59.9999999Z", None),
         ("0000-12-31T23:59:59.9Z", None),
         ("-000753-04-21T00:00:00Z", None),
     ] {
         let at = instant(json!(text)).unwrap();
         assert_eq!(at.map(|at| (at.seconds, at.nanos)), expected, "{text}");
     }
+}
+
+#[test]
+fn a_count_is_whole_and_not_negative() {
+    for (value, expected) in [
+        (json!(10), Some(10)),
+        (json!(10.0), Some(10)),
+        (json!("10"), Some(10)),
+        (json!(" 10 "), Some(10)),
+        (json!("10.0"), Some(10)),
+        (json!("10.00"), Some(10)),
+        (json!("1,024"), Some(1024)),
+        (json!("1,024.0"), Some(1024)),
+        (json!("1,000,000"), Some(1_000_000)),
+        (json!(0), Some(0)),
+        (json!("0.0"), Some(0)),
+        (json!("10.5"), None),
+        (json!("1.024"), None),
+        (json!(10.5), None),
+        (json!(-1), None),
+        (json!("-1"), None),
+        (json!(-1.0), None),
+        (json!("10,0"), None),
+        (json!("10,24"), None),
+        (json!("1,0240"), None),
+        (json!(",024"), None),
+        (json!("1,,024"), None),
+        (json!("10."), None),
+        (json!(".0"), None),
+        (json!("1e3"), None),
+        (json!("10 contracts"), None),
+        (json!("99999999999"), None),
+        (json!(""), None),
+        (json!(null), None),
+        (json!(true), None),
+        (json!([10]), None),
+    ] {
+        assert_eq!(count(value.clone()).unwrap(), expected, "{value}");
+    }
+    assert_eq!(integer(json!("1.0")).unwrap(), Some(1));
+    assert_eq!(integer(json!("-1.0")).unwrap(), Some(-1));
+    assert_eq!(
+        date(json!(19_910_418)).unwrap().as_deref(),
+        Some("1991-04-18")
+    );
 }

@@ -2,7 +2,10 @@
 //!
 //! Source: youverify-ke-id-scrub.md and findings.md, "YouVerify".
 
+mod id_types;
 mod record;
+
+pub use self::id_types::IdTypes;
 
 use http::{HeaderMap, HeaderName, Method, header::InvalidHeaderValue};
 use serde::{Deserialize, Serialize};
@@ -17,7 +20,6 @@ use super::{
 use crate::{
     domain::{
         failure::{Failure, Kind},
-        kenya_id::KenyaIdKind,
         lookup::KenyaLookup,
         provider_code::ProviderCode,
         redaction::Secret,
@@ -37,37 +39,6 @@ const FIELDS: [(&str, &str); 4] = [
     ("isSubjectConsent", "subject_consent"),
     ("metadata", "metadata"),
 ];
-
-/// What YouVerify calls the kinds of number. Its documents disagree, so each is configurable.
-#[derive(Debug, Clone)]
-pub struct IdTypes {
-    /// National identity card.
-    pub national_id: String,
-    /// Passport.
-    pub passport: String,
-    /// Service id.
-    pub service_id: String,
-    /// Alien id.
-    pub alien_id: String,
-}
-
-impl IdTypes {
-    fn word(&self, kind: KenyaIdKind) -> &str {
-        match kind {
-            KenyaIdKind::NationalId => &self.national_id,
-            KenyaIdKind::Passport => &self.passport,
-            KenyaIdKind::ServiceId => &self.service_id,
-            KenyaIdKind::AlienId => &self.alien_id,
-        }
-    }
-
-    fn kind(&self, word: &str) -> Option<KenyaIdKind> {
-        use KenyaIdKind::{AlienId, NationalId, Passport, ServiceId};
-        [NationalId, Passport, ServiceId, AlienId]
-            .into_iter()
-            .find(|kind| self.word(*kind).eq_ignore_ascii_case(word))
-    }
-}
 
 /// The adapter.
 #[derive(Debug)]

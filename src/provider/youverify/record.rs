@@ -108,9 +108,9 @@ struct Address {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Contracts {
-    #[serde(deserialize_with = "lenient::integer")]
+    #[serde(deserialize_with = "lenient::count")]
     open_contracts: Option<i32>,
-    #[serde(deserialize_with = "lenient::integer")]
+    #[serde(deserialize_with = "lenient::count")]
     closed_contracts: Option<i32>,
 }
 
@@ -119,27 +119,27 @@ struct Contracts {
 struct Counts {
     #[serde(
         rename = "numberOfInquiriesLast1Month",
-        deserialize_with = "lenient::integer"
+        deserialize_with = "lenient::count"
     )]
     last_1: Option<i32>,
     #[serde(
         rename = "numberOfInquiriesLast3Months",
-        deserialize_with = "lenient::integer"
+        deserialize_with = "lenient::count"
     )]
     last_3: Option<i32>,
     #[serde(
         rename = "numberOfInquiriesLast6Months",
-        deserialize_with = "lenient::integer"
+        deserialize_with = "lenient::count"
     )]
     last_6: Option<i32>,
     #[serde(
         rename = "numberOfInquiriesLast12Months",
-        deserialize_with = "lenient::integer"
+        deserialize_with = "lenient::count"
     )]
     last_12: Option<i32>,
     #[serde(
         rename = "numberOfInquiriesLast24Months",
-        deserialize_with = "lenient::integer"
+        deserialize_with = "lenient::count"
     )]
     last_24: Option<i32>,
 }
