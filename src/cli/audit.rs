@@ -91,7 +91,9 @@ fn report(
     let keys = match keys(asked, sources) {
         Ok(keys) => keys,
         Err(problem) => {
-            writeln!(err, "{}", line(&problem))?;
+            for text in problem.lines() {
+                writeln!(err, "{}", line(text))?;
+            }
             return Ok(USAGE);
         }
     };
