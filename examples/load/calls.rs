@@ -13,10 +13,10 @@ use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 
 use crate::{answer::Answer, faults::Schedule, subjects::Kind};
 
-/// The deadline of a call. Longer than the provider timeout, a queue and a repeat together.
-const DEADLINE: Duration = Duration::from_secs(20);
-/// The deadline of a caller that gives up before a delayed provider answers.
+/// The deadline of a create's first caller that gives up before a delayed provider answers.
 const IMPATIENT: Duration = Duration::from_millis(100);
+/// A caller that hangs up without waiting for its deadline does so within this.
+const HANGS_UP: u64 = 300;
 
 /// The answers to call number `n`: one, or for a create those of the first and of its repeats.
 pub struct Asked {
@@ -24,8 +24,6 @@ pub struct Asked {
     pub n: u64,
     /// The answers, in the order they were asked for.
     pub answers: Vec<Answer>,
-    /// Whether the first gives up after 100 ms.
-    pub impatient: bool,
 }
 
 /// Callers behind one connection to Envoy.
@@ -38,22 +36,41 @@ pub struct Callers {
 }
 
 impl Callers {
-    /// Makes call number `n`.
-    pub async fn ask(self, n: u64, due: Instant) -> Asked {
-        let faulty = n >= self.schedule.from;
-        let impatient = Kind::of(n) == Kind::Create && faulty && self.schedule.chance(n, 2, 3);
-        let answers = match Kind::of(n) {
-            Kind::Create => self.create(n, due, impatient).await,
-            kind => vec![Answer::of(due, self.look_up(kind, n)).await],
-        };
-        Asked {
-            n,
-            answers,
-            impatient,
+    /// Makes call number `n` if it is a lookup, as soon as possible.
+    pub async fn warm_up(&self, n: u64) {
+        let kind = Kind::of(n);
+        if kind != Kind::Create {
+            let _measured = self.look_up(kind, n, self.schedule.deadline(n, 22)).await;
         }
     }
 
-    async fn look_up(&self, kind: Kind, n: u64) -> Result<String, Status> {
+    /// Makes call number `n`.
+    pub async fn ask(self, n: u64, due: Instant) -> Asked {
+        let answers = match Kind::of(n) {
+            Kind::Create => self.create(n, due).await,
+            kind => vec![self.look_up_once(kind, n, due).await],
+        };
+        Asked { n, answers }
+    }
+
+    /// One caller in twenty hangs up, once the faults have begun.
+    async fn look_up_once(&self, kind: Kind, n: u64, due: Instant) -> Answer {
+        let deadline = self.schedule.deadline(n, 22);
+        let call = self.look_up(kind, n, deadline);
+        if n < self.schedule.from || !self.schedule.chance(n, 23, 20) {
+            return Answer::of(due, deadline, call).await;
+        }
+        let patience = Duration::from_millis(self.schedule.roll(n, 24) % HANGS_UP).min(deadline);
+        let hung_up = |_| Status::cancelled("the caller hung up");
+        let call = async {
+            tokio::time::timeout(patience, call)
+                .await
+                .map_err(hung_up)?
+        };
+        Answer::of(due, patience, call).await
+    }
+
+    async fn look_up(&self, kind: Kind, n: u64, deadline: Duration) -> Result<String, Status> {
         let identifier = kind.identifier(n);
         let mut client = IdentityServiceClient::new(self.channel.clone());
         match kind {
@@ -63,7 +80,7 @@ impl Callers {
                     birthdate: "1990-01-01".to_owned(),
                     ..Default::default()
                 };
-                let request = self.request(n, DEADLINE, request);
+                let request = self.request(n, deadline, request);
                 client.verify_pe_foreigner_id(request).await.map(drop)
             }
             Kind::Kenya => {
@@ -73,7 +90,7 @@ impl Callers {
                     subject_consent: true,
                     ..Default::default()
                 };
-                let request = self.request(n, DEADLINE, request);
+                let request = self.request(n, deadline, request);
                 client.scrub_kenya_id(request).await.map(drop)
             }
             Kind::Curp => {
@@ -81,7 +98,7 @@ impl Callers {
                     curp: identifier,
                     ..Default::default()
                 };
-                let request = self.request(n, DEADLINE, request);
+                let request = self.request(n, deadline, request);
                 client.check_curp(request).await.map(drop)
             }
             Kind::Create => Err(Status::internal("a create is no lookup")),
@@ -90,15 +107,19 @@ impl Callers {
     }
 
     /// The first, one that comes while it runs, and one a second later. Envoy's round robin sends
-    /// them to different instances.
-    async fn create(&self, n: u64, due: Instant, impatient: bool) -> Vec<Answer> {
+    /// them to different instances. A third of the first gives up after 100 ms.
+    async fn create(&self, n: u64, due: Instant) -> Vec<Answer> {
         let soon = Duration::from_millis(self.schedule.roll(n, 3) % 50);
         let later = Duration::from_millis(1000 + self.schedule.roll(n, 4) % 1000);
-        let first = if impatient { IMPATIENT } else { DEADLINE };
+        let impatient = n >= self.schedule.from && self.schedule.chance(n, 2, 3);
+        let first = match impatient {
+            true => IMPATIENT,
+            false => self.schedule.deadline(n, 25),
+        };
         let (first, second, third) = tokio::join!(
             self.create_once(n, due, first),
-            self.create_once(n, due + soon, DEADLINE),
-            self.create_once(n, due + later, DEADLINE),
+            self.create_once(n, due + soon, self.schedule.deadline(n, 26)),
+            self.create_once(n, due + later, self.schedule.deadline(n, 27)),
         );
         vec![first, second, third]
     }
@@ -123,7 +144,7 @@ impl Callers {
             let answer = client.create_person(request).await?.into_inner();
             Ok(answer.person.unwrap_or_default().id)
         };
-        Answer::of(due, call).await
+        Answer::of(due, deadline, call).await
     }
 
     /// Every second call asks Envoy to repeat what the contract lets standard clients repeat. None

@@ -9,20 +9,22 @@ use std::{
 };
 
 use clap::Args;
-use identity_gateway::sandbox;
-use tokio::{net::TcpListener, time::sleep_until};
+use tokio::time::sleep_until;
 
 use crate::{
     Failed,
     calls::Callers,
     chaos_report::Seen,
     children,
-    faults::{PROVIDER_TIMEOUT, Schedule},
+    faults::{CONNECT_TIMEOUT, PROVIDER_TIMEOUT, Schedule},
     figures::say,
+    fronts::{self, Settings},
     ledger::Ledger,
+    memory::Memory,
     open_loop::Load,
-    proxy,
+    pace,
     rig::{self, Instance},
+    stalls::Stalls,
 };
 
 /// How often the memory is read.
@@ -40,7 +42,8 @@ pub struct Options {
     /// Seconds between two restarts
     #[arg(long, default_value_t = 2.5)]
     every: f64,
-    /// Calls a second; one in eight is a create that is asked for three times
+    /// Calls a second, or what the machine can bear if that is less; one in eight is a create that is asked
+    /// for three times
     #[arg(long, default_value_t = 100.0)]
     rate: f64,
     /// Envoy's binary
@@ -66,24 +69,24 @@ impl Options {
 pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let seed = options.seed.unwrap_or(clock.as_secs() % 1_000_000);
-    let mut load = Load::lasting(options.duration(), options.rate);
-    load.first = 1;
-    let from = load.first + load.calls / 2;
-    let schedule = Schedule { seed, from };
-    say(&format!(
-        "chaos: seed {seed}, {} restarts, {} calls",
-        options.restarts, load.calls
-    ));
+    let calls = Load::lasting(options.duration(), options.rate).calls;
+    let first = 1 + pace::CALLS;
+    let schedule = Schedule {
+        seed,
+        from: first + calls / 2,
+        giants_until: first + calls * 3 / 4,
+    };
 
     let directory = tempfile::tempdir()?;
     let directory = directory.path();
     let ledger = Arc::new(Ledger::new(schedule));
-    let providers = providers(Arc::clone(&ledger)).await?;
+    let spoken = |provider| schedule.protocol(provider);
+    let providers = fronts::start(&ledger, directory, Duration::ZERO, spoken).await?;
     let [g0, a0, g1, a1, g2, a2, redis, envoy, admin] =
         children::addresses(clock.as_micros() as u64)?;
     let _redis = rig::redis(&options.redis, directory, redis).await?;
-    let settings = settings(redis);
-    let start = |name, at| Instance::start(name, gateway, directory, at, &providers, &settings);
+    let settings: Settings = settings(redis).into_iter().chain(providers).collect();
+    let start = |name, at| Instance::start(name, gateway, directory, at, "", &settings);
     let (witness, mut one, mut two) = tokio::try_join!(
         start("gateway-0", [g0, a0]),
         start("gateway-1", [g1, a1]),
@@ -92,11 +95,32 @@ pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
     let all = [g0, g1, g2];
     let _envoy = rig::envoy(&options.envoy, directory, [envoy, admin], &all).await?;
 
-    let callers = Callers {
+    let mut callers = Callers {
         channel: rig::channel(envoy)?,
         schedule,
     };
-    let memory = Mutex::new(Vec::new());
+    let call = |n| {
+        ledger.expect(n);
+        callers.warm_up(n)
+    };
+    let rate = options.rate.min(pace::bearable(call).await);
+    let load = Load {
+        first,
+        ..Load::lasting(options.duration(), rate)
+    };
+    // The same halves of fewer calls.
+    let schedule = Schedule {
+        from: first + load.calls / 2,
+        giants_until: first + load.calls * 3 / 4,
+        ..schedule
+    };
+    ledger.reschedule(schedule);
+    callers.schedule = schedule;
+    say(&format!(
+        "chaos: seed {seed}, {} restarts, {} calls, {rate:.1} a second",
+        options.restarts, load.calls
+    ));
+    let (memory, stalls, began) = (Mutex::default(), Stalls::watch(), Instant::now());
     let calls = load.run(|n, due| {
         ledger.expect(n);
         callers.clone().ask(n, due)
@@ -118,43 +142,33 @@ pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
     };
     let (asked, mut leaving, others) = tokio::select! {
         done = work => done?,
-        gone = watch(&witness, &memory) => return Err(gone),
+        gone = watch(&witness, &memory, began) => return Err(gone),
     };
     leaving.extend(others);
     let memory = memory.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let lasted = options.duration();
     let seen = Seen {
         asked,
         leaving,
         memory,
+        settled: (lasted * 3 / 4, lasted),
+        stalls,
     };
     seen.report(&ledger, schedule, options.restarts)
 }
 
-/// The sandbox behind the fault proxy; the proxy's URL.
-async fn providers(ledger: Arc<Ledger>) -> Result<String, Failed> {
-    let provider = TcpListener::bind("127.0.0.1:0").await?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let (behind, url) = (
-        provider.local_addr()?,
-        format!("http://{}", listener.local_addr()?),
+fn settings(redis: std::net::SocketAddr) -> Settings {
+    let (timeout, connect) = (
+        format!("{}s", PROVIDER_TIMEOUT.as_secs()),
+        format!("{}s", CONNECT_TIMEOUT.as_secs()),
     );
-    let forever = std::future::pending();
-    tokio::spawn(sandbox::serve(
-        provider,
-        sandbox::Options::default(),
-        forever,
-    ));
-    tokio::spawn(proxy::serve(listener, behind, ledger));
-    Ok(url)
-}
-
-fn settings(redis: std::net::SocketAddr) -> Vec<(&'static str, String)> {
-    let timeout = format!("{}s", PROVIDER_TIMEOUT.as_secs());
     vec![
-        ("SERVER__LAME_DUCK", "1s".to_owned()),
         ("PROVIDERS__VERIFIK__TIMEOUT", timeout.clone()),
         ("PROVIDERS__YOUVERIFY__TIMEOUT", timeout.clone()),
         ("PROVIDERS__ACCUAUTH__TIMEOUT", timeout),
+        ("PROVIDERS__VERIFIK__CONNECT_TIMEOUT", connect.clone()),
+        ("PROVIDERS__YOUVERIFY__CONNECT_TIMEOUT", connect.clone()),
+        ("PROVIDERS__ACCUAUTH__CONNECT_TIMEOUT", connect),
         ("CACHE__URL", format!("redis://{redis}/0")),
         (
             "CACHE__KEY",
@@ -183,13 +197,13 @@ async fn restart(
 }
 
 /// Notes the memory of the instance that stays, for as long as it stays.
-async fn watch(witness: &Instance<'_>, memory: &Mutex<Vec<f64>>) -> Failed {
+async fn watch(witness: &Instance<'_>, memory: &Mutex<Memory>, began: Instant) -> Failed {
     loop {
         match witness.process.resident_mib() {
             Ok(mib) => memory
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .push(mib),
+                .note(began.elapsed(), mib),
             Err(gone) => return gone,
         }
         tokio::time::sleep(LOOK).await;

@@ -4,16 +4,37 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
+use identity_gateway::domain::verification::Provider;
+
+use crate::subjects::Kind;
+
 /// Answers that are late, but in time.
 pub const DELAY: Duration = Duration::from_millis(300);
 /// Answers that come after every provider timeout of the run.
 pub const STALL: Duration = Duration::from_secs(6);
 /// The gateway's provider timeout in the run.
 pub const PROVIDER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long connecting to a provider may take in the run. Less than a whole attempt, so that it is known
+/// which of the two has ended.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a slow TLS handshake is kept waiting: longer than some callers, shorter than the gateway.
+pub const SLOW_HANDSHAKE: Duration = Duration::from_millis(1_200);
+/// A connection freezes once in so many calls.
+const FREEZE_EVERY: u64 = 300;
 /// A burst of errors begins once in so many calls,
 const BURST_EVERY: u64 = 500;
 /// and lasts for so many.
 const BURST: u64 = 25;
+
+/// What is spoken on a connection from the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// HTTP/1.1 in plain text: a connection carries one request at a time.
+    Http1,
+    /// HTTP/2 over TLS, by ALPN: a connection carries all.
+    Http2,
+}
 
 /// What happens to one request. In all cases it was received in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,9 +49,21 @@ pub enum Fault {
     ResetBefore,
     /// The provider has answered; the connection is reset before the first byte of it.
     ResetAfter,
+    /// The provider has answered; its stream is reset before the first byte of it.
+    ResetStream,
+    /// The stream is refused: nothing was done with the request, and HTTP/2 says so.
+    Refused,
+    /// The gateway is asked to leave the connection (GOAWAY), and everything on it is answered.
+    Leave,
+    /// The provider has answered; the connection carries nothing any more, in either direction, and stays open.
+    Freeze,
     /// 503, without asking the provider.
     Down,
-    /// The connection is reset within the body.
+    /// The provider has answered; 502 goes back, from something in between.
+    BadGateway,
+    /// The same with 504.
+    GatewayTimeout,
+    /// The body is cut off: by a reset of the stream, or of the connection where it has no streams.
     Truncated,
     /// The body comes in pieces, but in time.
     Trickle,
@@ -42,6 +75,32 @@ pub enum Fault {
     HangUp,
 }
 
+impl Fault {
+    /// Whether the answer comes late: a caller with less time than that may have given up.
+    pub const fn takes_time(self) -> bool {
+        matches!(
+            self,
+            Self::Delay
+                | Self::Stall
+                | Self::Trickle
+                | Self::TrickleSlow
+                | Self::Giant
+                | Self::Freeze
+        )
+    }
+}
+
+/// What happens to a TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// It is made.
+    Prompt,
+    /// It is made after [`SLOW_HANDSHAKE`].
+    Slow,
+    /// It is never answered.
+    Silent,
+}
+
 /// The schedule of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
@@ -49,13 +108,47 @@ pub struct Schedule {
     pub seed: u64,
     /// Calls before this one meet no fault.
     pub from: u64,
+    /// Calls from this one on meet no giant answers.
+    pub giants_until: u64,
 }
 
 impl Schedule {
+    /// Nothing happens to anybody.
+    pub const fn quiet(seed: u64) -> Self {
+        Self {
+            seed,
+            from: u64::MAX,
+            giants_until: 0,
+        }
+    }
+
+    /// What a provider speaks: two of the three HTTP/2, which two is the seed's to say.
+    pub fn protocol(&self, provider: Provider) -> Protocol {
+        let old = self.roll(0, 20) % 3;
+        let place = Provider::ALL.iter().position(|one| *one == provider);
+        match place.and_then(|place| u64::try_from(place).ok()) == Some(old) {
+            true => Protocol::Http1,
+            false => Protocol::Http2,
+        }
+    }
+
     /// What happens when call number `n` is received for the `nth` time, counted from 0.
     pub fn fault(&self, n: u64, nth: u64) -> Fault {
+        let fault = self.drawn(n, nth);
+        match (self.protocol(Kind::of(n).provider()), fault) {
+            // Without streams there are none to be reset or refused.
+            (Protocol::Http1, Fault::ResetStream) => Fault::ResetAfter,
+            (Protocol::Http1, Fault::Refused) => Fault::Down,
+            (Protocol::Http1 | Protocol::Http2, fault) => fault,
+        }
+    }
+
+    fn drawn(&self, n: u64, nth: u64) -> Fault {
         if n < self.from {
             return Fault::None;
+        }
+        if nth == 0 && n % FREEZE_EVERY == self.roll(n / FREEZE_EVERY, 8) % FREEZE_EVERY {
+            return Fault::Freeze;
         }
         if self.is_burst(n) && (nth == 0 || self.chance(n, 10 + nth, 2)) {
             return Fault::Down;
@@ -63,16 +156,39 @@ impl Schedule {
         match self.roll(n, 100 + nth) % 1000 {
             0..30 => Fault::Delay,
             30..36 => Fault::Stall,
-            36..48 => Fault::ResetBefore,
-            48..60 => Fault::ResetAfter,
+            36..42 => Fault::ResetBefore,
+            42..48 => Fault::ResetAfter,
+            48..60 => Fault::ResetStream,
             60..70 => Fault::Truncated,
             70..85 => Fault::Trickle,
             85..89 => Fault::TrickleSlow,
-            89..93 => Fault::Giant,
-            93..103 => Fault::HangUp,
+            89..97 if n < self.giants_until => Fault::Giant,
+            97..103 => Fault::HangUp,
             103..120 => Fault::Down,
+            120..132 => Fault::Refused,
+            132..144 => Fault::Leave,
+            144..150 => Fault::BadGateway,
+            150..156 => Fault::GatewayTimeout,
             _ => Fault::None,
         }
+    }
+
+    /// What happens to the TLS handshake of connection number `nth`.
+    pub fn handshake(&self, nth: u64) -> Handshake {
+        match self.roll(nth, 21) % 16 {
+            0..4 => Handshake::Slow,
+            4 => Handshake::Silent,
+            _ => Handshake::Prompt,
+        }
+    }
+
+    /// The deadline of a caller: as many between 0.1 and 0.4 s as between 10 and 40 s. Before the faults
+    /// begin nobody has less than 5 s: whoever fails there was failed by an instance's leaving.
+    pub fn deadline(&self, n: u64, salt: u64) -> Duration {
+        const LONGEST: f64 = 40.0;
+        let least: f64 = if n < self.from { 5.0 } else { 0.1 };
+        let share = (self.roll(n, salt) % 10_000) as f64 / 10_000.0;
+        Duration::from_secs_f64(least * (LONGEST / least).powf(share))
     }
 
     fn is_burst(&self, n: u64) -> bool {

@@ -1,55 +1,54 @@
 //! The fault proxy between the gateway and the providers' sandbox.
 //!
-//! It reads a request to its end, notes it in the ledger under the identifier it finds, and does what
-//! the schedule says. A reset is a real one: RST, not an orderly end.
+//! It speaks what the gateway takes from it: HTTP/1.1 in plain text, or over TLS what ALPN agrees on. It
+//! reads a request to its end, notes it in the ledger under the identifier it finds, and does what the
+//! schedule says. A reset of a connection is a real one: RST, not an orderly end.
 
-use std::{
-    net::SocketAddr,
-    os::fd::{AsFd as _, OwnedFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{net::SocketAddr, pin::pin, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt as _;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::net::sockopt::set_socket_linger;
+use hyper::{
+    body::Incoming,
+    rt::{Read, Write},
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use identity_gateway::domain::verification::Provider;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     Failed,
-    faults::{DELAY, Fault, STALL},
+    certificate::H2,
+    faults::{DELAY, Fault, Handshake, SLOW_HANDSHAKE, STALL},
     ledger::Ledger,
-    spoil::{Body, Cut, FLUSH, giant, half, trickle, unavailable, whole},
+    line::{Carried, Freezing, Line},
+    spoil::{Body, Cut, between, giant, half, trickle, unavailable, whole},
 };
 
-struct Proxy {
-    ledger: Arc<Ledger>,
-    provider: SocketAddr,
-    client: reqwest::Client,
+/// A proxy in front of one provider.
+pub struct Proxy {
+    /// What is received, and what happens to it.
+    pub ledger: Arc<Ledger>,
+    /// Whose place it takes.
+    pub provider: Provider,
+    /// Where the sandbox is.
+    pub behind: SocketAddr,
+    /// The way there.
+    pub client: reqwest::Client,
+    /// TLS, if it speaks it.
+    pub tls: Option<TlsAcceptor>,
 }
 
 /// Serves until it is dropped; the connections end with it.
-pub async fn serve(
-    listener: TcpListener,
-    provider: SocketAddr,
-    ledger: Arc<Ledger>,
-) -> Result<(), Failed> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .retry(reqwest::retry::never())
-        .build()?;
-    let proxy = Arc::new(Proxy {
-        ledger,
-        provider,
-        client,
-    });
+pub async fn serve(listener: TcpListener, proxy: Proxy) -> Result<(), Failed> {
+    let proxy = Arc::new(proxy);
     let mut connections = JoinSet::new();
     loop {
         let (socket, _) = listener.accept().await?;
@@ -58,48 +57,80 @@ pub async fn serve(
     }
 }
 
-/// How a connection can be made to end, and whom that would hit.
-struct Line {
-    /// A second handle on the socket: the server owns the first.
-    socket: OwnedFd,
-    end: CancellationToken,
-    /// The last request that was received on it.
-    last: Mutex<Option<(String, usize)>>,
-}
-
-impl Line {
-    fn reset(&self) -> Cut {
-        // Without it the end would be an orderly one, which is a fault too, if a milder one.
-        let _is_rst = set_socket_linger(&self.socket, Some(Duration::ZERO));
-        self.end.cancel();
-        Cut
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<(String, usize)>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// One connection. Its end is the gateway's doing or a fault: both are no error here.
 async fn converse(socket: TcpStream, proxy: Arc<Proxy>) {
-    let _ = socket.set_nodelay(true);
-    let Ok(handle) = socket.as_fd().try_clone_to_owned() else {
+    let ledger = Arc::clone(&proxy.ledger);
+    let Ok((line, socket)) = Line::over(socket, proxy.provider, ledger) else {
         return;
     };
-    let line = Arc::new(Line {
-        socket: handle,
-        end: CancellationToken::new(),
-        last: Mutex::default(),
-    });
-    let end = line.end.clone();
-    let service = service_fn(move |request| {
-        let (proxy, line) = (Arc::clone(&proxy), Arc::clone(&line));
-        async move { proxy.answer(request, line).await }
-    });
+    match &proxy.tls {
+        None => speak(socket, Arc::clone(&line), Arc::clone(&proxy)).await,
+        Some(tls) => shake_hands(socket, tls, Arc::clone(&line), &proxy).await,
+    }
+    line.settle();
+}
+
+async fn shake_hands(socket: Freezing, tls: &TlsAcceptor, line: Arc<Line>, proxy: &Arc<Proxy>) {
+    match proxy.ledger.handshake() {
+        Handshake::Prompt => {}
+        Handshake::Slow => {
+            line.unmade();
+            tokio::time::sleep(SLOW_HANDSHAKE).await;
+        }
+        Handshake::Silent => line.silent(),
+    }
+    let Ok(stream) = tls.accept(socket).await else {
+        return;
+    };
+    line.settle();
+    match stream.get_ref().1.alpn_protocol() {
+        Some(H2) => speak_http2(stream, line, Arc::clone(proxy)).await,
+        _ => speak(stream, line, Arc::clone(proxy)).await,
+    }
+}
+
+/// HTTP/1.1.
+async fn speak<S>(stream: S, line: Arc<Line>, proxy: Arc<Proxy>)
+where
+    TokioIo<S>: Read + Write + Unpin + 'static,
+{
+    let carrying = Arc::clone(&line);
+    let service =
+        service_fn(move |request| Arc::clone(&proxy).answer(request, Arc::clone(&carrying)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(socket), service);
-    let _ended = end.run_until_cancelled(connection).await;
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let talk = async {
+        tokio::select! {
+            _ended = connection.as_mut() => return,
+            () = line.leave.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ended = connection.await;
+    };
+    let _reset = line.end.run_until_cancelled(talk).await;
+}
+
+/// HTTP/2.
+async fn speak_http2<S>(stream: S, line: Arc<Line>, proxy: Arc<Proxy>)
+where
+    TokioIo<S>: Read + Write + Unpin + 'static,
+{
+    let carrying = Arc::clone(&line);
+    let service =
+        service_fn(move |request| Arc::clone(&proxy).answer(request, Arc::clone(&carrying)));
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let talk = async {
+        tokio::select! {
+            _ended = connection.as_mut() => return,
+            () = line.leave.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ended = connection.await;
+    };
+    let _reset = line.end.run_until_cancelled(talk).await;
 }
 
 impl Proxy {
@@ -109,74 +140,82 @@ impl Proxy {
         line: Arc<Line>,
     ) -> Result<Response<Body>, Cut> {
         let (parts, body) = request.into_parts();
-        let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+        let multiplexed = parts.version == Version::HTTP_2;
+        let body = body.collect().await.map_err(|_| Cut::Connection)?;
+        let body = body.to_bytes();
         let identifier = identifier(parts.uri.query().unwrap_or_default(), &body);
         let (fault, nth) = self.ledger.receive(&identifier);
-        *line.last() = Some((identifier.clone(), nth));
-        if line.end.is_cancelled() {
-            self.ledger.lose(&identifier, nth);
-            return Err(Cut);
+        let carried = Arc::new(line.carry(&identifier, nth));
+        if carried.is_lost() {
+            return Err(Cut::Connection);
         }
         match fault {
-            Fault::ResetBefore => return Err(line.reset()),
+            Fault::ResetBefore => return Err(carried.reset()),
+            Fault::Refused => return Err(Cut::refused()),
             Fault::Down => return Ok(unavailable()),
             Fault::Delay => tokio::time::sleep(DELAY).await,
+            Fault::Leave => line.leave.cancel(),
             _ => {}
         }
         // A task of its own: what has reached the provider is charged, whether or not the gateway
         // still waits for the answer.
-        let asking = Arc::clone(&self).forward(parts, body, (identifier.clone(), nth));
-        let (head, body) = tokio::spawn(asking).await.map_err(|_| Cut)??;
+        let asking = Arc::clone(&self).forward(parts, body, Arc::clone(&carried));
+        let (head, body) = tokio::spawn(asking).await.map_err(|_| Cut::Connection)??;
         let mut response = Response::from_parts(head, whole(body.clone()));
         match fault {
-            Fault::ResetAfter => return Err(line.reset()),
+            Fault::ResetAfter => return Err(carried.reset()),
+            Fault::ResetStream => return Err(Cut::stream()),
+            Fault::Freeze => {
+                line.freeze();
+                return std::future::pending().await;
+            }
+            Fault::BadGateway => return Ok(between(StatusCode::BAD_GATEWAY)),
+            Fault::GatewayTimeout => return Ok(between(StatusCode::GATEWAY_TIMEOUT)),
             Fault::Stall => tokio::time::sleep(STALL).await,
             Fault::Truncated => {
                 let promised = header::HeaderValue::from(body.len());
                 response
                     .headers_mut()
                     .insert(header::CONTENT_LENGTH, promised);
-                *response.body_mut() = half(&body, move || line.reset());
+                let carried = Arc::clone(&carried);
+                *response.body_mut() = half(&body, move || match multiplexed {
+                    true => Cut::stream(),
+                    false => carried.reset(),
+                });
             }
             Fault::Trickle => *response.body_mut() = trickle(body, DELAY),
             Fault::TrickleSlow => *response.body_mut() = trickle(body, STALL),
             Fault::Giant => *response.body_mut() = giant(body),
-            Fault::HangUp => self.hang_up(line, (identifier, nth)),
+            Fault::HangUp => carried.hang_up(),
             _ => {}
         }
-        Ok(response)
-    }
-
-    /// Resets the connection when the answer has arrived, and the gateway may already have taken the
-    /// connection for its next request.
-    fn hang_up(&self, line: Arc<Line>, answered: (String, usize)) {
-        let ledger = Arc::clone(&self.ledger);
-        tokio::spawn(async move {
-            tokio::time::sleep(FLUSH).await;
-            let _cut = line.reset();
-            let last = line.last().take();
-            if let Some((identifier, nth)) = last.filter(|last| *last != answered) {
-                ledger.lose(&identifier, nth);
-            }
-        });
+        // Carried until the last of it has been taken.
+        Ok(response.map(|body| {
+            let carry = move |frame| {
+                let _carried = &carried;
+                frame
+            };
+            body.map_frame(carry).boxed_unsync()
+        }))
     }
 
     async fn forward(
         self: Arc<Self>,
         mut parts: http::request::Parts,
         body: Bytes,
-        (identifier, nth): (String, usize),
+        carried: Arc<Carried>,
     ) -> Result<(http::response::Parts, Bytes), Cut> {
         parts.headers.remove(header::HOST);
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let url = format!("http://{}{path}", self.provider);
+        let url = format!("http://{}{path}", self.behind);
         let sent = self
             .client
             .request(parts.method, url)
             .headers(parts.headers);
-        let answer = sent.body(body).send().await.map_err(|_| Cut)?;
+        let answer = sent.body(body).send().await;
+        let answer = answer.map_err(|_| Cut::Connection)?;
         if answer.status().is_success() || answer.status() == 404 {
-            self.ledger.charge(&identifier, nth);
+            carried.charge();
         }
         let mut head = Response::new(());
         *head.status_mut() = answer.status();
@@ -188,7 +227,7 @@ impl Proxy {
         ] {
             head.headers_mut().remove(ours);
         }
-        let whole = answer.bytes().await.map_err(|_| Cut)?;
+        let whole = answer.bytes().await.map_err(|_| Cut::Connection)?;
         Ok((head.into_parts().0, whole))
     }
 }

@@ -11,17 +11,28 @@ use hyper::body::Frame;
 /// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, Cut>;
 
-/// The connection ends here.
-#[derive(Debug)]
-pub struct Cut;
-
-impl std::fmt::Display for Cut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("reset by the fault proxy")
-    }
+/// The connection or the stream ends here.
+#[derive(Debug, thiserror::Error)]
+pub enum Cut {
+    /// The connection is reset.
+    #[error("connection reset by the fault proxy")]
+    Connection,
+    /// The stream is, for a reason that hyper reads from the source.
+    #[error("stream reset by the fault proxy")]
+    Stream(#[source] h2::Error),
 }
 
-impl std::error::Error for Cut {}
+impl Cut {
+    /// The stream is reset; what was done with its request is not said.
+    pub fn stream() -> Self {
+        Self::Stream(h2::Reason::INTERNAL_ERROR.into())
+    }
+
+    /// The stream is refused: nothing was done with its request.
+    pub fn refused() -> Self {
+        Self::Stream(h2::Reason::REFUSED_STREAM.into())
+    }
+}
 
 /// The pieces of a trickled body.
 const PIECES: u32 = 10;
@@ -44,15 +55,23 @@ pub fn unavailable() -> Response<Body> {
     response
 }
 
+/// An error of something in between, which knows nothing of what the provider has done.
+pub fn between(status: http::StatusCode) -> Response<Body> {
+    let body = Bytes::from_static(b"<html><body>the fault proxy says no</body></html>");
+    let mut response = Response::new(whole(body));
+    *response.status_mut() = status;
+    response
+}
+
 /// Time for what was written to leave before the connection is reset, which throws away the rest.
 pub const FLUSH: Duration = Duration::from_millis(50);
 
-/// The first half; then the connection is reset, though the header promised the whole.
-pub fn half(whole: &Bytes, reset: impl FnOnce() -> Cut + Send + 'static) -> Body {
+/// The first half; then it is cut off, though the header promised the whole.
+pub fn half(whole: &Bytes, cut: impl FnOnce() -> Cut + Send + 'static) -> Body {
     let first = Ok(Frame::data(whole.slice(..whole.len() / 2)));
     let rest = stream::once(async move {
         tokio::time::sleep(FLUSH).await;
-        Err(reset())
+        Err(cut())
     });
     StreamBody::new(stream::iter([first]).chain(rest)).boxed_unsync()
 }

@@ -3,6 +3,8 @@
 //! They pass every check of the gateway, and no provider's sandbox knows them: a lookup finds nobody,
 //! which is an answer, and charged like one.
 
+use identity_gateway::domain::verification::Provider;
+
 /// What is asked of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -24,6 +26,15 @@ impl Kind {
             1 | 4 => Self::Kenya,
             7 => Self::Create,
             _ => Self::Curp,
+        }
+    }
+
+    /// Who is asked for it.
+    pub const fn provider(self) -> Provider {
+        match self {
+            Self::Foreigner | Self::Create => Provider::Verifik,
+            Self::Kenya => Provider::Youverify,
+            Self::Curp => Provider::Accuauth,
         }
     }
 

@@ -193,5 +193,5 @@ async fn look_up(channel: Channel, n: u64, due: Instant) -> Answer {
         client.scrub_kenya_id(request).await?;
         Ok(String::new())
     };
-    Answer::of(due, call).await
+    Answer::of(due, DEADLINE, call).await
 }

@@ -1,17 +1,17 @@
 //! Holds what callers were told against what the provider received.
 //!
-//! Every failure must be the one that the injected fault makes, to the letter: code, reason and
-//! billing. A failure that no fault explains was caused by the gateway, by its leaving above all.
+//! Every failure must be the one that the injected fault makes, or the end of the caller's own time. A
+//! failure that neither explains was caused by the gateway, by its leaving above all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tonic::Code;
-
 use crate::{
-    answer::Refusal,
+    answer::{Answer, OwnEnd, Refusal},
     calls::Asked,
-    faults::{Fault, Schedule},
-    ledger::Receipt,
+    explain::Met,
+    faults::{Fault, Protocol, Schedule},
+    ledger::{Ledger, Receipt, Span, Trouble},
+    stalls::Stalls,
     subjects::Kind,
 };
 
@@ -26,7 +26,7 @@ pub enum Breach {
     SentAgain,
     /// A `request_id` that made two persons, or was told of two.
     CreatedTwice,
-    /// A caller that was told nothing was charged, when something was.
+    /// A caller that was told nothing was charged, when something may have been.
     UnderReported,
 }
 
@@ -36,7 +36,7 @@ impl Breach {
         (Self::FeltLeaving, "failed, no fault injected (SIGTERM)"),
         (Self::Unexplained, "failed, not by the injected fault"),
         (Self::SentAgain, "sent again, maybe charged twice"),
-        (Self::UnderReported, "told as free, but charged"),
+        (Self::UnderReported, "told as free, but sent"),
         (Self::CreatedTwice, "persons created twice"),
     ];
 }
@@ -48,55 +48,89 @@ pub struct Verdict {
     pub good: u64,
     /// Failures that an injected fault explains, by reason.
     pub injected: BTreeMap<String, u64>,
-    /// Requests received, by what happened to them.
-    pub received: BTreeMap<Fault, u64>,
+    /// Requests received, by protocol and what happened to them.
+    pub received: BTreeMap<(&'static str, Fault), u64>,
     /// Requests received again after a free error.
     pub repeated: u64,
     /// Persons created, each by its own `request_id`.
     pub persons: u64,
+    /// Callers whose own time ended the call, and who were told what it cost.
+    pub own_ends: u64,
+    /// Those of them that were told `unknown`, though nothing was received and no connection was frozen.
+    pub never_sent: Vec<String>,
     /// What must not happen and did, each in words without identifiers.
     pub breaches: BTreeMap<Breach, Vec<String>>,
 }
 
 impl Verdict {
     /// Judges one call.
-    pub fn judge(&mut self, asked: &Asked, receipts: &[Receipt], schedule: &Schedule) {
+    pub fn judge(&mut self, asked: &Asked, ledger: &Ledger, stalls: &Stalls, schedule: &Schedule) {
         let (n, kind) = (asked.n, Kind::of(asked.n));
+        let receipts = &ledger.receipts(n)[..];
+        let spoken = match schedule.protocol(kind.provider()) {
+            Protocol::Http1 => "HTTP/1.1",
+            Protocol::Http2 => "HTTP/2",
+        };
         for receipt in receipts {
-            *self.received.entry(receipt.fault).or_default() += 1;
+            *self.received.entry((spoken, receipt.fault)).or_default() += 1;
         }
         let again = receipts.len().saturating_sub(1);
         self.repeated += again as u64;
-        let before = receipts.iter().take(again);
-        if !before.clone().all(Receipt::is_free) {
+        if !receipts.iter().take(again).all(Receipt::is_free) {
             self.found(
                 Breach::SentAgain,
                 format!("call {n} {kind:?}: received {receipts:?}"),
             );
         }
-        for (index, answer) in asked.answers.iter().enumerate() {
-            let impatient = index == 0 && asked.impatient;
-            match &answer.result {
-                Ok(_) if receipts.iter().any(is_answered) => self.good += 1,
-                Ok(_) => self.blame(n < schedule.from, n, "OK out of nothing", receipts),
-                Err(refusal) if impatient && gave_up(refusal) => {
-                    *self
-                        .injected
-                        .entry("(the caller gave up)".to_owned())
-                        .or_default() += 1;
-                }
-                Err(refusal) if n >= schedule.from && explained(kind, refusal, receipts) => {
-                    *self.injected.entry(refusal.reason.clone()).or_default() += 1;
-                    self.bill(n, refusal, receipts);
-                }
-                Err(refusal) => {
-                    let told = format!("{refusal:?} after {:?}", answer.latency);
-                    self.blame(n < schedule.from, n, &told, receipts);
-                }
-            }
+        let Some(span) = span(&asked.answers) else {
+            return;
+        };
+        let met = Met {
+            kind,
+            receipts,
+            troubled: &|trouble| ledger.troubled(kind.provider(), trouble, span),
+        };
+        for answer in &asked.answers {
+            self.judge_one(answer, n, &met, stalls, n < schedule.from);
         }
         if kind == Kind::Create {
             self.persons(asked, receipts);
+        }
+    }
+
+    fn judge_one(&mut self, answer: &Answer, n: u64, met: &Met<'_>, stalls: &Stalls, quiet: bool) {
+        let refusal = match &answer.result {
+            Ok(_) if met.receipts.iter().any(is_answered) => {
+                self.good += 1;
+                return;
+            }
+            Ok(_) => return self.blame(quiet, n, "OK out of nothing", met),
+            Err(refusal) => refusal,
+        };
+        // Whatever else it is, it must not lie about money.
+        self.bill(n, refusal, met);
+        let own = answer.ended_by_caller();
+        if let Some(own) = own.filter(|_| !quiet && met.takes(answer)) {
+            let reason = match own {
+                OwnEnd::Told => "DEADLINE_EXCEEDED, the caller's own",
+                OwnEnd::Alone => "the caller's own timer, or it hung up",
+            };
+            self.count(reason);
+            if own == OwnEnd::Told {
+                self.own_ends += 1;
+                self.own(n, refusal, met);
+            }
+        } else if !quiet && met.explains(refusal) {
+            self.count(&refusal.reason);
+        } else if stalls.during(answer.span()) {
+            self.count("(while the machine stood still)");
+        } else {
+            let told = format!(
+                "{refusal:?} after {:?} of {:?}",
+                answer.waited(),
+                answer.deadline
+            );
+            self.blame(quiet, n, &told, met);
         }
     }
 
@@ -117,25 +151,38 @@ impl Verdict {
         }
     }
 
-    fn bill(&mut self, n: u64, refusal: &Refusal, receipts: &[Receipt]) {
-        if refusal.billing == "not_billed" && Kind::of(n) != Kind::Create {
-            let charged = receipts.iter().any(|receipt| receipt.charged);
-            if charged {
-                self.found(Breach::UnderReported, format!("call {n}: {receipts:?}"));
-            }
+    /// Nothing was charged only if nothing reached the provider, or it said no for nothing. Of a create
+    /// three callers are told, and what was sent may be another's.
+    fn bill(&mut self, n: u64, refusal: &Refusal, met: &Met<'_>) {
+        if refusal.billing == "not_billed" && met.kind != Kind::Create && !met.all_free() {
+            let words = format!("call {n} {:?}: {refusal:?}; {:?}", met.kind, met.receipts);
+            self.found(Breach::UnderReported, words);
         }
     }
 
-    fn blame(&mut self, quiet: bool, n: u64, told: &str, receipts: &[Receipt]) {
+    /// The cost of a call that its caller's time has ended is unknown only if something has left. What is
+    /// cancelled in the moment of its leaving may never arrive: that is rare.
+    fn own(&mut self, n: u64, refusal: &Refusal, met: &Met<'_>) {
+        let left = !met.receipts.is_empty() || met.is(Trouble::Frozen);
+        if refusal.billing == "unknown" && met.kind != Kind::Create && !left {
+            self.never_sent.push(format!("call {n} {:?}", met.kind));
+        }
+    }
+
+    fn count(&mut self, reason: &str) {
+        *self.injected.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    fn blame(&mut self, quiet: bool, n: u64, told: &str, met: &Met<'_>) {
         let breach = match quiet {
             true => Breach::FeltLeaving,
             false => Breach::Unexplained,
         };
-        let kind = Kind::of(n);
-        self.found(
-            breach,
-            format!("call {n} {kind:?}: {told}; received {receipts:?}"),
+        let words = format!(
+            "call {n} {:?}: {told}; received {:?}",
+            met.kind, met.receipts
         );
+        self.found(breach, words);
     }
 
     fn found(&mut self, breach: Breach, words: String) {
@@ -143,52 +190,14 @@ impl Verdict {
     }
 }
 
+/// From the first caller's call to the last one's answer.
+fn span(answers: &[Answer]) -> Option<Span> {
+    let spans = answers.iter().map(Answer::span);
+    spans.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+}
+
 /// Whether a whole answer went back.
 const fn is_answered(receipt: &Receipt) -> bool {
-    use Fault::{Delay, HangUp, None, Trickle};
-    matches!(receipt.fault, None | Delay | Trickle | HangUp)
-}
-
-/// How the caller's own timer, or the gateway just before it, ends a call.
-fn gave_up(refusal: &Refusal) -> bool {
-    let local = refusal.reason.is_empty() && refusal.code == Code::Cancelled;
-    local || (refusal.code == Code::DeadlineExceeded && refusal.reason == "DEADLINE_EXCEEDED")
-}
-
-/// Whether a fault makes exactly this failure. A lookup's last request decides; for a create, whose
-/// callers share one answer, any may.
-fn explained(kind: Kind, refusal: &Refusal, receipts: &[Receipt]) -> bool {
-    let any = kind == Kind::Create;
-    let deciding = if any {
-        receipts
-    } else {
-        receipts.split_at(receipts.len().saturating_sub(1)).1
-    };
-    let met = |faults: &[Fault]| {
-        deciding
-            .iter()
-            .any(|receipt| faults.contains(&receipt.fault))
-    };
-    let free_so_far = receipts.iter().all(Receipt::is_free);
-    let (code, reason, billing) = (
-        refusal.code,
-        refusal.reason.as_str(),
-        refusal.billing.as_str(),
-    );
-    match (code, reason, billing) {
-        (Code::Unknown, "PROVIDER_OUTCOME_UNKNOWN", "unknown") => {
-            // Without a receipt: it met a connection that was being reset after another's answer.
-            let lost = deciding.iter().any(|receipt| receipt.lost) || free_so_far;
-            // Another replica knows of a create only that its outcome is not known, not why.
-            let kept = any && met(&[Fault::Stall, Fault::TrickleSlow, Fault::Giant]);
-            lost || kept || met(&[Fault::ResetBefore, Fault::ResetAfter, Fault::Truncated])
-        }
-        (Code::DeadlineExceeded, "PROVIDER_TIMEOUT", "unknown") => {
-            met(&[Fault::Stall, Fault::TrickleSlow])
-        }
-        (Code::Internal, "PROVIDER_RESPONSE_MALFORMED", "unknown") => met(&[Fault::Giant]),
-        (Code::Unavailable, "PROVIDER_UNAVAILABLE", "not_billed") => met(&[Fault::Down]),
-        (Code::Unavailable, "PROVIDER_CIRCUIT_OPEN", "not_billed") => any || free_so_far,
-        _ => false,
-    }
+    use Fault::{Delay, HangUp, Leave, None, Trickle};
+    matches!(receipt.fault, None | Delay | Trickle | HangUp | Leave)
 }

@@ -152,15 +152,12 @@ async fn play(what: &str, sends: Sends, reason: &str) {
     let began = std::time::Instant::now();
     let refused = client.call(CURP, &curp()).await.unwrap_err();
     let took = began.elapsed();
+    // A call that its own timeout had not ended would have ended with the deadline, and its reason.
     let info = refused.get_details_error_info().unwrap();
     assert_eq!(info.reason, reason, "a provider that {what}: {refused:?}");
     assert_eq!(
         info.metadata["billing"], "unknown",
         "a provider that {what}"
-    );
-    assert!(
-        took < Duration::from_secs(8),
-        "a provider that {what}: {took:?}"
     );
     assert_eq!(
         gateway.metric("idgw_upstream_in_flight", "accuauth").await,

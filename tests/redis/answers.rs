@@ -178,7 +178,8 @@ async fn without_its_redis_a_gateway_costs_a_provider_call_and_no_time() {
     let provider = Provider::start().await;
     let gateway = Gateway::with(&provider, |settings| {
         redis.shared()(settings);
-        settings.cache.timeout = "400ms".parse().unwrap();
+        // More than a call may take by itself on a busy machine: who took that long has waited for Redis.
+        settings.cache.timeout = "2s".parse().unwrap();
         // So that each call below is a miss here and asks there.
         settings.cache.max_bytes = 0;
     })
@@ -195,7 +196,7 @@ async fn without_its_redis_a_gateway_costs_a_provider_call_and_no_time() {
     for _ in 0..30 {
         let started = Instant::now();
         assert_eq!(source(&gateway.curp(curp_aged(60)).await), Source::Provider);
-        waited += usize::from(started.elapsed() >= Duration::from_millis(400));
+        waited += usize::from(started.elapsed() >= Duration::from_secs(2));
     }
     assert!((1..=5).contains(&waited), "{waited} of 30 calls waited");
 
@@ -215,7 +216,7 @@ async fn without_its_redis_a_gateway_costs_a_provider_call_and_no_time() {
     for _ in 0..30 {
         let started = Instant::now();
         assert_eq!(source(&gateway.curp(curp_aged(60)).await), Source::Provider);
-        assert!(started.elapsed() < Duration::from_millis(400));
+        assert!(started.elapsed() < Duration::from_secs(2));
     }
 
     // Another takes its place.

@@ -16,7 +16,7 @@ use identity_gateway::{
 use crate::server::{KEY, Redis, redis};
 
 const DAY: Quota = Quota::ChargedCallsPerDay;
-const BUDGET: Duration = Duration::from_millis(100);
+const BUDGET: Duration = Duration::from_secs(1);
 
 /// A replica's budgets, once it is connected.
 async fn replica(redis: &Redis) -> Budgets {

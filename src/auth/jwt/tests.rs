@@ -404,7 +404,7 @@ async fn a_key_set_that_does_not_answer_is_waited_for_no_longer_than_said() {
     let begun = std::time::Instant::now();
     let unknown = who(&jwt, &signer.token("alice", "")).await;
     assert!(matches!(unknown, Err(Unidentified::KeysUnavailable(_))));
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(30));
     // Nobody is there at all.
     settings.jwks_url = Some("http://127.0.0.1:1/jwks".parse().unwrap());
     let jwt = Jwt::start(&settings).unwrap();
