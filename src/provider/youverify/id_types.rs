@@ -35,7 +35,7 @@ impl IdTypes {
         // The pages of YouVerify have several words for one kind, and answers mix them.
         let letters = word.chars().filter(char::is_ascii_alphanumeric);
         let plain: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
-        configured.or_else(|| match plain.as_str() {
+        configured.or(match plain.as_str() {
             "nationalid"
             | "nationalidcard"
             | "nationalidentity"
