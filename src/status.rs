@@ -95,7 +95,7 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::NotConnected => (
             Unavailable,
             "PROVIDER_UNAVAILABLE",
-            "no connection to the provider could be made",
+            "no connection to the provider took the request",
         ),
         Kind::DataError => (
             Unavailable,

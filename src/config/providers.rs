@@ -19,9 +19,11 @@ use super::span::Span;
 use crate::domain::{redaction::Secret, verification::Provider};
 use crate::transport::{
     breaker,
+    client::KeepAlive,
     guard::Limits,
     rate::Rate,
     retry::{self, Errors},
+    upstream::Trace,
 };
 
 /// What stands for a secret wherever settings are shown.
@@ -51,6 +53,10 @@ pub struct Upstream {
     pub proxy: Option<Secret>,
     /// How long connecting may take, TLS included.
     pub connect_timeout: Duration,
+    /// When an HTTP/2 connection counts as dead.
+    pub keep_alive: KeepAlive,
+    /// Whether it hears of traces.
+    pub trace: Trace,
     /// Largest answer that is read, in bytes.
     pub max_response_bytes: usize,
     /// Whether the answers are about real people.
@@ -228,6 +234,17 @@ macro_rules! provider {
             /// How long connecting to the provider may take, TLS included.
             #[schemars(extend("x-min" = "1ms", "x-max" = "1m"))]
             pub connect_timeout: Span,
+            /// After how long a silence of the provider an HTTP/2 connection is tested by a PING, also while no
+            /// call is in flight.
+            #[schemars(extend("x-min" = "100ms", "x-max" = "10m"))]
+            pub http2_keep_alive_interval: Span,
+            /// How long the answer to that PING may take. Without it no further call is sent on the connection, and
+            /// the next one dials; calls in flight keep their time.
+            #[schemars(extend("x-min" = "100ms", "x-max" = "1m"))]
+            pub http2_keep_alive_timeout: Span,
+            /// Whether the provider gets a `traceparent`, where a caller sent one or the trace is sampled. It never
+            /// gets `tracestate` or `baggage`.
+            pub send_traceparent: bool,
             /// Most requests in flight to the provider; further ones queue.
             #[schemars(range(min = 1, max = 100_000))]
             pub max_in_flight: usize,
@@ -297,6 +314,14 @@ macro_rules! provider {
                     ca_file: self.ca_file.clone(),
                     proxy: self.proxy.clone(),
                     connect_timeout: self.connect_timeout.get(),
+                    keep_alive: KeepAlive {
+                        interval: self.http2_keep_alive_interval.get(),
+                        timeout: self.http2_keep_alive_timeout.get(),
+                    },
+                    trace: match self.send_traceparent {
+                        true => Trace::Traceparent,
+                        false => Trace::Nothing,
+                    },
                     max_response_bytes: self.max_response_bytes,
                     environment: self.environment,
                     limits: Limits {
@@ -345,6 +370,9 @@ macro_rules! provider {
                     proxy: None,
                     proxy_file: None,
                     connect_timeout: Span::seconds(3),
+                    http2_keep_alive_interval: Span::seconds(5),
+                    http2_keep_alive_timeout: Span::seconds(2),
+                    send_traceparent: true,
                     max_in_flight: 256,
                     queue: 64,
                     queue_timeout: Span::new(Duration::from_millis(250)),

@@ -38,7 +38,8 @@ pub enum Kind {
     VerifyFailed,
     /// The provider or its source is down, and said so.
     ProviderDown,
-    /// No connection to the provider could be made: the request never left.
+    /// No connection to the provider took the request: it never left, or the connection says that nothing was
+    /// done with it (HTTP/2: `REFUSED_STREAM`, GOAWAY).
     NotConnected,
     /// The provider called its source's data bad, and free of charge (AccuAuth result code 5).
     DataError,

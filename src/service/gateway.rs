@@ -32,6 +32,7 @@ use crate::{
     telemetry::{metrics, token},
     transport::{
         Credentials, Upstream,
+        client::AddressError,
         tls::{ClientTls, OwnCas, TlsError},
         upstream,
     },
@@ -58,7 +59,7 @@ pub enum BuildError {
     Policy(#[from] PolicyError),
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made: {0}")]
-    Client(#[from] reqwest::Error),
+    Client(#[from] AddressError),
     /// A provider cannot be reached over TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -366,6 +367,8 @@ fn route<A>(
         proxy: settings.proxy,
         timeout: settings.timeout,
         connect_timeout: settings.connect_timeout,
+        keep_alive: settings.keep_alive,
+        trace: settings.trace,
         max_response_bytes: settings.max_response_bytes,
         limits: settings.limits,
         price: settings.price,

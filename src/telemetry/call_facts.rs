@@ -138,9 +138,14 @@ impl CallFacts {
         *self.locked_deadline() = Some(deadline);
     }
 
-    /// Notes that an attempt is about to be sent: unless it is settled, it may have been charged.
+    /// Notes that an attempt begins. Until it is [`sent`](Self::sent) it costs nothing.
     pub fn attempt(&self) {
         self.attempts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that the attempt's request goes out on a connection: unless it is settled, it may have been
+    /// charged.
+    pub fn sent(&self) {
         self.unsettled.store(true, Ordering::Relaxed);
     }
 
@@ -246,7 +251,7 @@ impl CallFacts {
         matches!(self.shared.get(), Some((Part::Joins, _)))
     }
 
-    /// How many attempts were sent for this call. One that joined another's sent none.
+    /// How many attempts were made for this call. One that joined another's made none.
     pub fn attempts(&self) -> u32 {
         let own = self.attempts.load(Ordering::Relaxed);
         match self.shared.get() {
@@ -280,6 +285,8 @@ mod tests {
         assert!(!first.may_be_charged() && !second.may_be_charged());
         call.attempt();
         assert_eq!((first.attempts(), second.attempts()), (1, 0));
+        assert!(!first.may_be_charged() && !second.may_be_charged());
+        call.sent();
         assert!(first.may_be_charged() && second.may_be_charged());
         call.settled();
         assert!(!first.may_be_charged() && !second.may_be_charged());

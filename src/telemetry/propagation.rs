@@ -1,4 +1,7 @@
-//! W3C traceparent, tracestate and baggage, from the caller and to the provider.
+//! W3C trace context: taken from the caller, and its `traceparent` passed on to the provider.
+//!
+//! A provider gets `traceparent` and nothing else: what callers write into `tracestate` and `baggage` is free
+//! text, and may be about a person. Baggage is not read at all, because nobody here could use it.
 
 use std::env;
 
@@ -8,10 +11,13 @@ use opentelemetry::{
     propagation::{Extractor, Injector, TextMapCompositePropagator, TextMapPropagator},
     trace::TraceContextExt as _,
 };
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-/// Takes the propagators that `OTEL_PROPAGATORS` names; by default `tracecontext,baggage`. Returns the
-/// words that name none here.
+/// The only header of a trace that a provider gets.
+const TRACEPARENT: &str = "traceparent";
+
+/// Takes the propagators that `OTEL_PROPAGATORS` names; by default `tracecontext,baggage`, of which baggage
+/// is known and goes nowhere. Returns the words that name none here.
 pub(super) fn start() -> Vec<String> {
     let named = env::var("OTEL_PROPAGATORS").unwrap_or_default();
     let mut propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>> = Vec::new();
@@ -23,8 +29,7 @@ pub(super) fn start() -> Vec<String> {
     for name in named.split(',').map(str::trim) {
         match name {
             "tracecontext" => propagators.push(Box::new(TraceContextPropagator::new())),
-            "baggage" => propagators.push(Box::new(BaggagePropagator::new())),
-            "none" | "" => {}
+            "baggage" | "none" | "" => {}
             other => unknown.push(other.to_owned()),
         }
     }
@@ -46,8 +51,8 @@ pub(super) fn extract(headers: &HeaderMap) -> Context {
     }
 }
 
-/// Writes a context into the headers of a request, if anybody follows the trace: a caller that gave
-/// its own, or a collector. Else the request stays exactly what the provider's document says.
+/// Writes the `traceparent` of a context into the headers of a request, if anybody follows the trace: a
+/// caller that gave its own, or a collector. Else the request stays exactly what the provider's document says.
 pub(super) fn inject(context: &Context, headers: &mut HeaderMap) {
     if context.get::<FromCaller>().is_none() && !context.span().span_context().is_sampled() {
         return;
@@ -73,12 +78,11 @@ struct HeadersMut<'a>(&'a mut HeaderMap);
 
 impl Injector for HeadersMut<'_> {
     fn set(&mut self, key: &str, value: String) {
-        // An empty tracestate is no header at all.
-        let pair = HeaderName::try_from(key)
-            .ok()
-            .zip(HeaderValue::try_from(value).ok());
-        if let Some((name, value)) = pair.filter(|(_, value)| !value.is_empty()) {
-            self.0.insert(name, value);
+        if key != TRACEPARENT {
+            return;
+        }
+        if let Ok(value) = HeaderValue::try_from(value) {
+            self.0.insert(HeaderName::from_static(TRACEPARENT), value);
         }
     }
 }

@@ -210,7 +210,7 @@ impl<'a> AttemptSpan<'a> {
         begun
     }
 
-    /// Adds traceparent, tracestate and baggage.
+    /// Adds `traceparent`.
     pub fn inject(&self, headers: &mut HeaderMap) {
         propagation::inject(&self.context, headers);
     }
@@ -232,6 +232,7 @@ impl<'a> AttemptSpan<'a> {
         self.status = status.filter(|status| is_http_status(*status));
         self.error = Some(Cow::Borrowed(match kind {
             Kind::NotConnected => "connect",
+            Kind::Overloaded => "overloaded",
             Kind::TimedOut => "timeout",
             Kind::OutcomeUnknown => "broken",
             Kind::Malformed | Kind::TooLarge => "malformed",

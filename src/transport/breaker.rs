@@ -383,6 +383,14 @@ impl Permit<'_> {
         self.stage = Stage::Out { since, counts };
     }
 
+    /// The attempt was not sent after all: it says nothing of the provider.
+    pub fn stays(mut self) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Waiting);
+        if let Stage::Out { .. } = stage {
+            self.breaker.lock().silence.ends(Instant::now());
+        }
+    }
+
     /// Says how the attempt went.
     pub fn tell(mut self, verdict: Verdict) {
         let stage = std::mem::replace(&mut self.stage, Stage::Over);

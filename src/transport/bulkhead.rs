@@ -45,12 +45,19 @@ impl Bulkhead {
         if let Some(place) = self.try_enter() {
             return Ok(place);
         }
+        // The semaphore is never closed.
+        self.queue(self.places.acquire()).await?.map_err(|_| Full)
+    }
+
+    /// Waits in the queue for what comes, if there is room, and for a short time only.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`], at once if the queue is full.
+    pub async fn queue<P>(&self, comes: impl Future<Output = P>) -> Result<P, Full> {
         let _waiting = self.queue.try_acquire().map_err(|_| Full)?;
-        match tokio::time::timeout(self.patience, self.places.acquire()).await {
-            Ok(Ok(place)) => Ok(place),
-            // The semaphore is never closed.
-            Ok(Err(_)) | Err(_) => Err(Full),
-        }
+        let in_time = tokio::time::timeout(self.patience, comes).await;
+        in_time.map_err(|_elapsed| Full)
     }
 }
 

@@ -6,7 +6,8 @@
 //! 3. **Rate**: does the contract with the provider allow another request?
 //! 4. **Bulkhead**: is there a place, or will there be one in a moment?
 //! 5. After a wait, 1 and 2 again; and is there time left?
-//! 6. The attempt; then its verdict for the circuit, and what it cost for the call's facts.
+//! 6. The attempt, which may wait in the bulkhead's queue once more, if the connection takes fewer requests
+//!    than the bulkhead; then its verdict for the circuit, and what it cost for the call's facts.
 //! 7. May it be repeated, and when ([`retry`](super::retry))? Then from 1.
 //!
 //! A refusal by 1 to 5 costs nothing and is not repeated here. If it meets a repeat, the caller hears
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 
 use super::{
     breaker::{self, Breaker, Circuit, Counts, Permit, Verdict},
-    bulkhead::Bulkhead,
+    bulkhead::{Bulkhead, Full},
     hold::{Hold, Subject},
     rate::{Rate, RateLimit},
     retry::{self, Errors, Retry},
@@ -53,6 +54,12 @@ mod tests;
 
 /// How long a caller is asked to wait if nobody knows better.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Who has waited for a place is sent only if there is this much time left: no registry answers in less, and
+/// places come free at the very moment when callers give up.
+const LEAST_LEFT: Duration = Duration::from_millis(100);
+/// What is shorter is no wait.
+const WAIT: Duration = Duration::from_millis(1);
 
 /// The limits of one provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,8 +117,8 @@ impl Guard {
 
     /// Makes attempts until one succeeds or may not be repeated.
     ///
-    /// An attempt's failure has a `retry_after` only if the provider stated one. Whom the call is about
-    /// is asked only if that matters.
+    /// An attempt says by [`CallFacts::sent`] when it leaves; until then it is free. Its failure has a
+    /// `retry_after` only if the provider stated one. Whom the call is about is asked only if that matters.
     ///
     /// # Errors
     ///
@@ -148,6 +155,13 @@ impl Guard {
             facts.attempt();
             permit.send(counts);
             let failure = match attempt().await {
+                // It waited for its connection, and nothing was sent: no verdict, no repeat.
+                Err(refusal)
+                    if matches!(refusal.kind, Kind::Overloaded | Kind::DeadlineExceeded) =>
+                {
+                    permit.stays();
+                    return Err(earlier.unwrap_or(refusal));
+                }
                 Ok(answer) => {
                     permit.tell(Verdict::Success);
                     self.hold.answered();
@@ -200,30 +214,55 @@ impl Guard {
             let over = |wait| self.refusal(Kind::RateLimited, wait);
             rate.take().map_err(over)?;
         }
-        let full = |_| self.refusal(Kind::Overloaded, DEFAULT_RETRY_AFTER);
+        let begun = Instant::now();
         let place = match self.bulkhead.try_enter() {
             Some(place) => place,
-            None => {
-                let _told = WaitSpan::start(Wait::Queue, self.provider);
-                let _counted = UnderWay::queued(self.provider);
-                self.bulkhead.enter().await.map_err(full)?
-            }
+            None => self.queued(self.bulkhead.enter()).await?,
         };
         self.not_held(subject)?;
         let permit = match permit.is_current() {
             true => permit,
             false => self.closed()?,
         };
-        if facts
-            .deadline()
-            .is_some_and(|deadline| deadline <= Instant::now())
-        {
-            return Err(Failure::before_sending(
+        self.in_time(facts, begun)?;
+        Ok((permit, place))
+    }
+
+    /// Whether there is time left for a request that has waited since then.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::DeadlineExceeded`].
+    pub fn in_time(&self, facts: &CallFacts, since: Instant) -> Result<(), Failure> {
+        let now = Instant::now();
+        let least = match now - since < WAIT {
+            true => now,
+            false => now + LEAST_LEFT,
+        };
+        match facts.deadline() {
+            Some(deadline) if deadline <= least => Err(Failure::before_sending(
                 Kind::DeadlineExceeded,
                 self.provider,
-            ));
+            )),
+            _ => Ok(()),
         }
-        Ok((permit, place))
+    }
+
+    /// Waits in the provider's queue for a place that its connection has not got now: the provider takes
+    /// fewer requests at a time than the bulkhead.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Overloaded`] if the queue is full, or the wait too long.
+    pub async fn queue<P>(&self, place: impl Future<Output = P>) -> Result<P, Failure> {
+        self.queued(self.bulkhead.queue(place)).await
+    }
+
+    async fn queued<P>(&self, place: impl Future<Output = Result<P, Full>>) -> Result<P, Failure> {
+        let _told = WaitSpan::start(Wait::Queue, self.provider);
+        let _counted = UnderWay::queued(self.provider);
+        let full = |Full| self.refusal(Kind::Overloaded, DEFAULT_RETRY_AFTER);
+        place.await.map_err(full)
     }
 
     fn not_held(&self, subject: &impl Fn() -> Subject) -> Result<(), Failure> {

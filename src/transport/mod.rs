@@ -4,6 +4,7 @@ mod address;
 pub mod breaker;
 mod budget;
 mod bulkhead;
+pub mod client;
 pub mod credentials;
 pub mod guard;
 pub mod hold;

@@ -1,14 +1,16 @@
-//! One provider's HTTP connection pool: one attempt, from the first byte sent to the last byte read.
+//! The way to one provider: one attempt, from the connection to the last byte read.
 //!
 //! An attempt fails in one of three phases, and the phase decides what the caller is told:
 //!
 //! | phase | failure | billing |
 //! |---|---|---|
-//! | no connection was made | the request never left | not billed |
+//! | no connection takes the request, or the provider gives it back unread | it surely did nothing | not billed |
 //! | sent, no whole answer | it may have been charged | unknown |
 //! | answered | the adapter reads it | what the provider's document says |
 //!
-//! Whether there is an attempt, and a further one, is the guard's to say.
+//! A request is sent from the moment that it is handed to a connection that is ready for it; until then it costs
+//! nothing, and giving it up keeps it from leaving. Whether there is an attempt, and a further one, is the
+//! guard's to say.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -16,17 +18,16 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
+use http::{HeaderMap, header, response::Parts};
 use jiff::Timestamp;
-use reqwest::Proxy;
 use rustls::ClientConfig;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use url::Url;
 
 use super::{
     Answer, Priced, Request,
-    address::Address,
     breaker::Circuit,
+    client::{self, AddressError, Body, Client, Connection, KeepAlive, Lost, NotConnected, Ready},
     guard::{Guard, Limits},
     retry,
 };
@@ -45,14 +46,19 @@ use crate::{
     },
 };
 
-/// Idle connections are closed after this long. Node closes its side after 5 s by default, and a
-/// request that meets a closing connection has an unknown outcome: better to dial anew.
-const POOL_IDLE: Duration = Duration::from_secs(4);
-/// Headers of an answer. Their bytes are bounded by HTTP/1's buffer (about 400 KiB) and HTTP/2's own limit.
-const MAX_HEADERS: usize = 100;
-const MAX_HEADER_BYTES: u32 = 64 * 1024;
+/// So many connections may turn out to be closing before one takes the request.
+const CONNECTIONS: u32 = 3;
 /// The longest `Retry-After` that is believed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// What a provider hears of the traces that its requests belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trace {
+    /// The `traceparent`, if anybody follows the trace.
+    Traceparent,
+    /// Nothing.
+    Nothing,
+}
 
 /// How one provider is reached.
 #[derive(Debug, Clone)]
@@ -67,6 +73,10 @@ pub struct Settings {
     pub proxy: Option<Secret>,
     /// How long a connection may take.
     pub connect_timeout: Duration,
+    /// When an HTTP/2 connection counts as dead.
+    pub keep_alive: KeepAlive,
+    /// What it hears of traces.
+    pub trace: Trace,
     /// How many bytes an answer may have.
     pub max_response_bytes: usize,
     /// What may be sent, and how often.
@@ -78,11 +88,32 @@ pub struct Settings {
 /// The way to one provider.
 #[derive(Debug)]
 pub struct Upstream {
-    client: reqwest::Client,
+    client: Client,
     target: Target,
     guard: Guard,
-    address: Address,
     settings: Settings,
+}
+
+/// An attempt's request, and whether it has left.
+struct Leaving<'a> {
+    facts: &'a CallFacts,
+    charge: PendingCharge<'a>,
+    left: bool,
+}
+
+impl Leaving<'_> {
+    fn leaves(&mut self) {
+        self.left = true;
+        self.charge.sent();
+        self.facts.sent();
+    }
+
+    /// It has not left after all.
+    fn stays(&mut self) {
+        self.left = false;
+        self.charge.stayed();
+        self.facts.settled();
+    }
 }
 
 impl Upstream {
@@ -90,33 +121,20 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// If the HTTP client cannot be made.
-    pub fn new(settings: Settings, tls: ClientConfig) -> Result<Self, reqwest::Error> {
-        let builder = reqwest::Client::builder();
-        // A proxy of the environment's would see every request, and nobody here has asked for it.
-        let builder = match &settings.proxy {
-            None => builder.no_proxy(),
-            Some(proxy) => builder.proxy(Proxy::all(proxy.expose()).map_err(|e| e.without_url())?),
+    /// If the provider or its proxy cannot be dialled.
+    pub fn new(settings: Settings, tls: ClientConfig) -> Result<Self, AddressError> {
+        let reached = client::Settings {
+            provider: settings.provider,
+            base_url: &settings.base_url,
+            proxy: settings.proxy.as_ref(),
+            connect_timeout: settings.connect_timeout,
+            keep_alive: settings.keep_alive,
+            max_in_flight: settings.limits.max_in_flight,
         };
-        // With none to make, reqwest keeps no copy of each request for them.
-        let never = reqwest::retry::never().max_retries_per_request(0);
-        let client = builder
-            .tls_backend_preconfigured(tls)
-            .http1_max_headers(MAX_HEADERS)
-            .http2_max_header_list_size(MAX_HEADER_BYTES)
-            .connect_timeout(settings.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(settings.limits.max_in_flight)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(never)
-            .user_agent(concat!("identity-gateway/", env!("CARGO_PKG_VERSION")))
-            .build()?;
         Ok(Self {
-            client,
+            client: Client::new(&reached, tls)?,
             target: Target::new(settings.provider, &settings.base_url),
             guard: Guard::new(settings.provider, settings.limits.clone()),
-            address: Address::new(settings.base_url.clone()),
             settings,
         })
     }
@@ -149,15 +167,20 @@ impl Upstream {
         let sent = AtomicU32::new(0);
         let attempt = || async {
             // What is given up while it is out is counted too, as unknown.
-            let mut charge = PendingCharge::new(*provider, policy.charge, price.as_ref());
+            let mut leaving = Leaving {
+                facts,
+                charge: PendingCharge::new(*provider, policy.charge, price.as_ref()),
+                left: false,
+            };
             let resend = sent.fetch_add(1, Ordering::Relaxed);
-            let read = self.attempt(request, resend).await.and_then(|answer| {
+            let answered = self.attempt(request, resend, &mut leaving).await;
+            let read = answered.and_then(|answer| {
                 read(&answer).map_err(|failure| Failure {
                     retry_after: answer.retry_after,
                     ..failure
                 })
             });
-            charge.is(match &read {
+            leaving.charge.is(match &read {
                 Ok(answer) => Some(answer.billing()),
                 Err(failure) => retry::judge(policy, limits.errors, failure.clone()).billing,
             });
@@ -169,14 +192,21 @@ impl Upstream {
     }
 
     /// One attempt, within its time; its span ends with it, or when it is given up.
-    async fn attempt(&self, request: &Request, resend: u32) -> Result<Answer, Failure> {
-        let _counted = UnderWay::in_flight(self.settings.provider);
+    async fn attempt(
+        &self,
+        request: &Request,
+        resend: u32,
+        leaving: &mut Leaving<'_>,
+    ) -> Result<Answer, Failure> {
         let span = AttemptSpan::start(&self.target, &request.method, &request.template, resend);
-        let exchange = self.exchange(request, &span);
+        let exchange = self.exchange(request, &span, leaving);
         let answered = tokio::time::timeout(self.settings.timeout, exchange).await;
         let answered = answered.unwrap_or_else(|_elapsed| {
             let provider = self.settings.provider;
-            Err(Failure::after_sending(Kind::TimedOut, provider))
+            Err(match leaving.left {
+                true => Failure::after_sending(Kind::TimedOut, provider),
+                false => Failure::before_sending(Kind::NotConnected, provider),
+            })
         });
         match &answered {
             Ok(answer) => span.answered(answer.status),
@@ -185,48 +215,89 @@ impl Upstream {
         answered
     }
 
-    async fn exchange(&self, request: &Request, span: &AttemptSpan<'_>) -> Result<Answer, Failure> {
+    async fn exchange(
+        &self,
+        request: &Request,
+        span: &AttemptSpan<'_>,
+        leaving: &mut Leaving<'_>,
+    ) -> Result<Answer, Failure> {
         let provider = self.settings.provider;
-        let mut sent = reqwest::Request::new(request.method.clone(), self.address.of(request));
-        *sent.headers_mut() = request.headers.clone();
-        span.inject(sent.headers_mut());
-        *sent.body_mut() = request.body.clone().map(Into::into);
-        let mut response = self.client.execute(sent).await.map_err(|error| {
-            if error.is_connect() || error.is_builder() {
-                Failure::before_sending(Kind::NotConnected, provider)
-            } else {
-                Failure::after_sending(Kind::OutcomeUnknown, provider)
-            }
-        })?;
-        let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-        let body = self.body(&mut response, status).await?;
-        Ok(Answer {
-            status,
-            retry_after,
-            body,
-            was_read: false,
-        })
+        let mut headers = request.headers.clone();
+        if self.settings.trace == Trace::Traceparent {
+            span.inject(&mut headers);
+        }
+        for _ in 0..CONNECTIONS {
+            let begun = Instant::now();
+            let Some((ready, _counted)) = self.ready().await? else {
+                continue;
+            };
+            self.guard.in_time(leaving.facts, begun)?;
+            let headers = headers.clone();
+            let sending = self
+                .client
+                .send(ready, request, headers, || leaving.leaves());
+            let (head, mut body) = match sending.await {
+                Ok(answered) => answered.into_parts(),
+                // The connection was closing, and nothing has left: another one is no repeat.
+                Err(Lost::NotSent) => {
+                    leaving.stays();
+                    continue;
+                }
+                Err(Lost::NotProcessed) => break,
+                Err(Lost::Unknown) => {
+                    return Err(Failure::after_sending(Kind::OutcomeUnknown, provider));
+                }
+            };
+            return Ok(Answer {
+                status: head.status.as_u16(),
+                retry_after: retry_after(&head.headers),
+                body: self.body(&head, &mut body).await?,
+                was_read: false,
+            });
+        }
+        Err(Failure::before_sending(Kind::NotConnected, provider))
+    }
+
+    /// A place on a connection, dialled if need be, waited for if it takes no more at the moment. None if the
+    /// connection was closed meanwhile.
+    async fn ready(&self) -> Result<Option<(Ready, UnderWay)>, Failure> {
+        let provider = self.settings.provider;
+        let counted = UnderWay::in_flight(provider);
+        let connection = self.client.connection().await;
+        let not_connected = |NotConnected| Failure::before_sending(Kind::NotConnected, provider);
+        let http2 = match connection.map_err(not_connected)? {
+            Connection::Http1(http1) => return Ok(Some((Ready::Http1(http1), counted))),
+            Connection::Http2(http2) => http2,
+        };
+        if let Some(stream) = http2.try_open() {
+            return Ok(Some((Ready::Http2(stream), counted)));
+        }
+        drop(counted);
+        let stream = self.guard.queue(http2.open()).await?;
+        Ok(stream.map(|stream| (Ready::Http2(stream), UnderWay::in_flight(provider))))
     }
 
     /// The whole body, unless it is larger than it may be or breaks off.
-    async fn body(&self, response: &mut reqwest::Response, status: u16) -> Result<Bytes, Failure> {
+    async fn body(&self, head: &Parts, body: &mut Body) -> Result<Bytes, Failure> {
         let provider = self.settings.provider;
         let failed = |kind| Failure {
-            http_status: Some(status),
+            http_status: Some(head.status.as_u16()),
             ..Failure::after_sending(kind, provider)
         };
         let limit = self.settings.max_response_bytes;
-        let stated = response.content_length().unwrap_or_default();
+        let stated = head.headers.get(header::CONTENT_LENGTH);
+        let stated = stated.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let stated = stated.unwrap_or_default();
         if stated > u64::try_from(limit).unwrap_or(u64::MAX) {
             return Err(failed(Kind::TooLarge));
         }
         let mut whole = BytesMut::new();
         let mut first: Option<Bytes> = None;
-        loop {
-            let chunk = response.chunk().await;
-            let Some(chunk) = chunk.map_err(|_| failed(Kind::OutcomeUnknown))? else {
-                break;
-            };
+        while let Some(chunk) = body
+            .chunk()
+            .await
+            .map_err(|_| failed(Kind::OutcomeUnknown))?
+        {
             let so_far = whole.len() + first.as_ref().map_or(0, Bytes::len);
             if so_far + chunk.len() > limit {
                 return Err(failed(Kind::TooLarge));

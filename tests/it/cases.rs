@@ -102,7 +102,7 @@ cases! {
     DOWN: ProviderDown, Unavailable "PROVIDER_UNAVAILABLE", [Retry], Assumed, Everywhere,
         "the provider answers that it or its source is down, or something in between that it reached nobody (503, 521, 522, 523, 530)";
     NOT_CONNECTED: NotConnected, Unavailable "PROVIDER_UNAVAILABLE", [Retry], Free, Everywhere,
-        "no connection to the provider could be made";
+        "no connection to the provider took the request";
     DATA_ERROR: DataError, Unavailable "PROVIDER_DATA_ERROR", [Retry], Free, Somewhere,
         "the provider's source has bad data, which it documents as free (AccuAuth result code 5)";
     SOURCE_TIMEOUT: SourceTimeout, Unavailable "PROVIDER_TIMEOUT", [Retry], Assumed, Somewhere,

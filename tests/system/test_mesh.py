@@ -224,14 +224,15 @@ def test_a_callers_trace_reaches_the_provider(sandbox: Sandbox, tmp_path: Path, 
     with Recorder(sandbox.url) as provider, Mesh(tmp_path, settings(provider.url, sandbox), pods=1) as mesh:
         stub = Python(mesh.address, contract).stubs["identity.v1.IdentityService"]
         request = contract["identity.v1.VerifyPeForeignerIdRequest"](**LOOKUP)
-        context = [("traceparent", TRACEPARENT), ("tracestate", "bank=7")]
+        context = [("traceparent", TRACEPARENT), ("tracestate", "bank=7"), ("baggage", "tenant=7")]
         assert stub.VerifyPeForeignerId(request, metadata=context, timeout=PATIENCE).record
         [seen] = provider.seen
     version, trace, span, flags = seen.headers["traceparent"].split("-")
     assert (version, trace, flags) == ("00", TRACEPARENT.split("-")[1], "01")
     # The span of the gateway's own request, a child of the caller's.
     assert span not in (TRACEPARENT.split("-")[2], "0" * 16)
-    assert seen.headers["tracestate"] == "bank=7"
+    # What callers write freely is nothing to a provider.
+    assert not {"tracestate", "baggage"} & {name.lower() for name in seen.headers}
 
 
 # --- What is repeated, and what is never ---

@@ -15,6 +15,8 @@ mod certs;
 mod client;
 mod client_certificates;
 mod commands;
+mod h2_provider;
+mod http2;
 mod identity;
 mod load;
 #[path = "../it/logs.rs"]

@@ -1,28 +1,23 @@
 //! The way to a provider: whom the gateway believes, where it does not follow, and through what it goes.
 
-use std::{
-    io,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::sync::{Arc, Mutex};
 
+use h2::Reason;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
     CURP,
-    certs::{Ca, Mounted, Pair},
+    certs::{Ca, Mounted},
     client::Client,
     curp,
+    h2_provider::{Act, H2Provider, H2Settings},
     process::{Process, program},
-    tls_provider::{Says, TlsProvider, server_config},
+    tls_provider::{Says, TlsProvider},
 };
 
 /// A gateway whose AccuAuth is there.
@@ -123,63 +118,23 @@ async fn a_redirect_is_not_followed() {
     assert!(elsewhere.heads().is_empty());
 }
 
-/// A provider over HTTP/2 that refuses every stream, which a client library may take for leave to
-/// repeat: where it is, and how many requests it got.
-async fn refuses_streams(pair: &Pair) -> (String, Arc<AtomicUsize>) {
-    let mut tls = server_config(pair);
-    tls.alpn_protocols = vec![b"h2".to_vec()];
-    let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}", listener.local_addr().unwrap());
-    let requests = Arc::<AtomicUsize>::default();
-    let count = Arc::clone(&requests);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
-            tokio::spawn(async move { refuse(acceptor.accept(stream).await?, &count).await });
-        }
-    });
-    (url, requests)
-}
-
-async fn refuse(mut stream: TlsStream<TcpStream>, requests: &AtomicUsize) -> io::Result<()> {
-    const HEADERS: u8 = 1;
-    const NO_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-    const RST_STREAM: &[u8] = &[0, 0, 4, 3, 0];
-    const REFUSED_STREAM: &[u8] = &[0, 0, 0, 7];
-    let mut preface = [0; 24];
-    stream.read_exact(&mut preface).await?;
-    stream.write_all(NO_SETTINGS).await?;
-    loop {
-        stream.flush().await?;
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).await?;
-        let [a, b, c, kind, _, number @ ..] = head;
-        let mut payload = vec![0; usize::from(b) << 8 | usize::from(c)];
-        assert_eq!(a, 0, "no frame is that long");
-        stream.read_exact(&mut payload).await?;
-        if kind == HEADERS {
-            requests.fetch_add(1, Ordering::Relaxed);
-            let reset = [RST_STREAM, &number, REFUSED_STREAM].concat();
-            stream.write_all(&reset).await?;
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_refused_stream_of_http_2_is_not_repeated_behind_the_gateways_back() {
     let ca = Ca::new("right");
-    let (url, requests) = refuses_streams(&ca.issue(&["127.0.0.1"])).await;
+    let pair = ca.issue(&["127.0.0.1"]);
+    let provider = H2Provider::start(&pair, H2Settings::default()).await;
+    provider.always(Act::Resets(Reason::REFUSED_STREAM));
     let mounted = Mounted::new(&[("ca.crt", &ca.pem())]);
     let own = [
         ("CA_FILE", mounted.text("ca.crt")),
         ("MAX_ATTEMPTS", "1".into()),
     ];
     let own = own.each_ref().map(|(key, value)| (*key, value.as_str()));
-    let (answer, _gateway) = ask(accuauth(&url, &own)).await;
+    let (answer, _gateway) = ask(accuauth(&provider.url(), &own)).await;
+    // The provider says by it that it has done nothing (RFC 9113, 8.7).
     let (_, _, billing) = told(&answer.unwrap_err());
-    assert_eq!(billing.as_deref(), Some("unknown"));
-    assert_eq!(requests.load(Ordering::Relaxed), 1);
+    assert_eq!(billing.as_deref(), Some("not_billed"));
+    assert_eq!(provider.received().len(), 1);
 }
 
 /// A proxy that keeps the heads of its requests and connects wherever it is told.

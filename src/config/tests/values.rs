@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::super::schema::{self, Kind, leaves};
 use super::*;
-use crate::transport::{breaker, guard::Limits, rate::Rate, retry::Errors};
+use crate::transport::{
+    breaker, client::KeepAlive, guard::Limits, rate::Rate, retry::Errors, upstream::Trace,
+};
 
 #[test]
 fn the_defaults_are_those_of_the_contract() {
@@ -245,7 +247,8 @@ fn serve_wants_to_be_told_how_callers_are_known() {
 #[test]
 fn the_transport_gets_what_was_configured() {
     let text = "[providers.accuauth]\nbase_url = 'http://127.0.0.1:1/a/'\ntimeout = '5s'\n\
-                connect_timeout = '1s'\nmax_in_flight = 2\nmax_response_bytes = 3\n\
+                connect_timeout = '1s'\nhttp2_keep_alive_interval = '14s'\n\
+                http2_keep_alive_timeout = '15s'\nsend_traceparent = false\nmax_in_flight = 2\nmax_response_bytes = 3\n\
                 environment = 'sandbox'\nerrors_are_free = false\nqueue = 4\n\
                 queue_timeout = '5ms'\nrate_per_second = 6\nrate_burst = 7\nmax_attempts = 8\n\
                 breaker_consecutive_failures = 9\nbreaker_failure_rate = 10\n\
@@ -259,6 +262,11 @@ fn the_transport_gets_what_was_configured() {
         base_url: "http://127.0.0.1:1/a".parse().expect("a URL"),
         timeout: Duration::from_secs(5),
         connect_timeout: Duration::from_secs(1),
+        keep_alive: KeepAlive {
+            interval: Duration::from_secs(14),
+            timeout: Duration::from_secs(15),
+        },
+        trace: Trace::Nothing,
         max_response_bytes: 3,
         environment: Environment::Sandbox,
         limits: Limits {

@@ -169,7 +169,7 @@ async fn what_a_passed_deadline_may_have_cost_is_told() {
             assert!(facts.deadline().is_some());
             facts.asks(Provider::Accuauth);
             if sent {
-                facts.attempt();
+                facts.sent();
             }
             if settled {
                 facts.settled();
@@ -253,7 +253,7 @@ async fn a_defect_is_internal_and_what_was_out_may_have_been_charged() {
             let facts = request.extensions().get::<Arc<CallFacts>>().unwrap();
             facts.asks(Provider::Accuauth);
             if sent {
-                facts.attempt();
+                facts.sent();
             }
             if path.starts_with('/') {
                 panic!("a name, perhaps");

@@ -58,7 +58,7 @@ async fn a_caller_that_gives_up_leaves_the_create_running() {
     let ids = RequestIds::new(10, HOUR, None);
     let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
     let slow = |call: Arc<CallFacts>| async move {
-        call.attempt();
+        call.sent();
         tokio::time::sleep(Duration::from_secs(5)).await;
         person(7)
     };
@@ -182,7 +182,7 @@ async fn a_panic_is_an_unknown_outcome_if_anything_was_sent_and_frees_the_id_if_
         let facts = asks();
         let create = |call: Arc<CallFacts>| async move {
             if sent {
-                call.attempt();
+                call.sent();
             }
             tokio::task::yield_now().await;
             panic!("of the test")
@@ -214,7 +214,7 @@ async fn a_create_that_is_killed_at_any_await_is_never_run_again_if_anything_was
             for poll in 0..POLLS {
                 tokio::task::yield_now().await;
                 if poll == 2 {
-                    call.attempt();
+                    call.sent();
                     sends.fetch_add(1, Ordering::SeqCst);
                 }
             }

@@ -31,6 +31,7 @@ impl Bench {
         let work = move |shared: Arc<CallFacts>| async move {
             let number = calls.fetch_add(1, Ordering::SeqCst);
             shared.attempt();
+            shared.sent();
             sleep(SECOND).await;
             shared.settled();
             done.fetch_add(1, Ordering::SeqCst);
@@ -249,7 +250,7 @@ fn in_every_order_of_polls_and_leavings_who_stays_is_answered_and_who_leaves_kno
                     let (of, flights_so_far) = (Arc::clone(&known), known.lock().unwrap().len());
                     let work = move |shared: Arc<CallFacts>| async move {
                         once_pending().await;
-                        shared.attempt();
+                        shared.sent();
                         of.lock().unwrap()[flights_so_far].0 = true;
                         once_pending().await;
                         of.lock().unwrap()[flights_so_far].1 = true;

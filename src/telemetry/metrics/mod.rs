@@ -341,7 +341,7 @@ fn seconds_since_epoch(at: SystemTime) -> f64 {
         .map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// A request that was sent: what it costs is counted when this is dropped, whatever becomes of the call.
+/// A request to a provider: what it costs is counted when this is dropped, whatever becomes of the call.
 #[derive(Debug)]
 #[must_use = "it is counted when it is dropped"]
 pub struct PendingCharge<'a> {
@@ -358,9 +358,18 @@ impl<'a> PendingCharge<'a> {
             provider,
             charge,
             price,
-            // Until it is known better: it may be given up while it is out.
-            billing: Billing::Unknown,
+            billing: Billing::NotBilled,
         }
+    }
+
+    /// Notes that it goes out on a connection: until it is known better, it may have been charged.
+    pub fn sent(&mut self) {
+        self.billing = Billing::Unknown;
+    }
+
+    /// Notes that it has not gone out after all.
+    pub fn stayed(&mut self) {
+        self.billing = Billing::NotBilled;
     }
 
     /// Notes what is known of the price.

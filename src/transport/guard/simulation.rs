@@ -85,7 +85,12 @@ impl Drop for InFlight {
 }
 
 impl Simulated {
-    async fn answer(self: Rc<Self>, call: u64, rng: &RefCell<Rng>) -> Result<(), Failure> {
+    async fn answer(
+        self: Rc<Self>,
+        call: u64,
+        facts: &CallFacts,
+        rng: &RefCell<Rng>,
+    ) -> Result<(), Failure> {
         let _in_flight = InFlight(Rc::clone(&self));
         self.in_flight.set(self.in_flight.get() + 1);
         self.most_in_flight
@@ -118,6 +123,7 @@ impl Simulated {
             return before(Kind::NotConnected);
         }
         self.left.borrow_mut().insert(call);
+        facts.sent();
         match spell {
             Spell::Hanging => {
                 charge();
@@ -245,7 +251,7 @@ fn simulate(seed: u64) {
                 let (deadline, goes) = patience(&mut rng.borrow_mut());
                 facts.ends(Instant::now() + deadline);
                 let since = well_since.get();
-                let attempt = || Rc::clone(&provider).answer(call, &rng);
+                let attempt = || Rc::clone(&provider).answer(call, &facts, &rng);
                 let asked = guard.call(&facts, &policy, || number(call), attempt);
                 let ended = tokio::time::timeout(goes, asked).await;
                 let mut told = told.borrow_mut();
@@ -277,6 +283,8 @@ fn simulate(seed: u64) {
                     Err(_) => {
                         told.given_up += 1;
                         assert!(facts.may_be_charged() || cost == 0, "call {call}");
+                        let left = provider.left.borrow().contains(&call);
+                        assert!(left || !facts.may_be_charged(), "call {call} never left");
                     }
                 }
             }));

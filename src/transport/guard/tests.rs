@@ -70,6 +70,7 @@ async fn call(
     let attempts = Cell::new(0);
     let attempt = || {
         attempts.set(attempts.get() + 1);
+        facts.sent();
         std::future::ready(script.borrow_mut().next().map_or(Ok(()), Err))
     };
     let end = guard.call(facts, &charged(), || number(1), attempt).await;
@@ -275,8 +276,8 @@ async fn nothing_is_sent_after_the_deadline_nor_waited_for_beyond_it() {
 async fn what_a_deadline_costs_depends_on_what_was_out() {
     let guard = Guard::new(PROVIDER, limits());
     let policy = charged();
-    // Between two attempts nothing is out; while one is, it may be charged.
-    for (second_hangs, costly) in [(false, false), (true, true)] {
+    // Between two attempts nothing is out, nor while one connects; while one is, it may be charged.
+    for (second_hangs, costly) in [(false, false), (true, false), (true, true)] {
         let facts = CallFacts::default();
         let attempts = Cell::new(0);
         let attempt = || async {
@@ -284,7 +285,12 @@ async fn what_a_deadline_costs_depends_on_what_was_out() {
             match attempts.get() {
                 1 if second_hangs => Err(failure(Kind::NotConnected)),
                 1 => Err(asks_for(Kind::ProviderDown, 1)),
-                _ => std::future::pending::<Result<(), _>>().await,
+                _ => {
+                    if costly {
+                        facts.sent();
+                    }
+                    std::future::pending::<Result<(), _>>().await
+                }
             }
         };
         let call = guard.call(&facts, &policy, || number(1), attempt);
@@ -398,6 +404,62 @@ async fn a_provider_that_hangs_gets_few_requests_whatever_the_deadlines_of_the_c
         assert!(requests[0] <= 400, "{millis} ms: {requests:?}");
         for minute in &requests[1..] {
             assert!(*minute <= 120, "{millis} ms: {requests:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_too_long_for_its_connection_is_overloaded_which_says_nothing_of_the_provider() {
+    let mut limits = limits();
+    limits.queue = 1;
+    limits.breaker.consecutive_failures = 1;
+    let guard = Guard::new(PROVIDER, limits);
+    let (facts, policy) = (CallFacts::default(), charged());
+    let tries = Cell::new(0);
+    let attempt = || async {
+        tries.set(tries.get() + 1);
+        guard.queue(std::future::pending::<()>()).await
+    };
+    let begun = Instant::now();
+    let two = async {
+        tokio::join!(
+            guard.call(&facts, &policy, || number(1), attempt),
+            guard.call(&facts, &policy, || number(1), attempt)
+        )
+    };
+    let (first, second) = two.await;
+    for end in [first, second] {
+        let end = end.unwrap_err();
+        assert_eq!(end.kind, Kind::Overloaded);
+        assert_eq!(end.billing, Some(Billing::NotBilled));
+        assert_eq!(end.retry_after, Some(DEFAULT_RETRY_AFTER));
+    }
+    assert_eq!(tries.get(), 2, "not repeated");
+    assert_eq!(begun.elapsed(), Duration::from_millis(250));
+    assert_eq!(*guard.circuit().borrow(), Circuit::Closed);
+    assert!(!facts.may_be_charged());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_for_a_place_is_sent_only_if_there_is_time_for_an_answer() {
+    let guard = Guard::new(PROVIDER, limits());
+    for (waited, left, sent) in [
+        (0, 1, true),
+        (0, 0, false),
+        (1, 99, false),
+        (1, 100, false),
+        (1, 101, true),
+        (200, 5000, true),
+    ] {
+        let facts = CallFacts::default();
+        let begun = Instant::now();
+        tokio::time::advance(Duration::from_millis(waited)).await;
+        facts.ends(Instant::now() + Duration::from_millis(left));
+        let in_time = guard.in_time(&facts, begun);
+        assert_eq!(in_time.is_ok(), sent, "{waited} {left}");
+        if let Err(late) = in_time {
+            assert_eq!(late.kind, Kind::DeadlineExceeded);
+            assert_eq!(late.billing, Some(Billing::NotBilled));
         }
     }
 }
