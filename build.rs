@@ -56,7 +56,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for field in BOXED {
         prost.boxed(field);
     }
-    tonic_prost_build::configure().compile_fds_with_config(descriptors, prost)?;
+    tonic_prost_build::configure()
+        .codec_path("crate::proto::codec::CountingCodec")
+        .compile_fds_with_config(descriptors, prost)?;
     Ok(())
 }
 

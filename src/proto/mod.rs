@@ -34,6 +34,7 @@ pub mod person {
     }
 }
 
+pub mod codec;
 pub mod well_known;
 
 include!(concat!(env!("OUT_DIR"), "/redacted_debug.rs"));

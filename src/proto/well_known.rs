@@ -1,10 +1,69 @@
 //! Between JSON and the well-known types `google.protobuf.Struct` and `Value`.
 
+use prost::Message as _;
 use prost_types::{ListValue, Struct, value::Kind};
 use serde_json::{Map, Number, Value};
 
 /// The largest whole number that f64 holds exactly; above it, JSON gets the float as it is.
 const MAX_SAFE: f64 = 9_007_199_254_740_992.0;
+
+/// What a struct may be that a caller wants back: in bytes as protobuf writes it, members of objects and elements of
+/// lists in all, and levels, its own among them.
+const MAX_BYTES: usize = 8 * 1024;
+const MAX_MEMBERS: usize = 64;
+const MAX_LEVELS: usize = 8;
+
+/// The JSON object of a caller's own data.
+///
+/// # Errors
+///
+/// The rule that it breaks.
+pub fn callers_object(fields: &Struct) -> Result<Value, &'static str> {
+    if fields.encoded_len() > MAX_BYTES {
+        return Err("must have at most 8 KiB");
+    }
+    let mut members = 0;
+    let mut level = vec![Inner::Object(fields)];
+    for _ in 0..MAX_LEVELS {
+        let values = level.iter().flat_map(Inner::values);
+        members += values.clone().count();
+        if members > MAX_MEMBERS {
+            return Err("must have at most 64 members");
+        }
+        level = values.filter_map(Inner::of).collect();
+    }
+    if !level.is_empty() {
+        return Err("must have at most 8 levels");
+    }
+    json_object(fields).ok_or("must not hold NaN or an infinity")
+}
+
+/// A value that has others in it.
+enum Inner<'a> {
+    Object(&'a Struct),
+    List(&'a ListValue),
+}
+
+impl<'a> Inner<'a> {
+    const fn of(value: &'a prost_types::Value) -> Option<Self> {
+        match &value.kind {
+            Some(Kind::StructValue(fields)) => Some(Self::Object(fields)),
+            Some(Kind::ListValue(list)) => Some(Self::List(list)),
+            _ => None,
+        }
+    }
+
+    fn values(&self) -> impl Iterator<Item = &'a prost_types::Value> + Clone + use<'a> {
+        let (fields, list) = match self {
+            Self::Object(object) => (Some(object.fields.values()), None),
+            Self::List(list) => (None, Some(list.values.iter())),
+        };
+        fields
+            .into_iter()
+            .flatten()
+            .chain(list.into_iter().flatten())
+    }
+}
 
 /// A protobuf value of a JSON value.
 #[must_use]
@@ -27,7 +86,7 @@ pub fn value(json: Value) -> prost_types::Value {
 /// A JSON object of a protobuf struct; none if it holds a number that JSON cannot write (NaN or an
 /// infinity).
 #[must_use]
-pub fn json_object(fields: &Struct) -> Option<Value> {
+fn json_object(fields: &Struct) -> Option<Value> {
     let pairs = fields.fields.iter();
     let object: Option<Map<_, _>> = pairs.map(|(k, v)| Some((k.clone(), json(v)?))).collect();
     object.map(Value::Object)
@@ -71,6 +130,50 @@ mod tests {
             panic!("not a struct");
         };
         assert_eq!(json_object(&fields), Some(json));
+    }
+
+    fn nested(levels: usize) -> Value {
+        (1..levels).fold(serde_json::json!({}), |inner, level| {
+            if level % 2 == 0 {
+                serde_json::json!({"x": inner})
+            } else {
+                serde_json::json!([inner])
+            }
+        })
+    }
+
+    #[test]
+    fn a_callers_own_object_has_limits() {
+        let members = |count: usize| (0..count).map(|n| (n.to_string(), Value::Null)).collect();
+        let text = |bytes| serde_json::json!({"text": "x".repeat(bytes)});
+        for (json, rule) in [
+            (serde_json::json!({}), None),
+            (Value::Object(members(64)), None),
+            (
+                Value::Object(members(65)),
+                Some("must have at most 64 members"),
+            ),
+            (
+                serde_json::json!({"a": vec![0; 32], "b": {"c": vec![0; 30]}}),
+                Some("must have at most 64 members"),
+            ),
+            (
+                serde_json::json!({"a": vec![0; 31], "b": {"c": vec![0; 30]}}),
+                None,
+            ),
+            (text(8000), None),
+            (text(8192), Some("must have at most 8 KiB")),
+            (serde_json::json!({"x": nested(7)}), None),
+            (
+                serde_json::json!({"x": nested(8)}),
+                Some("must have at most 8 levels"),
+            ),
+        ] {
+            let Some(Kind::StructValue(fields)) = value(json.clone()).kind else {
+                panic!("not a struct");
+            };
+            assert_eq!(callers_object(&fields).err(), rule, "{json}");
+        }
     }
 
     #[test]

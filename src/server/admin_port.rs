@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router, extract::ConnectInfo};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -30,8 +30,9 @@ pub async fn serve(listener: TcpListener, routes: Router) {
     let mut connections = Crowd::new(CONNECTIONS);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                connections.start(converse(stream, routes.clone()));
+            Ok((stream, peer)) => {
+                let routes = routes.clone().layer(Extension(ConnectInfo(peer)));
+                connections.start(converse(stream, routes));
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }

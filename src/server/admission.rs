@@ -140,6 +140,14 @@ pub struct Place<C: Eq + Hash + Clone> {
     caller: C,
 }
 
+impl<C: Eq + Hash + Clone> Place<C> {
+    /// Whether memory is short and another holds a place too: then this call shall not grow.
+    #[must_use]
+    pub fn is_unwelcome(&self) -> bool {
+        self.admission.memory_is_short.load(Ordering::Relaxed) && self.admission.lock().taken > 1
+    }
+}
+
 impl<C: Eq + Hash + Clone> Drop for Place<C> {
     fn drop(&mut self) {
         let mut state = self.admission.lock();

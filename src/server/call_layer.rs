@@ -3,8 +3,9 @@
 //!
 //! Outermost what tells of the call, so that it tells of every end a call can have, also the caller's
 //! giving up and a defect; then the door, where the caller is identified and its rights are looked up;
-//! then the place, so that a flood is turned away at once and by callers; then the deadline.
-//! Dropping the call, as tonic does when the caller gives up and the deadline does here, drops the work
+//! then the place, so that a flood is turned away at once and by callers; then the deadline. Place and deadline
+//! last until the reply is written, or the stream reset.
+//! Dropping the call, as hyper does when the caller gives up and the deadline does here, drops the work
 //! upstream. Health and reflection pass by: they must answer in a flood too, and are not logged. Health is
 //! open to everybody, reflection to every identified caller.
 
@@ -26,7 +27,15 @@ use tonic::{Code, Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{admission::Admission, deadline, peer, slow_body};
+use super::{
+    admission::Admission,
+    deadline,
+    holding::{self, Holding},
+    passing::{self, Passing},
+    peer,
+    quota::Quota,
+    slow_body, stream,
+};
 use crate::{
     access::door::Door,
     auth::identity::Identity,
@@ -37,12 +46,13 @@ use crate::{
         violation::Violation,
     },
     policy::{Policies, Policy},
-    proto::gateway::v1::Charge,
+    proto::{codec, gateway::v1::Charge},
     status,
     telemetry::{
         call_facts::CallFacts,
         labels::{Limit, Rpc, Rpcs},
-        metrics::{self, UnderWay},
+        metrics,
+        sampled::Sampled,
         spans::CallSpan,
     },
 };
@@ -85,8 +95,21 @@ struct Shared {
     rpcs: Rpcs,
     door: Door,
     places: Arc<Admission<Caller>>,
+    bytes: Arc<Quota<Caller>>,
+    passing: Passing,
+    /// The log lines of callers that nobody knows.
+    strangers: Sampled,
     default_deadline: Duration,
     request_timeout: Duration,
+}
+
+/// How long calls may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// The deadline of a call that names none.
+    pub default_deadline: Duration,
+    /// How long a request's message may take to arrive.
+    pub request_timeout: Duration,
 }
 
 /// The layer.
@@ -94,14 +117,14 @@ struct Shared {
 pub struct CallLayer(Arc<Shared>);
 
 impl CallLayer {
-    /// The layer over the door and the places of the process.
+    /// The layer over the door, the places of the process, and the bytes that calls may hold.
     #[must_use]
     pub fn new(
         policies: &Policies,
         door: Door,
         places: Admission<Caller>,
-        default_deadline: Duration,
-        request_timeout: Duration,
+        bytes: Arc<Quota<Caller>>,
+        times: Times,
     ) -> Self {
         let by_path = policies.iter();
         let rpcs = Rpcs::new(policies.iter().map(|(rpc, _)| rpc));
@@ -112,8 +135,11 @@ impl CallLayer {
             rpcs,
             door,
             places: Arc::new(places),
-            default_deadline,
-            request_timeout,
+            bytes,
+            passing: Passing::default(),
+            strangers: Sampled::default(),
+            default_deadline: times.default_deadline,
+            request_timeout: times.request_timeout,
         }))
     }
 }
@@ -138,7 +164,7 @@ pub struct CallService<S> {
 
 impl<S> Service<Request<Body>> for CallService<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error: Send> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -150,6 +176,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        // The clone that was made ready goes; the new one waits for its turn.
+        let waiting = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, waiting);
+        let shared = Arc::clone(&self.shared);
         let path = request.uri().path();
         if path.starts_with(HEALTH) {
             if !peer::is_good(request.extensions()) {
@@ -157,22 +187,22 @@ where
                 let refused = refusal(&failure, &CallFacts::default());
                 return Box::pin(async move { Ok(refused) });
             }
-            let time = self.shared.request_timeout;
-            return Box::pin(
-                self.inner
-                    .call(request.map(|body| slow_body::within(time, body))),
-            );
+            return Box::pin(async move {
+                let caller = Caller::of(&CallFacts::default(), request.extensions());
+                let request = passing::slim(request, shared.request_timeout);
+                let path = request.uri().path().to_owned();
+                let answer = inner.call(request);
+                shared.passing.health(&path, caller, answer).await
+            });
         }
-        // The clone that was made ready goes; the new one waits for its turn.
-        let waiting = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, waiting);
-        let shared = Arc::clone(&self.shared);
         if path.starts_with(REFLECTION) {
             return Box::pin(async move {
-                match shared.door.identify(&mut request).await {
-                    Ok(_anybody) => inner.call(request).await,
-                    Err(failure) => Ok(refusal(&failure, &CallFacts::default())),
+                if let Err(failure) = shared.door.identify(&mut request).await {
+                    return Ok(refusal(&failure, &CallFacts::default()));
                 }
+                let caller = Caller::of(&CallFacts::default(), request.extensions());
+                let answer = inner.call(passing::slim(request, shared.request_timeout));
+                shared.passing.reflection(caller, answer).await
             });
         }
         // Not when the future is first polled: on a busy machine that is later by more than the margin,
@@ -183,7 +213,12 @@ where
         let facts = facts.map(Arc::clone).unwrap_or_default();
         // Whatever a caller wrote there that is not of the contract belongs into no log.
         let rpc = shared.rpcs.of(path);
-        let mut told = Told::new(rpc, Arc::clone(&facts), request.headers());
+        let mut told = Told::new(
+            Arc::clone(&shared),
+            rpc,
+            Arc::clone(&facts),
+            request.headers(),
+        );
         let context = told.span.context();
         let call = async move {
             let policy = shared.policies.get(request.uri().path());
@@ -194,13 +229,12 @@ where
                 return Ok(told.end(refusal(&failure, &facts)));
             }
             let caller = Caller::of(&facts, request.extensions());
-            let Ok(_place) = shared.places.enter(caller) else {
-                let failure = Failure {
-                    retry_after: Some(OVERLOAD_WAIT),
-                    ..Failure::new(Kind::Overloaded)
-                };
-                metrics::refused(None, Limit::Process);
-                return Ok(told.end(refusal(&failure, &facts)));
+            let share = shared.bytes.share(caller.clone());
+            let place = shared.places.enter(caller);
+            let holding = place.map(|place| Holding::new(place, share));
+            let head = head_bytes(request.headers());
+            let Some(holding) = holding.ok().filter(|held| held.take(head).is_ok()) else {
+                return Ok(told.end(refusal(&overloaded(&facts), &facts)));
             };
             if end <= Instant::now() {
                 // A future is polled once before its time is looked at: no work for nobody.
@@ -209,13 +243,24 @@ where
             }
             facts.ends(end);
             request.extensions_mut().insert(Arc::clone(&facts));
-            let request = request.map(|body| slow_body::within(shared.request_timeout, body));
+            let held = Some(Arc::clone(&holding));
+            let request = request.map(|body| slow_body::within(shared.request_timeout, body, held));
             let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
             match tokio::time::timeout_at(end, answer).await {
-                Ok(Ok(answered)) => answered.map(|response| {
+                Ok(Ok(answered)) => {
+                    let response = answered?;
                     let unread = policy.and_then(|_| unreadable(&response, &facts, policy));
-                    told.end(unread.map_or(response, |failure| refusal(&failure, &facts)))
-                }),
+                    if let Some(failure) = unread {
+                        return Ok(told.end(refusal(&failure, &facts)));
+                    }
+                    stream::ends(end);
+                    let held = tokio::time::timeout_at(end, holding::held(response, holding)).await;
+                    let response =
+                        held.map_err(|_elapsed| cut_off(Kind::DeadlineExceeded, &facts, policy));
+                    let response =
+                        response.and_then(|held| held.map_err(|_full| overloaded(&facts)));
+                    Ok(told.end(response.unwrap_or_else(|failure| refusal(&failure, &facts))))
+                }
                 Ok(Err(_panic)) => {
                     let failure = cut_off(Kind::Internal, &facts, policy);
                     Ok(told.end(refusal(&failure, &facts)))
@@ -243,6 +288,25 @@ async fn enter(
     }
 }
 
+/// What the headers of a request take, as HTTP/2 counts it.
+fn head_bytes(headers: &HeaderMap) -> usize {
+    let each = headers.iter();
+    each.map(|(name, value)| name.as_str().len() + value.len() + 32)
+        .sum()
+}
+
+/// There is no place, or no room for what the call makes the gateway hold. If a provider was asked, that stands.
+fn overloaded(facts: &CallFacts) -> Failure {
+    metrics::refused(None, Limit::Process);
+    Failure {
+        retry_after: Some(OVERLOAD_WAIT),
+        provider: facts.provider(),
+        verification_id: facts.verification_id(),
+        billing: facts.billing(),
+        ..Failure::new(Kind::Overloaded)
+    }
+}
+
 fn refusal(failure: &Failure, facts: &CallFacts) -> Response<Body> {
     status::of(failure, facts).into_http()
 }
@@ -257,7 +321,17 @@ fn unreadable(
     if facts.reason().is_some() {
         return None;
     }
-    let rule = match Status::from_header_map(response.headers())?.code() {
+    let status = Status::from_header_map(response.headers())?;
+    if let Some(field) = status.message().strip_suffix(codec::TOO_MANY) {
+        return Some(Failure::invalid(vec![Violation {
+            field: known_field(field),
+            rule: codec::TOO_MANY,
+        }]));
+    }
+    if status.message() == slow_body::NO_ROOM {
+        return Some(overloaded(facts));
+    }
+    let rule = match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => {
             "must be no larger than server.max_request_bytes"
         }
@@ -270,6 +344,13 @@ fn unreadable(
         field: "request",
         rule,
     }]))
+}
+
+/// The field of that name, if it is one that can have many elements.
+fn known_field(name: &str) -> &'static str {
+    let known = ["metadata", "read_mask", "update_mask", "person"];
+    let named = known.into_iter().find(|known| *known == name.trim_end());
+    named.unwrap_or("request")
 }
 
 /// The call was cut off, by the caller's deadline or by a defect: what it may have cost depends on
@@ -290,24 +371,24 @@ fn cut_off(kind: Kind, facts: &CallFacts, policy: Option<&Policy>) -> Failure {
 /// What is told of the call: its span, its figures, its log line. It is told when the call ends, however
 /// it ends.
 struct Told {
+    shared: Arc<Shared>,
     rpc: Rpc,
     facts: Arc<CallFacts>,
     started: Instant,
     code: Code,
     span: CallSpan,
-    _counted: UnderWay,
 }
 
 impl Told {
-    fn new(rpc: Rpc, facts: Arc<CallFacts>, headers: &HeaderMap) -> Self {
+    fn new(shared: Arc<Shared>, rpc: Rpc, facts: Arc<CallFacts>, headers: &HeaderMap) -> Self {
         Self {
+            shared,
             rpc,
             facts,
             started: Instant::now(),
             // Until it is known better: a future that is dropped was given up by the caller.
             code: Code::Cancelled,
             span: CallSpan::start(rpc, headers),
-            _counted: UnderWay::call(),
         }
     }
 
@@ -347,6 +428,14 @@ impl Drop for Told {
         let billing = facts.billing().map(Billing::as_str);
         let source = facts.source().map(Source::as_str);
         let attempts = facts.attempts();
+        let mut suppressed = None;
+        if self.code == Code::Unauthenticated {
+            // Whoever reaches the port could fill the log.
+            match self.shared.strangers.next() {
+                Some(left_out) => suppressed = Some(left_out).filter(|left_out| *left_out > 0),
+                None => return,
+            }
+        }
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -361,6 +450,7 @@ impl Drop for Told {
                     billing,
                     source,
                     attempts,
+                    suppressed,
                     "call"
                 )
             };

@@ -9,7 +9,7 @@ use std::{convert::Infallible, pin::pin, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
@@ -19,6 +19,7 @@ use super::{
     lifecycle::{Lifecycle, Phase},
     listener::Connection,
     peer::Peer,
+    stream::Streams,
     tls::ClientCertificate,
 };
 use crate::config;
@@ -35,7 +36,7 @@ const MIN_STREAMS: u32 = 4096;
 /// How connections are served.
 #[derive(Debug, Clone)]
 pub struct Connections {
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Streams>,
     lifecycle: Lifecycle,
     /// How long calls in flight may take after the certificate has ended.
     grace: Duration,
@@ -45,7 +46,7 @@ impl Connections {
     /// As the settings say.
     #[must_use]
     pub fn new(settings: &config::Server, lifecycle: Lifecycle) -> Self {
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let mut http2 = http2::Builder::new(Streams);
         http2
             .timer(TokioTimer::new())
             .keep_alive_interval(settings.keepalive_interval.get())

@@ -1,15 +1,21 @@
 //! The caller's deadline, from the `grpc-timeout` header.
 //!
-//! The handler gets a little less than the caller gave, so that the caller hears DEADLINE_EXCEEDED
-//! from here before its own timer, or tonic's (which would answer CANCELLED), fires.
+//! The handler gets a little less than the caller gave, so that the caller hears DEADLINE_EXCEEDED, with what
+//! the call may have cost, from here before its own timer fires and says nothing.
+//!
+//! What stands in the header is not always what the caller gave. The clients that are made of gRPC's C core
+//! (Python, C++, Ruby, PHP, C#) write at most three digits and round up, by up to one part in a hundred: 15 s
+//! become `15100m`, 120 s and a moment `121S`. So the margin is that part of the time, and the way besides.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 
 const HEADER: &str = "grpc-timeout";
-/// The margin is a tenth of the time, and no more than this.
-const MAX_MARGIN: Duration = Duration::from_millis(50);
+/// What a client may have added by rounding: one part in so many.
+const ROUNDING: u32 = 100;
+/// What the way there and back gets: a tenth of the time, and no more than this.
+const MAX_WAY: Duration = Duration::from_millis(100);
 /// No call waits longer, whatever it asks for.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -23,7 +29,8 @@ pub fn budget(headers: &HeaderMap, default: Duration) -> Duration {
         return default;
     };
     let timeout = timeout.min(MAX_TIMEOUT);
-    timeout.saturating_sub((timeout / 10).min(MAX_MARGIN))
+    let margin = timeout / ROUNDING + (timeout / 10).min(MAX_WAY);
+    timeout.saturating_sub(margin)
 }
 
 /// At most eight digits and a unit, as the gRPC protocol says.
@@ -81,9 +88,52 @@ mod tests {
         };
         assert_eq!(budget(&HeaderMap::new(), default), default);
         assert_eq!(with("soon"), default);
-        assert_eq!(with("100m"), Duration::from_millis(90));
-        assert_eq!(with("10S"), Duration::from_millis(9950));
-        assert_eq!(with("99999999H"), MAX_TIMEOUT - MAX_MARGIN);
+        assert_eq!(with("100m"), Duration::from_millis(89));
+        assert_eq!(with("10S"), Duration::from_millis(9800));
+        assert_eq!(with("99999999H"), MAX_TIMEOUT * 99 / 100 - MAX_WAY);
         assert_eq!(with("0S"), Duration::ZERO);
+    }
+
+    /// How gRPC's C core writes a timeout: src/core/lib/transport/timeout_encoding.cc of its 1.60 and later.
+    fn c_core(timeout: Duration) -> String {
+        let millis = u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap();
+        let steps = [(1000, 1), (10_000, 10), (100_000, 100)];
+        let rounded = |value: u64| {
+            let (_, step) = steps.into_iter().find(|(below, _)| value < *below)?;
+            Some(value.div_ceil(step) * step)
+        };
+        match rounded(millis) {
+            Some(millis) if millis % 1000 != 0 => return format!("{millis}m"),
+            _ => {}
+        }
+        let seconds = millis.div_ceil(1000);
+        match rounded(seconds) {
+            Some(seconds) if seconds % 60 != 0 => return format!("{seconds}S"),
+            _ => {}
+        }
+        format!("{}M", seconds.div_ceil(60))
+    }
+
+    #[test]
+    fn what_is_known_of_the_c_core_is_what_it_writes() {
+        // Seen on the wire, of 15 s and 120 s less the moment that the client needs, or plus one.
+        assert_eq!(c_core(Duration::from_micros(15_000_001)), "15100m");
+        assert_eq!(c_core(Duration::from_micros(120_000_001)), "121S");
+        assert_eq!(c_core(Duration::from_secs(120)), "2M");
+        assert_eq!(c_core(Duration::from_millis(250)), "250m");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_client_that_rounds_up_hears_before_its_own_timer_fires(micros in 1_000_u64..3_500_000_000) {
+            let given = Duration::from_micros(micros);
+            let mut headers = HeaderMap::new();
+            headers.insert(HEADER, HeaderValue::from_str(&c_core(given)).unwrap());
+            let budget = budget(&headers, Duration::MAX);
+            let way = given.saturating_sub(budget);
+            // A hundredth of a short time is less than the millisecond that it is counted in.
+            let least = (given / 11).min(MAX_WAY).saturating_sub(Duration::from_millis(1));
+            proptest::prop_assert!(way >= least, "{given:?}: {budget:?}");
+        }
     }
 }

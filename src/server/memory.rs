@@ -1,4 +1,4 @@
-//! Is memory short? Looked up four times a second, told by a flag.
+//! Is memory short? Looked up twenty times a second, told by a flag.
 //!
 //! The kernel ends a process that is over the limit of its control group, with every call that it has.
 //! Refusing new calls before that costs only those. The limit is the configured one, or four fifths of
@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-const INTERVAL: Duration = Duration::from_millis(250);
+const INTERVAL: Duration = Duration::from_millis(50);
 /// A group without limit says `max`, or in the first version of control groups a number beyond all memory.
 const NO_LIMIT: u64 = 1 << 60;
 
@@ -28,6 +28,22 @@ pub fn limit(configured: u64) -> Option<u64> {
         0 => group_limit(Path::new("/")).map(|limit| limit / 5 * 4),
         stated => Some(stated),
     }
+}
+
+/// Of the limit, what the bytes that calls make the gateway hold may take: a part of it, for they are held once as they
+/// come and once as they are worked on, but enough for the largest request and reply of one caller.
+const HELD_PART: u64 = 4;
+const LEAST_HELD: u64 = 64 * 1024 * 1024;
+/// The same where there is no limit.
+const HELD_WITHOUT_LIMIT: u64 = 1024 * 1024 * 1024;
+
+/// How many bytes of requests and replies calls may hold at once.
+#[must_use]
+pub fn held(limit: Option<u64>) -> usize {
+    let held = limit.map_or(HELD_WITHOUT_LIMIT, |limit| {
+        (limit / HELD_PART).max(LEAST_HELD)
+    });
+    usize::try_from(held).unwrap_or(usize::MAX)
 }
 
 /// The smallest limit of the process's control group and those above it.

@@ -8,12 +8,16 @@ mod connections;
 mod crowd;
 mod deadline;
 mod health;
+mod holding;
 mod lifecycle;
 mod listener;
 mod memory;
+mod passing;
 pub mod peer;
+mod quota;
 mod slow_body;
 mod start;
+mod stream;
 mod tls;
 mod unread;
 

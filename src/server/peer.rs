@@ -1,6 +1,6 @@
 //! Who is at the other end of a connection.
 //!
-//! Every request carries it in its extensions: the listener's connections say it to tonic, over TLS and in
+//! Every request carries it in its extensions: every connection says it, over TLS and in
 //! plain text. Only in a test without a socket there is none.
 
 use std::{

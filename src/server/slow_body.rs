@@ -1,10 +1,11 @@
-//! A request's body that must arrive in time.
+//! A request's body that must arrive in time, and whose bytes are counted.
 //!
 //! A caller may give its call an hour; one that then sends a byte a minute would hold a place as long. What
-//! comes too late is DEADLINE_EXCEEDED like any other time that ran out.
+//! comes too late is DEADLINE_EXCEEDED like any other time that ran out. What there is no room for is refused.
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,14 +15,21 @@ use http_body::{Frame, SizeHint};
 use tokio::time::Sleep;
 use tonic::{Status, body::Body};
 
+use super::holding::Holding;
+
+/// The message of the status of a body that there is no room for.
+pub const NO_ROOM: &str = "the gateway holds too many bytes of requests";
+
 /// A body with an end in time.
 struct Timed {
     body: Body,
     end: Pin<Box<Sleep>>,
+    holding: Option<Arc<Holding>>,
 }
 
-/// The same body, which fails if it is not there within the time.
-pub fn within(time: Duration, body: Body) -> Body {
+/// The same body, which fails if it is not there within the time, or there is no room for it in what its call may
+/// hold.
+pub fn within(time: Duration, body: Body, holding: Option<Arc<Holding>>) -> Body {
     // Most bodies are: the message came with the headers.
     if http_body::Body::is_end_stream(&body) {
         return body;
@@ -29,6 +37,7 @@ pub fn within(time: Duration, body: Body) -> Body {
     Body::new(Timed {
         body,
         end: Box::pin(tokio::time::sleep(time)),
+        holding,
     })
 }
 
@@ -42,6 +51,12 @@ impl http_body::Body for Timed {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+            if let Some(Ok(frame)) = &frame
+                && let (Some(data), Some(holding)) = (frame.data_ref(), &this.holding)
+                && holding.read(data.len()).is_err()
+            {
+                return Poll::Ready(Some(Err(Status::resource_exhausted(NO_ROOM))));
+            }
             return Poll::Ready(frame);
         }
         this.end.as_mut().poll(context).map(|()| {
@@ -77,7 +92,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_trickles_ends_in_time() {
         let began = tokio::time::Instant::now();
-        let body = within(Duration::from_secs(20), trickling(Duration::from_secs(3)));
+        let body = within(
+            Duration::from_secs(20),
+            trickling(Duration::from_secs(3)),
+            None,
+        );
         let status = body.collect().await.map(|_| ()).unwrap_err();
         assert_eq!(status.code(), Code::DeadlineExceeded);
         assert_eq!(began.elapsed().as_secs(), 20);
@@ -85,7 +104,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_is_there_is_read_however_late() {
-        let body = within(Duration::from_secs(20), Body::new("whole".to_owned()));
+        let body = within(Duration::from_secs(20), Body::new("whole".to_owned()), None);
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(body.collect().await.unwrap().to_bytes(), "whole");
     }

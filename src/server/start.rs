@@ -14,11 +14,12 @@ use tower_layer::Layer as _;
 use super::{
     admin, admin_port,
     admission::Admission,
-    call_layer::CallLayer,
+    call_layer::{CallLayer, Times},
     connections::Connections,
     health::HealthService,
     lifecycle::{Lifecycle, Phase},
     listener, memory,
+    quota::Quota,
     tls::{self, TlsError},
     unread::UnreadLayer,
 };
@@ -152,8 +153,11 @@ impl Serving {
             &policies,
             door,
             Admission::new(settings.server.max_in_flight, memory_is_short),
-            settings.server.default_deadline.get(),
-            settings.server.request_timeout.get(),
+            Quota::new(memory::held(max_memory)),
+            Times {
+                default_deadline: settings.server.default_deadline.get(),
+                request_timeout: settings.server.request_timeout.get(),
+            },
         );
         let tls = tls::start(&settings.server.tls)?.map(|(tls, watch)| {
             watches.push(watch);
@@ -178,7 +182,7 @@ impl Serving {
                 .add_service(reflection().build_v1()?)
                 .add_service(reflection().build_v1alpha()?);
         }
-        let service = UnreadLayer.layer(recorded.layer(layer.layer(routes.prepare())));
+        let service = UnreadLayer::default().layer(recorded.layer(layer.layer(routes.prepare())));
 
         let mut signals = Signals::listen()?;
         let routes = admin::routes(lifecycle.clone());

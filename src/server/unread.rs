@@ -7,6 +7,7 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 use tonic::{Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -23,15 +24,31 @@ use tower_service::Service;
 /// How long a body may still come after the answer. Then the stream is reset after all.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Most rests that are read at once. Those of a flood beyond it are reset.
+const MOST: usize = 4096;
+
 /// The layer. It stands outside all others that may answer by themselves.
-#[derive(Debug, Clone, Copy)]
-pub struct UnreadLayer;
+#[derive(Debug, Clone)]
+pub struct UnreadLayer {
+    room: Arc<Semaphore>,
+}
+
+impl Default for UnreadLayer {
+    fn default() -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(MOST)),
+        }
+    }
+}
 
 impl<S> Layer<S> for UnreadLayer {
     type Service = UnreadService<S>;
 
     fn layer(&self, inner: S) -> UnreadService<S> {
-        UnreadService { inner }
+        UnreadService {
+            inner,
+            room: Arc::clone(&self.room),
+        }
     }
 }
 
@@ -39,6 +56,7 @@ impl<S> Layer<S> for UnreadLayer {
 #[derive(Debug, Clone)]
 pub struct UnreadService<S> {
     inner: S,
+    room: Arc<Semaphore>,
 }
 
 impl<S: Service<Request<Body>>> Service<Request<Body>> for UnreadService<S> {
@@ -51,12 +69,17 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for UnreadService<S> {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        self.inner.call(request.map(|body| Body::new(Rest(body))))
+        let room = Arc::clone(&self.room);
+        self.inner
+            .call(request.map(|body| Body::new(Rest { body, room })))
     }
 }
 
 /// A body whose rest is read when it is dropped.
-struct Rest(Body);
+struct Rest {
+    body: Body,
+    room: Arc<Semaphore>,
+}
 
 impl http_body::Body for Rest {
     type Data = Bytes;
@@ -66,27 +89,31 @@ impl http_body::Body for Rest {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.0).poll_frame(context)
+        Pin::new(&mut self.body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
     }
 }
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        if self.0.is_end_stream() {
+        if self.body.is_end_stream() {
             return;
         }
-        let mut rest = std::mem::take(&mut self.0);
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            return;
+        };
+        let mut rest = std::mem::take(&mut self.body);
         // Without a runtime the server itself is gone.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(tokio::time::timeout(PATIENCE, async move {
+                let _place = place;
                 while let Some(Ok(_thrown_away)) = rest.frame().await {}
             }));
         }
@@ -102,9 +129,16 @@ mod tests {
 
     use super::*;
 
+    fn rest(body: Body, places: usize) -> Rest {
+        Rest {
+            body,
+            room: Arc::new(Semaphore::new(places)),
+        }
+    }
+
     fn body() -> (Sender<Bytes, Infallible>, Rest) {
         let (sender, body) = Channel::new(1);
-        (sender, Rest(Body::new(body)))
+        (sender, rest(Body::new(body), 1))
     }
 
     async fn piece(sender: &mut Sender<Bytes, Infallible>) -> bool {
@@ -143,9 +177,11 @@ mod tests {
     async fn a_body_that_was_read_leaves_nothing_behind() {
         let tasks = || Handle::current().metrics().num_alive_tasks();
         let before = tasks();
-        drop(Rest(Body::empty()));
+        drop(rest(Body::empty(), 1));
         assert_eq!(tasks(), before);
         drop(body().1);
         assert_eq!(tasks(), before + 1);
+        drop(rest(Body::new(Channel::<Bytes>::new(1).1), 0));
+        assert_eq!(tasks(), before + 1, "there is no room");
     }
 }

@@ -109,8 +109,7 @@ impl Identity {
             None if request.id.is_empty() => bad.check("id", Err("is required")),
             None => None,
         };
-        let json = request.metadata.as_ref().map(well_known::json_object);
-        let json = json.map(|json| json.ok_or("must not hold NaN or an infinity"));
+        let json = request.metadata.as_ref().map(well_known::callers_object);
         let json = bad.check("metadata", json.transpose());
         let max_age = bad.check("max_age", max_age(request.max_age));
         bad.check(PURPOSE, audit::purpose(facts));

@@ -1,23 +1,31 @@
 //! What the admin port says of telemetry: `/metrics`, and `/log`, which shows the log's filter (GET) and
-//! changes it while the process runs (PUT, the directives as the body).
+//! changes it for a while (PUT, the directives as the body).
+
+use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     Router,
+    extract::{ConnectInfo, Request},
     http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 
 use super::{
-    logging::{self, FilterError},
+    log_filter::FilterError,
+    logging,
     metrics::prometheus::{self, Format},
 };
 
 /// The routes.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/log", get(shown).put(change))
+    Router::new().route("/metrics", get(metrics)).route(
+        "/log",
+        get(shown)
+            .put(change)
+            .layer(middleware::from_fn(no_web_page)),
+    )
 }
 
 async fn metrics(headers: HeaderMap) -> Response {
@@ -35,20 +43,85 @@ async fn metrics(headers: HeaderMap) -> Response {
     .await
 }
 
-async fn shown() -> String {
-    std::future::ready(format!("{}\n", logging::filter().unwrap_or_default())).await
-}
-
-async fn change(directives: String) -> (StatusCode, String) {
-    std::future::ready(match logging::set_filter(&directives) {
-        Ok(()) => (
-            StatusCode::OK,
-            format!("{}\n", logging::filter().unwrap_or_default()),
-        ),
-        Err(error @ FilterError::NotAFilter) => (StatusCode::BAD_REQUEST, format!("{error}\n")),
-        Err(error @ FilterError::NotStarted) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"))
-        }
+async fn shown() -> Response {
+    std::future::ready(match logging::changeable() {
+        Some(filter) => format!("{}\n", filter.text()).into_response(),
+        None => refused(FilterError::NotStarted),
     })
     .await
+}
+
+async fn change(ConnectInfo(peer): ConnectInfo<SocketAddr>, directives: String) -> Response {
+    std::future::ready(match logging::changeable() {
+        Some(filter) => match filter.change(&directives, peer) {
+            Ok(()) => format!("{}\n", filter.text()).into_response(),
+            Err(error) => refused(error),
+        },
+        None => refused(FilterError::NotStarted),
+    })
+    .await
+}
+
+fn refused(error: FilterError) -> Response {
+    let status = match error {
+        FilterError::NotAFilter => StatusCode::BAD_REQUEST,
+        FilterError::NotStarted => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, format!("{error}\n")).into_response()
+}
+
+/// Lets a request pass that no web page has sent: a page of another site names its origin, and one whose name was
+/// bound to this address calls it by that name.
+async fn no_web_page(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or_default())
+    };
+    if text(header::ORIGIN).is_some() || !text(header::HOST).is_some_and(is_own) {
+        let why = "expected no Origin, and localhost or an IP address as Host\n";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether a name of this host, with or without a port, is one that nobody else can bind to it.
+fn is_own(host: &str) -> bool {
+    let address = host.parse::<SocketAddr>().map(|address| address.ip());
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+    address.is_ok()
+        || inner.unwrap_or(host).parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_an_address_or_this_machine() {
+        for own in [
+            "127.0.0.1",
+            "127.0.0.1:9090",
+            "[::1]",
+            "[::1]:9090",
+            "localhost",
+            "LocalHost:9090",
+        ] {
+            assert!(is_own(own), "{own}");
+        }
+        for foreign in [
+            "",
+            "evil.test",
+            "evil.test:9090",
+            "127.0.0.1.evil.test",
+            "localhost.evil.test:9090",
+        ] {
+            assert!(!is_own(foreign), "{foreign}");
+        }
+    }
 }

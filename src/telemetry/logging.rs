@@ -6,24 +6,26 @@
 
 use std::{
     io::{self, IsTerminal as _},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer as _, Registry, filter::filter_fn, fmt, layer::SubscriberExt as _, reload,
+    Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _, reload,
     util::SubscriberInitExt as _,
 };
 
-use super::{export, log_line::Line};
+use super::{
+    export,
+    log_filter::{self, LogFilter},
+    log_line::Line,
+};
 use crate::config::{Log, LogFormat};
 
 /// The filter in force, to be changed while the process runs.
-static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
-/// Longest filter that is taken at run time, in bytes.
-const MAX_FILTER: usize = 4096;
+static FILTER: OnceLock<Arc<LogFilter>> = OnceLock::new();
 
 /// How the log is written, once it is known where it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +67,7 @@ pub(super) fn start(
     collector: Option<&SdkLoggerProvider>,
 ) -> Result<Style, Box<dyn std::error::Error + Send + Sync>> {
     let style = style(settings);
-    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&settings.filter)?);
+    let (filter, handle) = reload::Layer::new(log_filter::parse(&settings.filter)?);
     let line = match style {
         Style::Text if io::stdout().is_terminal() => Line::Colours,
         Style::Text => Line::Text,
@@ -81,42 +83,13 @@ pub(super) fn start(
         .with(fmt::layer().event_format(line))
         .with(collected)
         .try_init()?;
-    let _started_before = FILTER.set(handle);
+    let _started_before = FILTER.set(LogFilter::new(handle, &settings.filter));
     Ok(style)
 }
 
-/// The filter in force.
-#[must_use]
-pub fn filter() -> Option<String> {
-    FILTER.get()?.with_current(ToString::to_string).ok()
-}
-
-/// Why the filter cannot be changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FilterError {
-    /// What was asked for is no filter.
-    #[error("expected log directives such as info or info,identity_gateway=debug")]
-    NotAFilter,
-    /// There is no log.
-    #[error("the log is not started")]
-    NotStarted,
-}
-
-/// Changes the filter, until the process ends or it is changed again.
-///
-/// # Errors
-///
-/// If the text is no filter; nothing is changed then.
-pub fn set_filter(text: &str) -> Result<(), FilterError> {
-    let text = text.trim();
-    if text.is_empty() || text.len() > MAX_FILTER {
-        return Err(FilterError::NotAFilter);
-    }
-    let filter = EnvFilter::try_new(text).map_err(|_| FilterError::NotAFilter)?;
-    let handle = FILTER.get().ok_or(FilterError::NotStarted)?;
-    handle.reload(filter).map_err(|_| FilterError::NotStarted)?;
-    tracing::warn!("the log filter was changed on the admin port");
-    Ok(())
+/// The filter, to be changed while the process runs; none before the log is started.
+pub fn changeable() -> Option<&'static Arc<LogFilter>> {
+    FILTER.get()
 }
 
 #[cfg(test)]

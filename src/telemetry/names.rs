@@ -357,6 +357,22 @@ pub const FIELDS: &[Field] = &[
         meaning: "`call`: how many requests were sent to the provider.",
     },
     Field {
+        name: "suppressed",
+        meaning: "`call` of a caller that is not known: how many such lines were left out since the last one. Ten a second are written.",
+    },
+    Field {
+        name: "peer",
+        meaning: "`log filter changed …`: the address that changed it.",
+    },
+    Field {
+        name: "filter",
+        meaning: "`log filter …`: the directives now in force.",
+    },
+    Field {
+        name: "lasts_s",
+        meaning: "`log filter changed …`: how long they last, in seconds.",
+    },
+    Field {
         name: "location",
         meaning: "`panic`: the file and line of the defect; never its message, which may hold personal data.",
     },

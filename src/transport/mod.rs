@@ -6,6 +6,7 @@ mod budget;
 mod bulkhead;
 pub mod client;
 pub mod credentials;
+mod density;
 pub mod guard;
 pub mod hold;
 pub mod message;

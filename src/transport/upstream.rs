@@ -28,6 +28,7 @@ use super::{
     Answer, Priced, Request,
     breaker::Circuit,
     client::{self, AddressError, Body, Client, Connection, KeepAlive, Lost, NotConnected, Ready},
+    density,
     guard::{Guard, Limits},
     retry,
 };
@@ -314,7 +315,11 @@ impl Upstream {
             }
             whole.extend_from_slice(&chunk);
         }
-        Ok(first.unwrap_or_else(|| whole.freeze()))
+        let whole = first.unwrap_or_else(|| whole.freeze());
+        if density::is_dense(&whole) {
+            return Err(failed(Kind::Malformed));
+        }
+        Ok(whole)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{convert::Infallible, io::Write as _, time::Duration};
 
 use bytes::Bytes;
 use http_body::Frame;
-use http_body_util::{Full, StreamBody};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
@@ -95,14 +95,14 @@ async fn http_1_is_told_that_this_is_http_2() {
 }
 
 /// The gRPC status of a call of gRPC's HTTP/2 with this body, which need not end.
-async fn status<B>(stream: TcpStream, encoding: &str, body: B) -> String
+pub async fn status<B>(stream: TcpStream, path: &str, encoding: &str, body: B) -> String
 where
     B: http_body::Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
 {
     let io = TokioIo::new(stream);
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
-    let request = http::Request::post(format!("http://gateway.test{}", path()))
+    let request = http::Request::post(format!("http://gateway.test{path}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .header("grpc-encoding", encoding)
@@ -110,7 +110,19 @@ where
         .unwrap();
     let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
     let answer = answer.expect("an answer in time").unwrap();
-    answer.headers()["grpc-status"].to_str().unwrap().to_owned()
+    let code = |headers: &http::HeaderMap| headers["grpc-status"].to_str().unwrap().to_owned();
+    if answer.headers().contains_key("grpc-status") {
+        return code(answer.headers());
+    }
+    let read = tokio::time::timeout(PATIENCE, answer.into_body().collect());
+    code(read.await.unwrap().unwrap().trailers().unwrap())
+}
+
+/// The gRPC status of a question after health.
+pub async fn health(gateway: &crate::Process) -> String {
+    let stream = from([127, 0, 0, 98], gateway.grpc).await;
+    let nothing = Full::new(Bytes::from_static(&[0; 5]));
+    status(stream, "/grpc.health.v1.Health/Check", "identity", nothing).await
 }
 
 #[tokio::test]
@@ -126,7 +138,7 @@ async fn a_message_that_is_too_large_is_refused_by_its_stated_length() {
         let body = StreamBody::new(Box::pin(chunks));
         let stream = TcpStream::connect(gateway.grpc).await.unwrap();
         assert_eq!(
-            status(stream, "identity", body).await,
+            status(stream, &path(), "identity", body).await,
             "3",
             "INVALID_ARGUMENT"
         );
@@ -272,6 +284,23 @@ async fn floods_of_pings_and_settings_whose_answers_nobody_reads_are_not_kept() 
 }
 
 #[tokio::test]
+async fn floods_of_frames_that_ask_for_nothing_end_the_connection() {
+    let mut gateway = gateway(&[]).await;
+    let head = frame(HEADERS, END_HEADERS, 1, &call(&path(), &[]));
+    for (what, nothing) in [
+        ("PRIORITY", frame(2, 0, 1, &[0, 0, 0, 0, 7])),
+        ("empty DATA", frame(DATA, 0, 1, &[])),
+        ("an unknown kind", frame(200, 0, 1, &[])),
+    ] {
+        let mut stream = open(TcpStream::connect(gateway.grpc).await.unwrap()).await;
+        stream.write_all(&head).await.unwrap();
+        let sent = pour(&mut stream, &nothing.repeat(1000), 1000).await;
+        assert!(sent < 1000, "a million frames of {what} were taken");
+        still_answers(&mut gateway, MOST_MEMORY).await;
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_is_packed_to_burst_is_refused_unread() {
     let mut gateway = gateway(&[]).await;
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -285,6 +314,6 @@ async fn a_request_that_is_packed_to_burst_is_refused_unread() {
     let stream = TcpStream::connect(gateway.grpc).await.unwrap();
     // UNIMPLEMENTED: the gateway takes no packed requests.
     let body = Full::new(Bytes::from(message));
-    assert_eq!(status(stream, "gzip", body).await, "12");
+    assert_eq!(status(stream, &path(), "gzip", body).await, "12");
     still_answers(&mut gateway, MOST_MEMORY).await;
 }

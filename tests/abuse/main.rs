@@ -21,6 +21,7 @@ mod floods;
 mod frames;
 #[path = "../it/logs.rs"]
 mod logs;
+mod memory;
 #[path = "../tls/process.rs"]
 mod process;
 mod providers;

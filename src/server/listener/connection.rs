@@ -6,7 +6,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::{places::Place, preface::PREFACE};
+use super::{frames::Frames, places::Place, preface::PREFACE};
 use crate::{server::peer::Peer, telemetry::metrics::UnderWay};
 
 #[cfg(test)]
@@ -37,6 +37,8 @@ pub struct Connection {
     peer: Peer,
     /// What the server has not yet read of HTTP/2's first bytes.
     first: &'static [u8],
+    /// What came after them.
+    frames: Frames,
     _place: Place,
     _counted: UnderWay,
 }
@@ -47,6 +49,7 @@ impl Connection {
             io,
             peer,
             first: PREFACE,
+            frames: Frames::default(),
             _place: place,
             _counted: UnderWay::connection(),
         }
@@ -107,7 +110,10 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.first.is_empty() {
-            return Pin::new(&mut this.io).poll_read(context, buffer);
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
+            let read = buffer.filled().get(before..).unwrap_or_default();
+            return Poll::Ready(this.frames.read(read).map_err(io::Error::other));
         }
         let length = this.first.len().min(buffer.remaining());
         let (now, later) = this.first.split_at(length);

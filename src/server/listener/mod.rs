@@ -6,6 +6,7 @@
 //! milliseconds, and it is the others that grow old.
 
 mod connection;
+mod frames;
 mod places;
 mod preface;
 

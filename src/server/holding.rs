@@ -1,0 +1,176 @@
+//! What a call holds from the moment that it is known who calls until its reply is written, or the stream reset:
+//! its place, and the bytes that it makes the gateway keep.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tonic::{Status, body::Body};
+
+use super::{
+    admission::{Full, Place},
+    call_layer::Caller,
+    quota::Share,
+};
+use crate::telemetry::metrics::UnderWay;
+
+/// What every call may hold uncounted: most hold no more.
+const SMALL: usize = 4096;
+/// A reply is handed to HTTP/2 in pieces of this size: what was handed over lies there until the client takes it.
+const PIECE: usize = 16 * 1024;
+
+/// What a call holds.
+#[derive(Debug)]
+pub struct Holding {
+    bytes: Mutex<Counted>,
+    place: Place<Caller>,
+    _counted: UnderWay,
+}
+
+#[derive(Debug)]
+struct Counted {
+    seen: usize,
+    share: Share<Caller>,
+}
+
+impl Holding {
+    /// A place, and nothing else yet.
+    pub fn new(place: Place<Caller>, share: Share<Caller>) -> Arc<Self> {
+        Arc::new(Self {
+            bytes: Mutex::new(Counted { seen: 0, share }),
+            place,
+            _counted: UnderWay::call(),
+        })
+    }
+
+    /// Counts so many bytes more of the request.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if there is no room for them, or memory is short and this call is not the only one.
+    pub fn read(&self, more: usize) -> Result<(), Full> {
+        self.take(more)?;
+        let seen = self.lock().seen;
+        if seen > SMALL && self.place.is_unwelcome() {
+            return Err(Full);
+        }
+        Ok(())
+    }
+
+    /// Counts so many bytes more.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if there is no room for them.
+    pub fn take(&self, more: usize) -> Result<(), Full> {
+        let mut bytes = self.lock();
+        let before = bytes.seen.saturating_sub(SMALL);
+        bytes.seen += more;
+        match bytes.seen.saturating_sub(SMALL) - before {
+            0 => Ok(()),
+            large => bytes.share.take(large),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        // Nothing panics under the lock.
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The body of a reply that keeps what its call holds until the last byte of it was written.
+struct Reply {
+    /// What HTTP/2 has not taken yet of the message.
+    message: Bytes,
+    /// A frame that came in the message's place.
+    other: Option<Result<Frame<Bytes>, Status>>,
+    rest: Body,
+    holding: Arc<Holding>,
+}
+
+/// The reply, which keeps what its call holds until the last byte of it was written, or the stream is reset.
+///
+/// # Errors
+///
+/// [`Full`] if there is no room for the reply.
+pub async fn held(response: Response<Body>, holding: Arc<Holding>) -> Result<Response<Body>, Full> {
+    let (head, mut rest) = response.into_parts();
+    if rest.is_end_stream() {
+        return Ok(Response::from_parts(head, rest));
+    }
+    // A reply of the contract is one message: it is encoded here rather than when HTTP/2 asks for it.
+    let (message, other) = match rest.frame().await.map(|frame| frame.map(Frame::into_data)) {
+        Some(Ok(Ok(message))) => (message, None),
+        Some(Ok(Err(frame))) => (Bytes::new(), Some(Ok(frame))),
+        Some(Err(status)) => (Bytes::new(), Some(Err(status))),
+        None => return Ok(Response::from_parts(head, Body::empty())),
+    };
+    holding.take(message.len())?;
+    // HTTP/2 drops the bytes when they are written, or the stream is reset.
+    let written = Written {
+        message,
+        _holding: Arc::clone(&holding),
+    };
+    let body = Body::new(Reply {
+        message: Bytes::from_owner(written),
+        other,
+        rest,
+        holding,
+    });
+    Ok(Response::from_parts(head, body))
+}
+
+/// Bytes that hold what their call holds.
+struct Written {
+    message: Bytes,
+    _holding: Arc<Holding>,
+}
+
+impl AsRef<[u8]> for Written {
+    fn as_ref(&self) -> &[u8] {
+        &self.message
+    }
+}
+
+impl http_body::Body for Reply {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if !self.message.is_empty() {
+            let length = self.message.len().min(PIECE);
+            let piece = self.message.split_to(length);
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        if let Some(other) = self.other.take() {
+            return Poll::Ready(Some(other));
+        }
+        let this = &mut *self;
+        // Replies of the contract are one message; another would be counted where it is taken.
+        let frame = std::task::ready!(Pin::new(&mut this.rest).poll_frame(context));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+            && this.holding.take(data.len()).is_err()
+        {
+            return Poll::Ready(Some(Err(Status::resource_exhausted("too many bytes wait"))));
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.message.is_empty() && self.other.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}

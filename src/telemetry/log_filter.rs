@@ -1,0 +1,191 @@
+//! The log's filter while the process runs: the configured one, or another for a while.
+//!
+//! Whoever reaches the admin port may change it, and nobody has to be known there. So a change is a few words of
+//! plain directives, it ends by itself, and the line that tells of it passes every filter.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tracing_subscriber::{EnvFilter, Registry, filter::ParseError, reload};
+
+/// How long a change lasts.
+pub const LASTS: Duration = Duration::from_secs(15 * 60);
+/// Longest filter that is taken at run time, in bytes, and its directives.
+const MAX_BYTES: usize = 1024;
+const MAX_DIRECTIVES: usize = 32;
+/// Tells of every change, whatever the filter says.
+const OWN: &str = concat!(module_path!(), "=info");
+
+/// Why the filter cannot be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    /// What was asked for is no filter.
+    #[error("expected log directives such as info or info,identity_gateway=debug")]
+    NotAFilter,
+    /// There is no log.
+    #[error("the log is not started")]
+    NotStarted,
+}
+
+/// The filter.
+pub struct LogFilter {
+    handle: reload::Handle<EnvFilter, Registry>,
+    configured: String,
+    now: Mutex<Now>,
+}
+
+#[derive(Clone)]
+struct Now {
+    text: String,
+    /// Counts the changes: an older one's end is none of a newer one's.
+    change: u64,
+}
+
+/// The filter of these directives. Values of fields are compared as they are: no regular expression is compiled.
+///
+/// # Errors
+///
+/// If they are none.
+pub fn parse(text: &str) -> Result<EnvFilter, ParseError> {
+    let filter = EnvFilter::builder().with_regex(false).parse(text)?;
+    // Last, so that it takes the place of another for the same target.
+    Ok(filter.add_directive(OWN.parse()?))
+}
+
+/// Whether the text has only what levels and targets need: a directive for spans or fields could hide the line
+/// that tells of it.
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_:=,.- ".contains(&byte);
+    !text.is_empty()
+        && text.len() <= MAX_BYTES
+        && text.split(',').count() <= MAX_DIRECTIVES
+        && text.bytes().all(plain)
+}
+
+impl LogFilter {
+    /// The filter as configured, over the layer that it is in.
+    pub fn new(handle: reload::Handle<EnvFilter, Registry>, configured: &str) -> Arc<Self> {
+        Arc::new(Self {
+            handle,
+            configured: configured.to_owned(),
+            now: Mutex::new(Now {
+                text: configured.to_owned(),
+                change: 0,
+            }),
+        })
+    }
+
+    /// The directives in force.
+    pub fn text(&self) -> String {
+        self.lock().text.clone()
+    }
+
+    /// Changes the filter for [`LASTS`], or until it is changed again.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no filter; nothing is changed then.
+    pub fn change(self: &Arc<Self>, text: &str, peer: SocketAddr) -> Result<(), FilterError> {
+        let text = text.trim();
+        if !is_plain(text) {
+            return Err(FilterError::NotAFilter);
+        }
+        let change = self.set(text)?;
+        tracing::warn!(
+            %peer,
+            filter = text,
+            lasts_s = LASTS.as_secs(),
+            "log filter changed on the admin port"
+        );
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(LASTS).await;
+            this.restore(change);
+        });
+        Ok(())
+    }
+
+    fn restore(&self, change: u64) {
+        if self.lock().change == change && self.set(&self.configured).is_ok() {
+            tracing::warn!(
+                filter = self.configured,
+                "log filter is the configured one again"
+            );
+        }
+    }
+
+    fn set(&self, text: &str) -> Result<u64, FilterError> {
+        let filter = parse(text).map_err(|_| FilterError::NotAFilter)?;
+        let mut now = self.lock();
+        self.handle
+            .reload(filter)
+            .map_err(|_| FilterError::NotStarted)?;
+        now.text = text.to_owned();
+        now.change += 1;
+        Ok(now.change)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        // Nothing panics under the lock.
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    fn peer() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 1))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_ends_by_itself_and_a_newer_one_is_not_ended_by_an_older() {
+        let (layer, handle) = reload::Layer::new(parse("info").unwrap());
+        let _subscriber = tracing_subscriber::registry().with(layer);
+        let filter = LogFilter::new(handle, "info");
+        filter.change("off", peer()).unwrap();
+        assert_eq!(filter.text(), "off");
+        tokio::time::sleep(LASTS / 2).await;
+        filter.change("debug", peer()).unwrap();
+        tokio::time::sleep(LASTS * 3 / 4).await;
+        assert_eq!(filter.text(), "debug");
+        tokio::time::sleep(LASTS / 2).await;
+        assert_eq!(filter.text(), "info");
+    }
+
+    #[test]
+    fn a_strangers_filter_is_plain_and_short() {
+        let many = vec!["a=info"; MAX_DIRECTIVES + 1].join(",");
+        let long = "a".repeat(MAX_BYTES + 1);
+        for wrong in [
+            "",
+            "[span{field=.................}]=info",
+            "[{peer}]=off",
+            "identity_gateway[call]=off",
+            "info\ninfo",
+            many.as_str(),
+            long.as_str(),
+        ] {
+            assert!(!is_plain(wrong), "{wrong:.40}");
+        }
+        assert!(is_plain("info, identity_gateway::transport=debug,h2=off"));
+    }
+
+    #[test]
+    fn the_line_of_a_change_passes_every_filter() {
+        for filter in [
+            "off",
+            "identity_gateway::telemetry::log_filter=off",
+            "error",
+        ] {
+            let filter = parse(filter).unwrap().to_string();
+            assert!(filter.contains("log_filter=info"), "{filter}");
+        }
+    }
+}
