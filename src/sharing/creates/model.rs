@@ -259,7 +259,7 @@ fn two_replicas(chooser: &Chooser, lifetime: Duration, faults: usize, again: Opt
             // Nothing but a create whose outcome is not known makes an unknown outcome.
             let unknown =
                 |created: &Created| created.as_ref().is_err_and(Failure::leaves_outcome_unknown);
-            let has_unknown = fates.iter().any(|fate| *fate == Fate::Out);
+            let has_unknown = fates.contains(&Fate::Out);
             assert!(
                 has_unknown || !ended.iter().flatten().any(unknown),
                 "{ended:?} of {fates:?}"

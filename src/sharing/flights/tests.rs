@@ -210,7 +210,7 @@ async fn under_threads_that_come_and_go_everybody_who_stays_is_answered() {
 /// One of those who want the same.
 enum Caller {
     Away,
-    Waits(CallFacts, Flight<usize>, usize),
+    Waits(Box<CallFacts>, Flight<usize>, usize),
     Gone,
 }
 
@@ -269,7 +269,7 @@ fn in_every_order_of_polls_and_leavings_who_stays_is_answered_and_who_leaves_kno
                         known.push((false, false));
                     }
                     let number = known.lock().unwrap().len() - 1;
-                    callers[at] = Caller::Waits(facts, flight, number);
+                    callers[at] = Caller::Waits(Box::new(facts), flight, number);
                 }
                 Caller::Waits(facts, flight, number) => {
                     let number = *number;
