@@ -46,7 +46,7 @@ WARM_UP = 60
 PATIENCE = 120.0
 SAMPLED = 100
 
-KEYS = {"backend": "k" * 40, "archive": "a" * 40}
+KEYS = {"backend": "the key of the backend, of 40 characters", "archive": "the key of the archive, of 40 characters"}
 # The contacts and the credit bureau's counters in an answer are for neither of them.
 POLICY = """[[allow]]
 name = "backend"
