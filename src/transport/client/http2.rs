@@ -16,7 +16,7 @@ use std::{
 use super::{
     Lost,
     dial::Wire,
-    silence::{self, Heard, KeepAlive},
+    keep_alive::{self, KeepAlive, Timed},
     streams::{Place, Streams},
 };
 use crate::domain::verification::Provider;
@@ -61,7 +61,7 @@ pub async fn shake(
     keep_alive: KeepAlive,
     max_in_flight: usize,
 ) -> Option<Arc<Http2>> {
-    let (wire, heard) = silence::listen(wire);
+    let (wire, last_read) = keep_alive::note_reads(wire);
     let mut builder = Builder::new();
     builder
         .enable_push(false)
@@ -85,7 +85,7 @@ pub async fn shake(
         sender: Mutex::new(Some(sender)),
         streams: streams.clone(),
     });
-    let silent = silence::end(ping, heard, keep_alive);
+    let silent = keep_alive::end(ping, last_read, keep_alive);
     let driven = drive(connection, Arc::downgrade(&http2), provider, silent);
     tokio::spawn(async move {
         let mut driven = pin!(driven);
@@ -102,7 +102,7 @@ pub async fn shake(
 
 /// Moves the connection's frames, and retires it when its time has come.
 async fn drive(
-    mut connection: Connection<Heard<Box<dyn Wire>>, Bytes>,
+    mut connection: Connection<Timed<Box<dyn Wire>>, Bytes>,
     http2: Weak<Http2>,
     provider: Provider,
     silent: impl Future<Output = ()>,

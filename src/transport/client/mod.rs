@@ -1,7 +1,7 @@
 //! The HTTP client of one provider: its connections, and which of them takes a request now.
 //!
 //! - **HTTP/2**, if the provider agrees to it in TLS: one connection at a time carries everything. Another is
-//!   dialled once it says that it closes (GOAWAY), ends, or is silent ([`silence`]).
+//!   dialled once it says that it closes (GOAWAY), ends, or is silent ([`keep_alive`]).
 //! - **HTTP/1**: a connection for each request in flight; what is done waits a moment for the next one.
 //!
 //! Nothing is sent while it is dialled, and nothing twice: a request is handed to a connection that is ready
@@ -11,8 +11,8 @@
 mod dial;
 mod http1;
 mod http2;
+mod keep_alive;
 mod proxy;
-mod silence;
 mod streams;
 
 use std::{
@@ -31,7 +31,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, header};
 use rustls::ClientConfig;
 use url::Url;
 
-pub use self::silence::KeepAlive;
+pub use self::keep_alive::KeepAlive;
 use self::{
     dial::{Dialed, Dialer},
     http1::{Http1, Idle},
@@ -98,12 +98,15 @@ struct Connections {
     state: Mutex<State>,
 }
 
+/// A dial that several wait for; its connection, or none if HTTP/1 is spoken.
+type Dialing = Shared<BoxFuture<'static, Result<Option<Arc<Http2>>, NotConnected>>>;
+
 #[derive(Default)]
 struct State {
     /// What takes every request, where HTTP/2 is spoken.
     current: Option<Arc<Http2>>,
     /// The dial that everybody waits for.
-    dialing: Option<Shared<BoxFuture<'static, Result<Option<Arc<Http2>>, NotConnected>>>>,
+    dialing: Option<Dialing>,
     /// HTTP/1 is spoken: each request dials for itself.
     alone: bool,
 }
@@ -262,9 +265,7 @@ impl Connections {
     }
 
     /// Dials, whoever still waits: what is dialled is there for all. None if HTTP/1 is spoken.
-    fn dial_for_all(
-        self: Arc<Self>,
-    ) -> Shared<BoxFuture<'static, Result<Option<Arc<Http2>>, NotConnected>>> {
+    fn dial_for_all(self: Arc<Self>) -> Dialing {
         let dialing = tokio::spawn(async move {
             // A defect must not be waited for for ever.
             let dialing = AssertUnwindSafe(self.dialer.dial()).catch_unwind();

@@ -33,17 +33,17 @@ pub struct KeepAlive {
 
 /// When something was last read.
 #[derive(Debug, Clone)]
-pub struct Ear {
+pub struct LastRead {
     begun: Instant,
     last: Arc<AtomicU64>,
 }
 
-impl Ear {
+impl LastRead {
     fn last(&self) -> Instant {
         self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
 
-    fn hears(&self) {
+    fn note(&self) {
         let now = self.begun.elapsed().as_millis();
         let now = u64::try_from(now).unwrap_or(u64::MAX);
         self.last.store(now, Ordering::Relaxed);
@@ -51,55 +51,55 @@ impl Ear {
 }
 
 /// A wire, and what is noted of what is read from it.
-pub struct Heard<T> {
+pub struct Timed<T> {
     wire: T,
-    ear: Ear,
+    last_read: LastRead,
 }
 
 /// Notes when something is read from a wire.
-pub fn listen<T>(wire: T) -> (Heard<T>, Ear) {
-    let ear = Ear {
+pub fn note_reads<T>(wire: T) -> (Timed<T>, LastRead) {
+    let last_read = LastRead {
         begun: Instant::now(),
         last: Arc::default(),
     };
-    let heard = Heard {
+    let timed = Timed {
         wire,
-        ear: ear.clone(),
+        last_read: last_read.clone(),
     };
-    (heard, ear)
+    (timed, last_read)
 }
 
 /// Ends when the connection is dead.
-pub async fn end(mut ping: PingPong, ear: Ear, keep_alive: KeepAlive) {
+pub async fn end(mut ping: PingPong, last_read: LastRead, keep_alive: KeepAlive) {
     loop {
-        let last = ear.last();
+        let last = last_read.last();
         tokio::time::sleep_until(last + keep_alive.interval).await;
-        if ear.last() != last {
+        if last_read.last() != last {
             continue;
         }
         // One that is still on its way will do.
         let _sent = ping.send_ping(Ping::opaque());
         let pong = poll_fn(|context| ping.poll_pong(context));
         let _pong = tokio::time::timeout(keep_alive.timeout, pong).await;
-        if ear.last() == last {
+        if last_read.last() == last {
             return;
         }
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Heard<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for Timed<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.wire).poll_read(context, buffer))?;
-        self.ear.hears();
+        self.last_read.note();
         Poll::Ready(Ok(()))
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Heard<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Timed<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
