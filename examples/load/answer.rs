@@ -7,6 +7,9 @@ use tonic_types::StatusExt as _;
 
 use crate::ledger::Span;
 
+/// A request that had to wait and has less than this left is not sent any more: 100 ms, and the margin.
+const NOT_WORTH: Duration = Duration::from_millis(150);
+
 /// The end of one call.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -68,7 +71,10 @@ impl Answer {
         let refusal = self.result.as_ref().err()?;
         let waited = self.waited();
         match (refusal.code, refusal.reason.as_str()) {
-            (Code::DeadlineExceeded, "DEADLINE_EXCEEDED") if waited >= self.deadline * 4 / 5 => {
+            (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
+                if waited >= self.deadline * 4 / 5
+                    || refusal.billing == "not_billed" && waited + NOT_WORTH >= self.deadline =>
+            {
                 Some(OwnEnd::Told)
             }
             // The client's timer was first: it knows of no reason.

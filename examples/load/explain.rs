@@ -65,7 +65,10 @@ impl Met<'_> {
                     Fault::TrickleSlow,
                     Fault::GatewayTimeout,
                     Fault::Freeze,
+                    // Sixteen MiB take their time on a busy machine.
+                    Fault::Giant,
                 ]) || self.lost(Some(Trouble::Frozen))
+                    || self.is(Trouble::Crowded)
                     || unseen && self.is(Trouble::Frozen)
             }
             (Code::Internal, "PROVIDER_RESPONSE_MALFORMED", "unknown") => self.met(&[Fault::Giant]),
@@ -84,6 +87,7 @@ impl Met<'_> {
             || self.lost(Some(Trouble::Frozen))
             || self.receipts.iter().any(|one| one.fault.takes_time())
             || self.is(Trouble::Frozen)
+            || self.is(Trouble::Crowded)
             || self.is(Trouble::Unmade)
     }
 

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -40,6 +40,8 @@ pub enum Trouble {
     Reset,
     /// It carries nothing, and stays open until the gateway lets go of it.
     Frozen,
+    /// A giant answer is on it, and all others have to share it with that.
+    Crowded,
     /// It is not there yet: nothing has left, for nobody has shaken hands.
     Unmade,
 }
@@ -55,6 +57,18 @@ struct Spell {
 
 /// A time in which a call was made.
 pub type Span = (Instant, Instant);
+
+/// A trouble that lasts until this is dropped.
+pub struct Noted {
+    note: usize,
+    ledger: Arc<Ledger>,
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.ledger.end(self.note);
+    }
+}
 
 #[derive(Default)]
 struct Books {
@@ -165,6 +179,14 @@ impl Ledger {
     pub fn end(&self, note: usize) {
         if let Some(spell) = self.books().spells.get_mut(note) {
             spell.to.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// The same, over when what comes back is dropped.
+    pub fn during(self: &Arc<Self>, provider: Provider, trouble: Trouble) -> Noted {
+        Noted {
+            note: self.begin(provider, trouble),
+            ledger: Arc::clone(self),
         }
     }
 

@@ -27,7 +27,7 @@ use crate::{
     Failed,
     certificate::H2,
     faults::{DELAY, Fault, Handshake, SLOW_HANDSHAKE, STALL},
-    ledger::Ledger,
+    ledger::{Ledger, Trouble},
     line::{Carried, Freezing, Line},
     spoil::{Body, Cut, between, giant, half, trickle, unavailable, whole},
 };
@@ -189,10 +189,12 @@ impl Proxy {
             Fault::HangUp => carried.hang_up(),
             _ => {}
         }
+        let crowded = (fault == Fault::Giant && multiplexed)
+            .then(|| self.ledger.during(self.provider, Trouble::Crowded));
         // Carried until the last of it has been taken.
         Ok(response.map(|body| {
             let carry = move |frame| {
-                let _carried = &carried;
+                let _until_the_end = (&carried, &crowded);
                 frame
             };
             body.map_frame(carry).boxed_unsync()
