@@ -73,7 +73,9 @@ impl Met<'_> {
             }
             (Code::Internal, "PROVIDER_RESPONSE_MALFORMED", "unknown") => self.met(&[Fault::Giant]),
             (Code::Unavailable, "PROVIDER_UNAVAILABLE", "not_billed") => {
-                self.met(&[Fault::Down, Fault::Refused]) || unseen && self.is(Trouble::Unmade)
+                // A create's later caller may have found the connection that the first had not.
+                self.met(&[Fault::Down, Fault::Refused])
+                    || (unseen || shared) && self.is(Trouble::Unmade)
             }
             (Code::Unavailable, "PROVIDER_CIRCUIT_OPEN", "not_billed") => shared || unseen,
             _ => false,

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// What the callers say to be known.
-const KEY: &str = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk";
+const KEY: &str = "9d0f3c5a71e84b26af12c7d9e05b8364f1a27c3e";
 /// What they may do: everything.
 const POLICY: &str = r#"[[allow]]
 name = "backend"

@@ -45,8 +45,11 @@ CALLS = 200
 WARM_UP = 60
 PATIENCE = 120.0
 SAMPLED = 100
+# Seconds without calls.
+IDLE = 3.0
 
-KEYS = {"backend": "the key of the backend, of 40 characters", "archive": "the key of the archive, of 40 characters"}
+# Keys that look as if they could be guessed are refused.
+KEYS = {name: hashlib.sha256(f"a key of {name}".encode()).hexdigest()[:40] for name in ("backend", "archive")}
 # The contacts and the credit bureau's counters in an answer are for neither of them.
 POLICY = """[[allow]]
 name = "backend"
@@ -145,6 +148,9 @@ class Counted:
 
     def __init__(self, provider: str, collector: int, directory: Path) -> None:
         self.out = directory / "callgrind"
+        # What the program does a second without calls: the memory is read, files are looked at. It is taken off: on a
+        # busy machine the same calls take longer.
+        self.idle = None
         hashes = {name: hashlib.sha256(key.encode()).hexdigest() for name, key in KEYS.items()}
         (directory / "keys").write_text("".join(f"{name} {value}\n" for name, value in hashes.items()))
         (directory / "policy.toml").write_text(POLICY)
@@ -191,16 +197,30 @@ class Counted:
 
     def count(self, calls: int, call) -> int:
         """Instructions of one of so many calls, which are numbered."""
+        if self.idle is None:
+            instructions, took = self._during(lambda: time.sleep(IDLE))
+            self.idle = instructions / took
+
+        def work() -> None:
+            for number in range(calls):
+                call(number)
+
+        instructions, took = self._during(work)
+        return int(instructions - self.idle * took) // calls
+
+    def _during(self, work) -> tuple[int, float]:
+        """Instructions in the time that something takes, and that time in seconds."""
         before = set(self.out.parent.glob("callgrind.*"))
         self._control("-z")
-        for number in range(calls):
-            call(number)
+        began = time.monotonic()
+        work()
+        took = time.monotonic() - began
         self._control("-d")
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             for dump in set(self.out.parent.glob("callgrind.*")) - before:
                 if total := re.search(r"^(?:totals|summary): (\d+)", dump.read_text(errors="replace"), re.MULTILINE):
-                    return int(total[1]) // calls
+                    return int(total[1]), took
             time.sleep(0.1)
         sys.exit("callgrind wrote no dump")
 
