@@ -37,6 +37,8 @@ pub struct Watch {
     seen: Option<[u8; 32]>,
     /// Since when it cannot be used.
     refused: Option<Instant>,
+    /// A file was found empty at the last look, and had something in it before.
+    emptied: bool,
     end: Option<End>,
 }
 
@@ -83,6 +85,7 @@ impl Watch {
             take: Box::new(take),
             seen: None,
             refused: None,
+            emptied: false,
             end: None,
         }
     }
@@ -107,6 +110,13 @@ impl Watch {
         if !new && self.refused.is_none() {
             return Look::Same;
         }
+        // Who writes a file in place empties it first: that it is meant to be empty is believed at the second look.
+        let is_empty = |contents: &Vec<Content>| contents.iter().any(|content| content.is_empty());
+        let emptied = new && !first && read.as_ref().is_ok_and(is_empty);
+        if emptied && !std::mem::replace(&mut self.emptied, true) {
+            return Look::Same;
+        }
+        self.emptied = emptied;
         self.seen = Some(fingerprint);
         match read.and_then(|contents| (self.take)(&contents)) {
             Ok(()) => {
@@ -264,6 +274,27 @@ mod tests {
         fs::write(&path, "two").unwrap();
         assert_eq!(watch.look(), Look::Taken);
         assert_eq!(*taken.lock().unwrap(), ["one", "two", "two"]);
+    }
+
+    #[test]
+    fn a_file_that_is_empty_while_it_is_written_is_not_taken_for_an_empty_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "one").unwrap();
+        let (mut watch, taken) = watch(vec![path.clone()]);
+        watch.look();
+        for (text, look) in [
+            ("", Look::Same),
+            ("two", Look::Taken),
+            ("", Look::Same),
+            ("", Look::Taken),
+            ("", Look::Same),
+            ("three", Look::Taken),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(watch.look(), look, "{text}");
+        }
+        assert_eq!(*taken.lock().unwrap(), ["one", "two", "", "three"]);
     }
 
     #[test]
