@@ -206,7 +206,7 @@ where
             });
         }
         // Not when the future is first polled: on a busy machine that is later by more than the margin,
-        // and tonic's own timer, which runs from now, would answer CANCELLED.
+        // and the caller's own timer would be first, with no word of why.
         let budget = deadline::budget(request.headers(), shared.default_deadline);
         let end = Instant::now() + budget;
         let facts = request.extensions().get::<Arc<CallFacts>>();
