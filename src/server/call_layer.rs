@@ -10,7 +10,7 @@
 //! open to everybody, reflection to every identified caller.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
@@ -82,8 +82,12 @@ impl Caller {
         let known = facts.caller().map(|caller| &caller.identity);
         match known.filter(|identity| identity.mode() != AuthMode::None) {
             Some(identity) => Self::Identified(Arc::clone(identity)),
-            None => peer::ip(extensions).map_or(Self::Unknown, Self::Peer),
+            None => Self::at(extensions),
         }
+    }
+
+    fn at(extensions: &Extensions) -> Self {
+        peer::ip(extensions).map_or(Self::Unknown, Self::Peer)
     }
 }
 
@@ -96,6 +100,8 @@ struct Shared {
     door: Door,
     places: Arc<Admission<Caller>>,
     bytes: Arc<Quota<Caller>>,
+    /// The same bytes, by connection: many callers may share one.
+    connections: Arc<Quota<Option<SocketAddr>>>,
     passing: Passing,
     /// The log lines of callers that nobody knows.
     strangers: Sampled,
@@ -135,6 +141,7 @@ impl CallLayer {
             rpcs,
             door,
             places: Arc::new(places),
+            connections: Quota::new(bytes.most()),
             bytes,
             passing: Passing::default(),
             strangers: Sampled::default(),
@@ -187,16 +194,26 @@ where
                 let refused = refusal(&failure, &CallFacts::default());
                 return Box::pin(async move { Ok(refused) });
             }
+            let caller = Caller::of(&CallFacts::default(), request.extensions());
+            // At once, and not when its turn comes: many may wait for that.
+            let request = passing::slim(request, shared.request_timeout);
             return Box::pin(async move {
-                let caller = Caller::of(&CallFacts::default(), request.extensions());
-                let request = passing::slim(request, shared.request_timeout);
                 let path = request.uri().path().to_owned();
                 let answer = inner.call(request);
                 shared.passing.health(&path, caller, answer).await
             });
         }
+        // Headers count for the address until it is known who calls: many may wait for their turn.
+        let mut unknown = shared.bytes.share(Caller::at(request.extensions()));
+        let has_room = unknown.take(head_bytes(request.headers())).is_ok();
         if path.starts_with(REFLECTION) {
+            if !has_room {
+                let facts = CallFacts::default();
+                let refused = refusal(&overloaded(&facts), &facts);
+                return Box::pin(async move { Ok(refused) });
+            }
             return Box::pin(async move {
+                let _unknown = unknown;
                 if let Err(failure) = shared.door.identify(&mut request).await {
                     return Ok(refusal(&failure, &CallFacts::default()));
                 }
@@ -219,6 +236,10 @@ where
             Arc::clone(&facts),
             request.headers(),
         );
+        if !has_room {
+            let refused = told.end(refusal(&overloaded(&facts), &facts));
+            return Box::pin(async move { Ok(refused) });
+        }
         let context = told.span.context();
         let call = async move {
             let policy = shared.policies.get(request.uri().path());
@@ -228,10 +249,13 @@ where
             if let Err(failure) = entered.unwrap_or_else(late) {
                 return Ok(told.end(refusal(&failure, &facts)));
             }
+            drop(unknown);
             let caller = Caller::of(&facts, request.extensions());
             let share = shared.bytes.share(caller.clone());
             let place = shared.places.enter(caller);
-            let holding = place.map(|place| Holding::new(place, share));
+            let connection = peer::address(request.extensions());
+            let of_connection = shared.connections.share(connection);
+            let holding = place.map(|place| Holding::new(place, share, of_connection));
             let head = head_bytes(request.headers());
             let Some(holding) = holding.ok().filter(|held| held.take(head).is_ok()) else {
                 return Ok(told.end(refusal(&overloaded(&facts), &facts)));

@@ -2,6 +2,7 @@
 //! its place, and the bytes that it makes the gateway keep.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -37,13 +38,22 @@ pub struct Holding {
 struct Counted {
     seen: usize,
     share: Share<Caller>,
+    of_connection: Share<Option<SocketAddr>>,
 }
 
 impl Holding {
     /// A place, and nothing else yet.
-    pub fn new(place: Place<Caller>, share: Share<Caller>) -> Arc<Self> {
+    pub fn new(
+        place: Place<Caller>,
+        share: Share<Caller>,
+        of_connection: Share<Option<SocketAddr>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            bytes: Mutex::new(Counted { seen: 0, share }),
+            bytes: Mutex::new(Counted {
+                seen: 0,
+                share,
+                of_connection,
+            }),
             place,
             _counted: UnderWay::call(),
         })
@@ -74,7 +84,10 @@ impl Holding {
         bytes.seen += more;
         match bytes.seen.saturating_sub(SMALL) - before {
             0 => Ok(()),
-            large => bytes.share.take(large),
+            large => {
+                bytes.share.take(large)?;
+                bytes.of_connection.take(large)
+            }
         }
     }
 
@@ -172,5 +185,41 @@ impl http_body::Body for Reply {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::server::{admission::Admission, quota::Quota};
+
+    #[test]
+    fn no_caller_and_no_connection_holds_more_than_is_left() {
+        let places = Arc::new(Admission::new(9, Arc::default()));
+        let (callers, connections) = (Quota::new(1 << 20), Quota::new(1 << 20));
+        let begin = |caller: u8, connection: u16| {
+            let caller = Caller::Peer(IpAddr::from([10, 0, 0, caller]));
+            let connection = Some(SocketAddr::from(([10, 0, 1, 1], connection)));
+            Holding::new(
+                places.enter(caller.clone()).unwrap(),
+                callers.share(caller),
+                connections.share(connection),
+            )
+        };
+        // A quarter; the same again and half is more than is left of three quarters.
+        let (quarter, half) = ((1 << 18) + SMALL, (1 << 19) + SMALL);
+        for (one, other, fits) in [
+            // The same caller over two connections, two callers over the same, and each its own.
+            ((1, 1), (1, 2), false),
+            ((1, 1), (2, 1), false),
+            ((1, 1), (2, 2), true),
+        ] {
+            let first = begin(one.0, one.1);
+            first.take(quarter).unwrap();
+            let second = begin(other.0, other.1);
+            assert_eq!(second.take(half + 1).is_ok(), fits, "{one:?} {other:?}");
+        }
     }
 }

@@ -46,6 +46,12 @@ pub fn held(limit: Option<u64>) -> usize {
     usize::try_from(held).unwrap_or(usize::MAX)
 }
 
+/// How many bytes connections may hold that no call of a known caller holds.
+#[must_use]
+pub fn held_by_connections(limit: Option<u64>) -> usize {
+    held(limit) / 2
+}
+
 /// The smallest limit of the process's control group and those above it.
 fn group_limit(root: &Path) -> Option<u64> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();

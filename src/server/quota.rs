@@ -38,6 +38,12 @@ impl<C: Eq + Hash + Clone> Quota<C> {
         })
     }
 
+    /// How much there is in all.
+    #[must_use]
+    pub const fn most(&self) -> usize {
+        self.most
+    }
+
     /// A share of the store, with nothing in it yet.
     pub fn share(self: &Arc<Self>, caller: C) -> Share<C> {
         Share {
@@ -79,22 +85,50 @@ impl<C: Eq + Hash + Clone> Share<C> {
         self.holds += more;
         Ok(())
     }
-}
 
-impl<C: Eq + Hash + Clone> Drop for Share<C> {
-    fn drop(&mut self) {
-        if self.holds == 0 {
+    /// Whether it could take so much more.
+    pub fn has_room(&self, more: usize) -> bool {
+        let held = self.quota.lock();
+        let mine = held.callers.get(&self.caller).copied().unwrap_or_default();
+        mine.saturating_add(more) <= self.quota.most.saturating_sub(held.all)
+    }
+
+    /// Holds so much from now on, whatever it held.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if the caller would hold more than is left.
+    pub fn hold(&mut self, so_much: usize) -> Result<(), Full> {
+        match so_much.checked_sub(self.holds) {
+            Some(0) => Ok(()),
+            Some(more) => self.take(more),
+            None => {
+                self.give_back(self.holds - so_much);
+                Ok(())
+            }
+        }
+    }
+
+    fn give_back(&mut self, so_much: usize) {
+        if so_much == 0 {
             return;
         }
         let mut held = self.quota.lock();
-        held.all = held.all.saturating_sub(self.holds);
+        held.all = held.all.saturating_sub(so_much);
         let left = held.callers.get_mut(&self.caller).map(|mine| {
-            *mine = mine.saturating_sub(self.holds);
+            *mine = mine.saturating_sub(so_much);
             *mine
         });
         if left == Some(0) {
             held.callers.remove(&self.caller);
         }
+        self.holds -= so_much;
+    }
+}
+
+impl<C: Eq + Hash + Clone> Drop for Share<C> {
+    fn drop(&mut self) {
+        self.give_back(self.holds);
     }
 }
 
@@ -133,7 +167,8 @@ mod tests {
                 let share = &mut shares[usize::from(caller)];
                 match more {
                     0 => *share = quota.share(caller),
-                    more => drop(share.take(more)),
+                    more if more % 2 == 0 => drop(share.take(more)),
+                    less => drop(share.hold(less)),
                 }
                 let held: usize = shares.iter().map(|share| share.holds).sum();
                 proptest::prop_assert!(held <= 1000);

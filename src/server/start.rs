@@ -187,7 +187,7 @@ impl Serving {
         let mut signals = Signals::listen()?;
         let routes = admin::routes(lifecycle.clone());
         let admin = tokio::spawn(admin_port::serve(self.admin, routes));
-        let incoming = listener::incoming(self.grpc, tls, &limits(settings));
+        let incoming = listener::incoming(self.grpc, tls, &limits(settings, max_memory));
         tokio::spawn(reload::run(watches, settings.server.reload_interval.get()));
         let server = Connections::new(&settings.server, lifecycle.clone()).serve(incoming, service);
         ready();
@@ -210,13 +210,15 @@ impl Serving {
 }
 
 /// What the gRPC port takes.
-fn limits(settings: &Settings) -> listener::Limits {
+fn limits(settings: &Settings, max_memory: Option<u64>) -> listener::Limits {
     let server = &settings.server;
     listener::Limits {
         connections: server.max_connections,
         per_peer: server.max_connections_per_peer,
         handshakes: server.max_handshakes,
         handshake_timeout: server.handshake_timeout.get(),
+        headers: usize::try_from(server.max_header_bytes).unwrap_or(usize::MAX),
+        held: memory::held_by_connections(max_memory),
     }
 }
 

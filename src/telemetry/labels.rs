@@ -90,7 +90,7 @@ words! {
 }
 
 words! {
-    /// Why a connection was not taken.
+    /// Why a connection was not taken, or was ended.
     Refusal {
         /// There were too many.
         Connections = "connections",
@@ -106,6 +106,10 @@ words! {
         Protocol = "protocol",
         /// The system could not give one.
         System = "system",
+        /// It sent too many frames that ask for nothing.
+        Flood = "flood",
+        /// What it had begun and not ended, or not taken, was more than there was room for.
+        Memory = "memory",
     }
 }
 

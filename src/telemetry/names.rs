@@ -99,7 +99,7 @@ attributes! {
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
     RECORDED = "idgw.audit.result", "What became of an audit record: `written`, `lost`, `refused`: the call was, because it could not be recorded (`audit.required`); or `unsent`: the collector did not take its copy (`audit.otlp`).";
     CALLER = "idgw.caller", "The name of the policy file's rule that the caller falls under; never who it is. On spans only.";
-    REFUSAL = "idgw.refusal", "Why a connection was not taken: `connections` or `peer` (too many in all, or of its address), `timeout`, `displaced`, `tls`, `protocol` or `system`.";
+    REFUSAL = "idgw.refusal", "Why a connection was not taken: `connections` or `peer` (too many in all, or of its address), `timeout`, `displaced`, `tls`, `protocol` or `system`; or was ended: `flood` (frames that ask for nothing) or `memory` (it held too much).";
     FILE_KEY = "idgw.file", "The configuration key that names the file: `server.tls`, `providers.verifik.token_file`, `auth.policy_file`, …; `auth.jwt.jwks_url` for a key set.";
     RELOAD = "idgw.reload.result", "`taken` or `kept` (the old is still in force).";
     SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";
@@ -184,7 +184,7 @@ metrics! {
     CONNECTIONS = "idgw.connections" ["{connection}"] UpDownCounter,
         "Open connections on the gRPC port.", [];
     CONNECTIONS_REFUSED = "idgw.connections.refused" ["{connection}"] Counter,
-        "Connections that were not taken, by reason.", [REFUSAL];
+        "Connections that were not taken, or ended, by reason.", [REFUSAL];
     CERTIFICATE_EXPIRES = "idgw.tls.certificate.expires" ["s"] Gauge,
         "Seconds until the server's certificate, or the first one of its chain, expires.", [];
     CRL_EXPIRES = "idgw.tls.crl.expires" ["s"] Gauge,

@@ -14,7 +14,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// This many file descriptors for this process, or no test.
-fn descriptors(needed: u64) {
+pub fn descriptors(needed: u64) {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < needed) {
         let raised = Rlimit {

@@ -19,6 +19,7 @@ mod client;
 mod connections;
 mod floods;
 mod frames;
+mod half_sent;
 #[path = "../it/logs.rs"]
 mod logs;
 mod memory;

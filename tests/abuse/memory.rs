@@ -93,7 +93,7 @@ async fn a_request_of_many_small_elements_is_refused_before_they_are_decoded() {
 }
 
 /// A connection whose client takes so many bytes of a stream's reply, and reads what comes.
-async fn connection(gateway: &Process, window: u32) -> tokio::net::tcp::OwnedWriteHalf {
+pub async fn connection(gateway: &Process, window: u32) -> tokio::net::tcp::OwnedWriteHalf {
     let stream = from([127, 0, 0, 2], gateway.grpc).await;
     let (mut reader, mut writer) = stream.into_split();
     let window = [&[0, 4][..], &window.to_be_bytes()].concat();

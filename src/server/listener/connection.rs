@@ -1,34 +1,45 @@
-//! A connection that is through: bytes from TLS or plain text, its place, and who is at the other end.
+//! A connection that is through: its bytes, its place, and who is at the other end.
 //!
 //! The first bytes of HTTP/2 were read while the connection was opened. They are always the same, so they
 //! are read out again from the constant.
+//!
+//! Frames are looked at on their way, for what they make the gateway hold: a client that does not take its replies is
+//! not read from once some of them wait; one that sends many requests at once lets those be worked on before more are
+//! read; and where there is no room left for what connections hold, reading waits, or the connection ends.
 
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    time::Sleep,
 };
-use tokio_rustls::server::TlsStream;
 
-use super::{frames::Frames, places::Place, preface::PREFACE};
-use crate::{server::peer::Peer, telemetry::metrics::UnderWay};
+use super::{flood::Patience, frames::Frames, held::Held, io::Io, places::Place, preface::PREFACE};
+use crate::{
+    server::peer::Peer,
+    telemetry::{
+        labels::Refusal,
+        metrics::{self, UnderWay},
+    },
+};
 
 #[cfg(test)]
 mod tests;
 
-/// The bytes of a connection.
-#[derive(Debug)]
-pub enum Io {
-    /// As they come.
-    Plain(TcpStream),
-    /// Over TLS.
-    Tls(Box<TlsStream<TcpStream>>),
-}
+/// Streams that a client may have open which does not take what it is sent.
+const UNTAKEN: usize = 100;
+/// Requests that are read at once before others have their turn, and how many bytes are read at once after that.
+const AT_ONCE: usize = 32;
+const DENSE: usize = 4096;
+/// What there must be room for before more is read, and how often and long that is waited for.
+const MARGIN: usize = 256 * 1024;
+const PAUSES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A connection.
 #[derive(Debug)]
@@ -37,19 +48,41 @@ pub struct Connection {
     peer: Peer,
     /// What the server has not yet read of HTTP/2's first bytes.
     first: &'static [u8],
-    /// What came after them.
-    frames: Frames,
+    /// What came after them, and what the client was sent.
+    incoming: Frames,
+    outgoing: Frames,
+    patience: Patience,
+    held: Held,
+    /// Whether the client does not take what it is sent.
+    is_stuck: bool,
+    /// Who waits for it to take something before more is read.
+    waiting: Option<Waker>,
+    /// Whether many requests came at once, and whether others have their turn before more is read.
+    is_dense: bool,
+    yields: bool,
+    /// How often there was no room, and the wait for it.
+    pauses: u32,
+    pause: Option<Pin<Box<Sleep>>>,
     _place: Place,
     _counted: UnderWay,
 }
 
 impl Connection {
-    pub(super) fn new(io: Io, peer: Peer, place: Place) -> Self {
+    pub(super) fn new(io: Io, peer: Peer, place: Place, held: Held) -> Self {
         Self {
             io,
             peer,
             first: PREFACE,
-            frames: Frames::default(),
+            incoming: Frames::default(),
+            outgoing: Frames::default(),
+            patience: Patience::default(),
+            held,
+            is_stuck: false,
+            waiting: None,
+            is_dense: false,
+            yields: false,
+            pauses: 0,
+            pause: None,
             _place: place,
             _counted: UnderWay::connection(),
         }
@@ -60,44 +93,66 @@ impl Connection {
     pub const fn peer(&self) -> &Peer {
         &self.peer
     }
-}
 
-impl AsyncRead for Io {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+    /// Waits until more may be read.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.is_stuck && self.held.streams() >= UNTAKEN {
+            self.waiting = Some(context.waker().clone());
+            return Poll::Pending;
         }
-    }
-}
-
-impl AsyncWrite for Io {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        if std::mem::take(&mut self.yields) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
+            if self.held.has_room(MARGIN) {
+                self.pauses = 0;
+                return Poll::Ready(());
+            }
+            // What has begun may end; and who does not take its replies ends if it asks for more.
+            if self.is_stuck || self.incoming.unfinished() > 0 || self.pauses >= PAUSES {
+                return Poll::Ready(());
+            }
+            self.pauses += 1;
+            self.pause = Some(Box::pin(tokio::time::sleep(PAUSE)));
         }
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+    /// Takes note of what was read.
+    fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let ended = |refusal| {
+            metrics::connection_refused(refusal);
+            io::Error::other(refusal.as_str())
+        };
+        let before = self.held.streams();
+        while let Some(frame) = self.incoming.next(&mut bytes) {
+            let patience = self.patience.read(&frame);
+            patience.map_err(|_flood| ended(Refusal::Flood))?;
+            self.held.read(&frame);
+        }
+        self.is_dense = self.held.streams() > before + AT_ONCE;
+        self.yields = self.is_dense;
+        let settled = self.held.settle(self.incoming.unfinished());
+        settled.map_err(|_full| ended(Refusal::Memory))
+    }
+
+    /// Takes note of what was written, or could not be.
+    fn wrote(&mut self, written: &Poll<io::Result<usize>>, bytes: &[u8]) {
+        self.is_stuck = written.is_pending();
+        if let Poll::Ready(Ok(length)) = written {
+            let mut taken = bytes.get(..*length).unwrap_or_default();
+            while let Some(frame) = self.outgoing.next(&mut taken) {
+                self.held.wrote(&frame);
+            }
+            // It is never more than before.
+            let _there_is_room = self.held.settle(self.incoming.unfinished());
+        }
+        if let Some(waiting) = self.waiting.take_if(|_| !self.is_stuck) {
+            waiting.wake();
         }
     }
 }
@@ -110,10 +165,19 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.first.is_empty() {
+            ready!(this.poll_turn(context));
             let before = buffer.filled().len();
-            ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
+            if this.is_dense {
+                let most = buffer.remaining().min(DENSE);
+                let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+                ready!(Pin::new(&mut this.io).poll_read(context, &mut part))?;
+                let length = part.filled().len();
+                buffer.advance(length);
+            } else {
+                ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
+            }
             let read = buffer.filled().get(before..).unwrap_or_default();
-            return Poll::Ready(this.frames.read(read).map_err(io::Error::other));
+            return Poll::Ready(this.read(read));
         }
         let length = this.first.len().min(buffer.remaining());
         let (now, later) = this.first.split_at(length);
@@ -132,7 +196,10 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.io).poll_write(context, bytes);
+        this.wrote(&written, bytes);
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

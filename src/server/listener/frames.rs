@@ -1,147 +1,121 @@
-//! Frames that a client may send without end and that ask for nothing: PRIORITY, which HTTP/2 has given up, DATA
-//! without data, kinds that nobody knows. Each is nine bytes that somebody has to look at.
-//!
-//! They are counted as they are read, before HTTP/2 sees them. Who sends more of them than some for each request
-//! is not served further.
-
-/// How many there may be at any time, and how many more for each request.
-const MOST: u32 = 1000;
-const PER_REQUEST: u32 = 10;
+//! The frames of one direction of a connection, by their heads, in whatever pieces the bytes come.
 
 const HEAD: usize = 9;
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
-const LAST_KNOWN: u8 = 9;
-const END_STREAM: u8 = 1;
 
-/// What was read of a connection's frames.
-#[derive(Debug)]
+/// Kinds of frames (RFC 9113, section 6), as far as they are looked at.
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const PRIORITY: u8 = 2;
+pub const RST_STREAM: u8 = 3;
+pub const CONTINUATION: u8 = 9;
+pub const LAST_KNOWN: u8 = CONTINUATION;
+/// Flags of DATA and HEADERS, and of HEADERS and CONTINUATION.
+pub const END_STREAM: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+
+/// What the head of a frame says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    /// Bytes of the payload.
+    pub length: usize,
+}
+
+impl Frame {
+    pub const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// What was read of them.
+#[derive(Debug, Default)]
 pub struct Frames {
     head: [u8; HEAD],
     /// How many bytes of the head are there.
     have: usize,
-    /// How many bytes of the frame's payload are still to come.
+    /// How long the frame is, and how many bytes of its payload are still to come.
+    length: usize,
     payload: usize,
-    left: u32,
-}
-
-/// There were too many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many frames that ask for nothing")]
-pub struct Flood;
-
-impl Default for Frames {
-    fn default() -> Self {
-        Self {
-            head: [0; HEAD],
-            have: 0,
-            payload: 0,
-            left: MOST,
-        }
-    }
 }
 
 impl Frames {
-    /// Takes note of what was read.
-    ///
-    /// # Errors
-    ///
-    /// [`Flood`] if the client sends too many frames that ask for nothing.
-    pub fn read(&mut self, mut bytes: &[u8]) -> Result<(), Flood> {
-        while !bytes.is_empty() {
-            if self.payload > 0 {
-                let skipped = self.payload.min(bytes.len());
-                self.payload -= skipped;
-                bytes = bytes.get(skipped..).unwrap_or_default();
-                continue;
-            }
-            let (now, later) = bytes.split_at(bytes.len().min(HEAD - self.have));
-            if let Some(place) = self.head.get_mut(self.have..self.have + now.len()) {
-                place.copy_from_slice(now);
-            }
-            self.have += now.len();
-            bytes = later;
-            if self.have == HEAD {
-                self.have = 0;
-                self.frame()?;
-            }
+    /// Reads on to the end of the next head; none if the bytes end before that.
+    pub fn next(&mut self, bytes: &mut &[u8]) -> Option<Frame> {
+        let (_payload, rest) = bytes.split_at(self.payload.min(bytes.len()));
+        self.payload -= bytes.len() - rest.len();
+        let (now, later) = rest.split_at(rest.len().min(HEAD - self.have));
+        if let Some(place) = self.head.get_mut(self.have..self.have + now.len()) {
+            place.copy_from_slice(now);
         }
-        Ok(())
+        self.have += now.len();
+        *bytes = later;
+        if self.have < HEAD {
+            return None;
+        }
+        let [a, b, c, kind, flags, stream @ ..] = self.head;
+        self.have = 0;
+        self.length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        self.payload = self.length;
+        Some(Frame {
+            kind,
+            flags,
+            stream: u32::from_be_bytes(stream) & (u32::MAX >> 1),
+            length: self.length,
+        })
     }
 
-    fn frame(&mut self) -> Result<(), Flood> {
-        let [a, b, c, kind, flags, ..] = self.head;
-        self.payload = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        match kind {
-            HEADERS => self.left = (self.left + PER_REQUEST).min(MOST),
-            DATA if self.payload > 0 || flags & END_STREAM != 0 => {}
-            DATA | PRIORITY => self.take()?,
-            known if known <= LAST_KNOWN => {}
-            _ => self.take()?,
-        }
-        Ok(())
-    }
-
-    fn take(&mut self) -> Result<(), Flood> {
-        self.left = self.left.checked_sub(1).ok_or(Flood)?;
-        Ok(())
+    /// The payload of the frame that has begun and not ended. Room for all of it is made when its head is there.
+    pub const fn unfinished(&self) -> usize {
+        if self.payload > 0 { self.length } else { 0 }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
+    pub fn bytes(kind: u8, flags: u8, stream: u32, payload: usize) -> Vec<u8> {
         let length = u32::try_from(payload).unwrap().to_be_bytes();
-        let head = [length[1], length[2], length[3], kind, flags, 0, 0, 0, 1];
-        [&head[..], &vec![7; payload]].concat()
-    }
-
-    fn flood(frames: &[u8]) -> bool {
-        // In pieces of every odd length.
-        let mut read = Frames::default();
-        let mut rest = frames;
-        for length in (1..100).cycle() {
-            let (now, later) = rest.split_at(rest.len().min(length));
-            if read.read(now).is_err() {
-                return true;
-            }
-            rest = later;
-            if rest.is_empty() {
-                break;
-            }
-        }
-        false
+        let head = [length[1], length[2], length[3], kind, flags];
+        [&head[..], &stream.to_be_bytes(), &vec![7; payload]].concat()
     }
 
     #[test]
-    fn frames_that_ask_for_nothing_are_a_flood_and_others_are_not() {
-        for (kind, flags, payload, expected) in [
-            (DATA, 0, 0, true),
-            (DATA, END_STREAM, 0, false),
-            (DATA, 0, 20, false),
-            (PRIORITY, 0, 5, true),
-            (200, 0, 0, true),
-            (8, 0, 4, false),
-        ] {
-            let most = usize::try_from(MOST).unwrap();
-            let one = frame(kind, flags, payload);
-            assert!(!flood(&one.repeat(most)), "{kind} {flags} {payload}");
-            assert_eq!(
-                flood(&one.repeat(most + 1)),
-                expected,
-                "{kind} {flags} {payload}"
-            );
+    fn heads_are_read_in_pieces_of_every_length() {
+        let frames = [
+            (HEADERS, END_HEADERS, 1, 50),
+            (DATA, 0, 1, 0),
+            (200, 255, 77, 300),
+            (DATA, END_STREAM, 1, 20_000),
+            (PRIORITY, 0, 3, 5),
+        ];
+        let all: Vec<u8> = frames
+            .iter()
+            .flat_map(|(kind, flags, stream, length)| bytes(*kind, *flags, *stream, *length))
+            .collect();
+        for length in (1..64).chain([1000, all.len()]) {
+            let mut read = Frames::default();
+            let mut found = Vec::new();
+            for mut piece in all.chunks(length) {
+                while let Some(frame) = read.next(&mut piece) {
+                    found.push((frame.kind, frame.flags, frame.stream, frame.length));
+                }
+            }
+            assert_eq!(found, frames, "{length}");
+            assert_eq!(read.unfinished(), 0);
         }
     }
 
     #[test]
-    fn each_request_may_have_some() {
-        let some = [frame(HEADERS, 4, 50), frame(PRIORITY, 0, 5).repeat(10)].concat();
-        assert!(!flood(&some.repeat(1000)));
-        let more = [frame(HEADERS, 4, 50), frame(PRIORITY, 0, 5).repeat(12)].concat();
-        assert!(flood(&more.repeat(1000)));
+    fn a_frame_is_unfinished_from_its_head_to_its_last_byte() {
+        let all = bytes(DATA, 0, 1, 10);
+        for (read, unfinished) in [(8, 0), (9, 10), (18, 10), (19, 0)] {
+            let mut frames = Frames::default();
+            let mut piece = &all[..read];
+            while frames.next(&mut piece).is_some() {}
+            assert_eq!(frames.unfinished(), unfinished, "{read}");
+        }
     }
 }

@@ -6,11 +6,18 @@
 //! milliseconds, and it is the others that grow old.
 
 mod connection;
+mod flood;
 mod frames;
+mod held;
+mod io;
 mod places;
 mod preface;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -21,10 +28,11 @@ use tokio_stream::wrappers::ReceiverStream;
 
 pub use self::connection::Connection;
 use self::{
-    connection::Io,
+    held::Held,
+    io::Io,
     places::{Place, Places},
 };
-use super::{crowd::Crowd, peer::Peer, tls::Tls};
+use super::{crowd::Crowd, peer::Peer, quota::Quota, tls::Tls};
 use crate::telemetry::{labels::Refusal, metrics};
 
 /// Connections that are through and wait for the server to take them.
@@ -45,6 +53,10 @@ pub struct Limits {
     pub handshakes: usize,
     /// How long a handshake may take.
     pub handshake_timeout: Duration,
+    /// The largest list of headers, in bytes.
+    pub headers: usize,
+    /// How many bytes connections may hold that no call of a known caller holds.
+    pub held: usize,
 }
 
 /// Takes connections until the stream is dropped; the port is closed then.
@@ -57,6 +69,8 @@ pub fn incoming(
     let door = Door {
         tls,
         timeout: limits.handshake_timeout,
+        headers: limits.headers,
+        held: Quota::new(limits.held),
         through,
     };
     let places = Places::new(limits.connections, limits.per_peer);
@@ -97,13 +111,13 @@ async fn accept(listener: TcpListener, door: Door, places: Arc<Places>, mut hand
     }
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
+        std::io::ErrorKind::ConnectionAborted
+            | std::io::ErrorKind::ConnectionReset
+            | std::io::ErrorKind::ConnectionRefused
+            | std::io::ErrorKind::Interrupted
     )
 }
 
@@ -119,6 +133,8 @@ fn refused(refusal: Refusal, address: SocketAddr, why: &str) {
 struct Door {
     tls: Option<Tls>,
     timeout: Duration,
+    headers: usize,
+    held: Arc<Quota<IpAddr>>,
     through: mpsc::Sender<Connection>,
 }
 
@@ -129,7 +145,8 @@ impl Door {
         let shaken = tokio::time::timeout(self.timeout, self.open(stream, address));
         match shaken.await {
             Ok(Ok((io, peer))) => {
-                let connection = Connection::new(io, peer, place);
+                let held = Held::new(self.held.share(place.peer()), self.headers);
+                let connection = Connection::new(io, peer, place, held);
                 // The server leaves: it takes no more.
                 let _leaving = self.through.send(connection).await;
             }
@@ -164,7 +181,7 @@ impl Door {
 }
 
 /// Small messages go at once, and a peer that is gone is found out.
-fn settle(stream: &TcpStream) -> io::Result<()> {
+fn settle(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)

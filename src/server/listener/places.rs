@@ -32,6 +32,13 @@ pub struct Place {
     peer: IpAddr,
 }
 
+impl Place {
+    /// Whose it is.
+    pub const fn peer(&self) -> IpAddr {
+        self.peer
+    }
+}
+
 fn peer_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

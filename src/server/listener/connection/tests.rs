@@ -12,10 +12,17 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Empty, StreamBody};
 use hyper::{body::Frame, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::server::listener::places::Places;
+use crate::server::{listener::places::Places, quota::Quota};
+
+fn held(bytes: usize) -> Held {
+    Held::new(
+        Quota::new(bytes).share(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        1000,
+    )
+}
 
 /// Counts what is written.
 struct Counted {
@@ -101,7 +108,7 @@ async fn a_reply_with_its_trailers_is_written_in_one_piece() {
     let peer = Peer::new(address, None);
     let writes = Arc::<AtomicUsize>::default();
     let counted = Counted {
-        connection: Connection::new(Io::Plain(stream), peer, place),
+        connection: Connection::new(Io::Plain(stream), peer, place, held(1 << 20)),
         writes: Arc::clone(&writes),
     };
     let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
