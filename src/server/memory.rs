@@ -52,6 +52,13 @@ pub fn held_by_connections(limit: Option<u64>) -> usize {
     held(limit) / 2
 }
 
+/// How many bytes the answers that are being read may hold at once, of all providers together. Less than that: what
+/// they are parsed into comes on top.
+#[must_use]
+pub fn answers(limit: Option<u64>) -> usize {
+    held(limit) / 4 * 3
+}
+
 /// The smallest limit of the process's control group and those above it.
 fn group_limit(root: &Path) -> Option<u64> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();

@@ -140,7 +140,8 @@ impl Serving {
         let audit = Audit::start(&settings.audit)?;
         let recorded =
             AuditLayer::new(audit.clone(), &policies, settings.providers.environments())?;
-        let (gateway, mut watches) = Gateway::new(settings, policies.clone())?;
+        let answers = memory::answers(max_memory);
+        let (gateway, mut watches) = Gateway::new(settings, policies.clone(), answers)?;
         let door = Door::start(&settings.auth, &policies, gateway.counts(), &mut watches)?;
         if door.has_owners() && settings.persons.handle_key.is_none() {
             tracing::warn!(

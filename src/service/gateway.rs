@@ -102,6 +102,7 @@ pub struct Gateway {
 impl Gateway {
     /// Makes the routes to the configured providers; none of them is dialled yet. Redis is, if it is
     /// configured, in a task of the current runtime. With the gateway comes what reads its files again.
+    /// The providers' answers that are being read may have so many bytes in all.
     ///
     /// # Errors
     ///
@@ -109,15 +110,16 @@ impl Gateway {
     pub fn new(
         settings: &Settings,
         policies: Policies,
+        answer_memory: usize,
     ) -> Result<(Arc<Self>, Vec<Watch>), BuildError> {
         let providers = &settings.providers;
         let (answers, creates, turns, counts) = shared(settings)?;
-        let mut tls = ClientTls::default();
+        let mut ways = Ways::new(providers, answer_memory);
         let mut watches = Vec::new();
         let gateway = Arc::new(Self {
-            verifik: verifik(&providers.verifik, &mut tls, &mut watches)?,
-            youverify: youverify(&providers.youverify, &mut tls, &mut watches)?,
-            accuauth: accuauth(&providers.accuauth, &mut tls, &mut watches)?,
+            verifik: verifik(&providers.verifik, &mut ways, &mut watches)?,
+            youverify: youverify(&providers.youverify, &mut ways, &mut watches)?,
+            accuauth: accuauth(&providers.accuauth, &mut ways, &mut watches)?,
             curp_rule: match settings.curp.check {
                 config::CurpCheck::Strict => CurpRule::Strict,
                 config::CurpCheck::Shape => CurpRule::Shape,
@@ -134,7 +136,7 @@ impl Gateway {
             counts,
             policies,
         });
-        watches.extend(tls.into_watches());
+        watches.extend(ways.tls.into_watches());
         Ok((gateway, watches))
     }
 
@@ -162,6 +164,27 @@ impl Gateway {
     /// If the contract has none.
     pub fn policy(&self, rpc: &str) -> Result<Policy, PolicyError> {
         self.policies.get(rpc)
+    }
+}
+
+/// What the ways to the providers have in common.
+struct Ways {
+    tls: ClientTls,
+    /// Of each.
+    answer_memory: usize,
+}
+
+impl Ways {
+    /// Each provider has its own part of the memory: what one of them sends does not keep the others' answers.
+    fn new(providers: &config::Providers, answer_memory: usize) -> Self {
+        let states = providers.states();
+        let configured = states
+            .iter()
+            .filter(|(_, state)| *state != config::ProviderState::NotConfigured);
+        Self {
+            tls: ClientTls::default(),
+            answer_memory: answer_memory / configured.count().max(1),
+        }
     }
 }
 
@@ -232,7 +255,7 @@ fn handles(settings: &Settings) -> Result<Handles, BuildError> {
 
 fn verifik(
     settings: &config::Verifik,
-    tls: &mut ClientTls,
+    ways: &mut Ways,
     watches: &mut Vec<Watch>,
 ) -> Result<Option<Route<Verifik>>, BuildError> {
     let Some(token) = &settings.token else {
@@ -255,12 +278,12 @@ fn verifik(
         }));
     }
     let adapter = Verifik::new(credentials, settings.persons_path.clone());
-    route(Provider::Verifik, adapter, settings.upstream(), tls).map(Some)
+    route(Provider::Verifik, adapter, settings.upstream(), ways).map(Some)
 }
 
 fn youverify(
     settings: &config::Youverify,
-    tls: &mut ClientTls,
+    ways: &mut Ways,
     watches: &mut Vec<Watch>,
 ) -> Result<Option<Route<Youverify>>, BuildError> {
     let Some(token) = &settings.token else {
@@ -288,12 +311,12 @@ fn youverify(
         alien_id: words.alien_id,
     };
     let adapter = Youverify::new(credentials, id_types);
-    route(Provider::Youverify, adapter, settings.upstream(), tls).map(Some)
+    route(Provider::Youverify, adapter, settings.upstream(), ways).map(Some)
 }
 
 fn accuauth(
     settings: &config::Accuauth,
-    tls: &mut ClientTls,
+    ways: &mut Ways,
     watches: &mut Vec<Watch>,
 ) -> Result<Option<Route<Accuauth>>, BuildError> {
     let (Some(id), Some(secret)) = (&settings.api_id, &settings.api_secret) else {
@@ -329,7 +352,7 @@ fn accuauth(
         config::BodyEncoding::Form => accuauth::BodyEncoding::Form,
     };
     let adapter = Accuauth::new(credentials, encoding);
-    route(Provider::Accuauth, adapter, settings.upstream(), tls).map(Some)
+    route(Provider::Accuauth, adapter, settings.upstream(), ways).map(Some)
 }
 
 /// The one file of a watch.
@@ -341,7 +364,7 @@ fn route<A>(
     provider: Provider,
     adapter: A,
     settings: config::Upstream,
-    tls: &mut ClientTls,
+    ways: &mut Ways,
 ) -> Result<Route<A>, BuildError> {
     let base_url = settings.base_url.clone();
     let over_tls = base_url.scheme() == "https"
@@ -351,8 +374,8 @@ fn route<A>(
             .is_some_and(|proxy| proxy.expose().starts_with("https:"));
     let config = match &settings.ca_file {
         _ if !over_tls => ClientTls::none(),
-        None => tls.system()?,
-        Some(file) => tls.own(OwnCas {
+        None => ways.tls.system()?,
+        Some(file) => ways.tls.own(OwnCas {
             key: match provider {
                 Provider::Verifik => "providers.verifik.ca_file",
                 Provider::Youverify => "providers.youverify.ca_file",
@@ -370,6 +393,7 @@ fn route<A>(
         keep_alive: settings.keep_alive,
         trace: settings.trace,
         max_response_bytes: settings.max_response_bytes,
+        answer_memory: ways.answer_memory,
         limits: settings.limits,
         price: settings.price,
     };

@@ -219,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn a_handler_waits_in_less_than_two_kilobytes() {
         let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
-        let (gateway, _watches) = Gateway::new(&Settings::default(), policies).unwrap();
+        let (gateway, _watches) = Gateway::new(&Settings::default(), policies, 0).unwrap();
         let service = Identity::new(gateway).unwrap();
         let sizes = [
             size_of_val(&*service.check_curp(Request::new(Default::default()))),

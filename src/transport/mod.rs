@@ -1,6 +1,8 @@
 //! The one way out: sends what the adapters build and brings back what the provider answers.
 
 mod address;
+mod answer_memory;
+mod body;
 pub mod breaker;
 mod budget;
 mod bulkhead;

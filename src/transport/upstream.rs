@@ -17,7 +17,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header, response::Parts};
 use jiff::Timestamp;
 use rustls::ClientConfig;
@@ -26,9 +25,10 @@ use url::Url;
 
 use super::{
     Answer, Priced, Request,
+    answer_memory::{AnswerMemory, Room},
+    body,
     breaker::Circuit,
     client::{self, AddressError, Body, Client, Connection, KeepAlive, Lost, NotConnected, Ready},
-    density,
     guard::{Guard, Limits},
     retry,
 };
@@ -80,6 +80,8 @@ pub struct Settings {
     pub trace: Trace,
     /// How many bytes an answer may have.
     pub max_response_bytes: usize,
+    /// How many bytes all answers that are being read may have together.
+    pub answer_memory: usize,
     /// What may be sent, and how often.
     pub limits: Limits,
     /// What a billed result costs.
@@ -92,7 +94,14 @@ pub struct Upstream {
     client: Client,
     target: Target,
     guard: Guard,
+    memory: AnswerMemory,
     settings: Settings,
+}
+
+/// An answer, and the room that it takes until it is read.
+struct Received<'a> {
+    answer: Answer,
+    _room: Room<'a>,
 }
 
 /// An attempt's request, and whether it has left.
@@ -131,11 +140,13 @@ impl Upstream {
             connect_timeout: settings.connect_timeout,
             keep_alive: settings.keep_alive,
             max_in_flight: settings.limits.max_in_flight,
+            unread: settings.answer_memory,
         };
         Ok(Self {
             client: Client::new(&reached, tls)?,
             target: Target::new(settings.provider, &settings.base_url),
             guard: Guard::new(settings.provider, settings.limits.clone()),
+            memory: AnswerMemory::new(settings.answer_memory),
             settings,
         })
     }
@@ -175,7 +186,7 @@ impl Upstream {
             };
             let resend = sent.fetch_add(1, Ordering::Relaxed);
             let answered = self.attempt(request, resend, &mut leaving).await;
-            let read = answered.and_then(|answer| {
+            let read = answered.and_then(|Received { answer, _room }| {
                 read(&answer).map_err(|failure| Failure {
                     retry_after: answer.retry_after,
                     ..failure
@@ -198,7 +209,7 @@ impl Upstream {
         request: &Request,
         resend: u32,
         leaving: &mut Leaving<'_>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Received<'_>, Failure> {
         let span = AttemptSpan::start(&self.target, &request.method, &request.template, resend);
         let exchange = self.exchange(request, &span, leaving);
         let answered = tokio::time::timeout(self.settings.timeout, exchange).await;
@@ -210,7 +221,7 @@ impl Upstream {
             })
         });
         match &answered {
-            Ok(answer) => span.answered(answer.status),
+            Ok(received) => span.answered(received.answer.status),
             Err(failure) => span.failed(failure.kind, failure.http_status),
         }
         answered
@@ -221,7 +232,7 @@ impl Upstream {
         request: &Request,
         span: &AttemptSpan<'_>,
         leaving: &mut Leaving<'_>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Received<'_>, Failure> {
         let provider = self.settings.provider;
         let mut headers = request.headers.clone();
         if self.settings.trace == Trace::Traceparent {
@@ -249,14 +260,36 @@ impl Upstream {
                     return Err(Failure::after_sending(Kind::OutcomeUnknown, provider));
                 }
             };
-            return Ok(Answer {
-                status: head.status.as_u16(),
-                retry_after: retry_after(&head.headers),
-                body: self.body(&head, &mut body).await?,
-                was_read: false,
-            });
+            return self.receive(&head, &mut body).await;
         }
         Err(Failure::before_sending(Kind::NotConnected, provider))
+    }
+
+    /// The whole answer, and the room that it takes.
+    async fn receive(&self, head: &Parts, body: &mut Body) -> Result<Received<'_>, Failure> {
+        let Settings {
+            provider,
+            max_response_bytes: limit,
+            ..
+        } = self.settings;
+        let status = head.status.as_u16();
+        let stated = body::stated_length(head);
+        let most = stated.and_then(|length| usize::try_from(length).ok());
+        let mut room = self.memory.room(most.unwrap_or(limit));
+        let body = body::read(body, stated, limit, &mut room).await;
+        let body = body.map_err(|kind| Failure {
+            http_status: Some(status),
+            ..Failure::after_sending(kind, provider)
+        })?;
+        Ok(Received {
+            answer: Answer {
+                status,
+                retry_after: retry_after(&head.headers),
+                body,
+                was_read: false,
+            },
+            _room: room,
+        })
     }
 
     /// A place on a connection, dialled if need be, waited for if it takes no more at the moment. None if the
@@ -276,50 +309,6 @@ impl Upstream {
         drop(counted);
         let stream = self.guard.queue(http2.open()).await?;
         Ok(stream.map(|stream| (Ready::Http2(stream), UnderWay::in_flight(provider))))
-    }
-
-    /// The whole body, unless it is larger than it may be or breaks off.
-    async fn body(&self, head: &Parts, body: &mut Body) -> Result<Bytes, Failure> {
-        let provider = self.settings.provider;
-        let failed = |kind| Failure {
-            http_status: Some(head.status.as_u16()),
-            ..Failure::after_sending(kind, provider)
-        };
-        let limit = self.settings.max_response_bytes;
-        let stated = head.headers.get(header::CONTENT_LENGTH);
-        let stated = stated.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let stated = stated.unwrap_or_default();
-        if stated > u64::try_from(limit).unwrap_or(u64::MAX) {
-            return Err(failed(Kind::TooLarge));
-        }
-        let mut whole = BytesMut::new();
-        let mut first: Option<Bytes> = None;
-        while let Some(chunk) = body
-            .chunk()
-            .await
-            .map_err(|_| failed(Kind::OutcomeUnknown))?
-        {
-            let so_far = whole.len() + first.as_ref().map_or(0, Bytes::len);
-            if so_far + chunk.len() > limit {
-                return Err(failed(Kind::TooLarge));
-            }
-            // Most answers come in one chunk, which is then not copied.
-            if first.is_none() && whole.is_empty() {
-                first = Some(chunk);
-                continue;
-            }
-            if let Some(first) = first.take() {
-                // The length is the provider's word, and the limit was tested above.
-                whole.reserve(usize::try_from(stated).unwrap_or_default());
-                whole.extend_from_slice(&first);
-            }
-            whole.extend_from_slice(&chunk);
-        }
-        let whole = first.unwrap_or_else(|| whole.freeze());
-        if density::is_dense(&whole) {
-            return Err(failed(Kind::Malformed));
-        }
-        Ok(whole)
     }
 }
 

@@ -14,11 +14,16 @@
     reason = "tests/it and tests/tls use more of what is shared"
 )]
 
+mod answers;
+#[path = "../tls/certs.rs"]
+mod certs;
 #[path = "../it/client.rs"]
 mod client;
 mod connections;
 mod floods;
 mod frames;
+#[path = "../tls/h2_provider.rs"]
+mod h2_provider;
 mod half_sent;
 #[path = "../it/logs.rs"]
 mod logs;

@@ -27,10 +27,10 @@ use crate::{
     from, gateway, still_answers,
 };
 
-const MIB: u64 = 1024 * 1024;
+pub const MIB: u64 = 1024 * 1024;
 /// What the gateway is told it may have, and what it may take for a moment besides.
-const MOST: u64 = 200;
-const BESIDES: u64 = 64;
+pub const MOST: u64 = 200;
+pub const BESIDES: u64 = 64;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub async fn limited(own: &[(&str, &str)]) -> Process {

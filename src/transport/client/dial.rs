@@ -46,6 +46,7 @@ pub struct Dialer {
     timeout: Duration,
     keep_alive: KeepAlive,
     max_in_flight: usize,
+    unread: usize,
 }
 
 /// TLS to one name.
@@ -108,6 +109,7 @@ impl Dialer {
             timeout: settings.connect_timeout,
             keep_alive: settings.keep_alive,
             max_in_flight: settings.max_in_flight,
+            unread: settings.unread,
         })
     }
 
@@ -136,7 +138,8 @@ impl Dialer {
             (wire, is_http2) = tls.shake(wire).await?;
         }
         if is_http2 {
-            let http2 = http2::shake(wire, self.provider, self.keep_alive, self.max_in_flight);
+            let (max_in_flight, unread) = (self.max_in_flight, self.unread);
+            let http2 = http2::shake(wire, self.provider, self.keep_alive, max_in_flight, unread);
             http2.await.map(Dialed::Http2)
         } else {
             http1::shake(wire).await.map(Dialed::Http1)

@@ -20,8 +20,10 @@ use super::{Lost, dial::Wire};
 /// Idle connections are closed after this long. Node closes its side after 5 s by default, and a
 /// request that meets a closing connection has an unknown outcome: better to dial anew.
 const IDLE: Duration = Duration::from_secs(4);
-/// Headers of an answer. Their bytes are bounded by the buffer (about 400 KiB).
+/// Headers of an answer. Their bytes are bounded by the buffer.
 const MAX_HEADERS: usize = 100;
+/// What lies unread of an answer that waits for memory, and the headers of one.
+const BUFFER: usize = 64 * 1024;
 
 type Sender = SendRequest<Full<Bytes>>;
 
@@ -44,7 +46,7 @@ pub struct Body {
 /// Begins HTTP on a wire.
 pub async fn shake(wire: Box<dyn Wire>) -> Option<Sender> {
     let mut builder = Builder::new();
-    builder.max_headers(MAX_HEADERS);
+    builder.max_headers(MAX_HEADERS).max_buf_size(BUFFER);
     let (sender, connection) = builder.handshake(TokioIo::new(wire)).await.ok()?;
     // How it ends is heard by whoever waits for an answer.
     tokio::spawn(async { drop(connection.await) });

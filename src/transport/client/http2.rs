@@ -27,9 +27,12 @@ use h2::{
 };
 use http::{Request, Response, Version};
 
-/// What a peer may send before it is read, on a stream and in all. A whole answer is read at once anyway.
-const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 5 * 1024 * 1024;
+/// What a peer may send on a stream before it is read: not less than HTTP/2 begins with, and not more than a long
+/// way carries at a time.
+const LEAST_WINDOW: usize = 64 * 1024;
+const MOST_WINDOW: usize = 2 * 1024 * 1024;
+/// The largest window of HTTP/2.
+const ALL_WINDOWS: usize = (1 << 31) - 1;
 /// Headers of an answer.
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
 /// How long a connection without streams may take to say goodbye.
@@ -54,19 +57,32 @@ pub struct Body {
     _place: Place,
 }
 
+/// The windows of a stream and of its connection, if so many bytes may lie unread in all.
+///
+/// An answer may wait for memory while others on its connection are read. What lies unread of those that wait must
+/// not take the connection's whole window, or who is read would wait for those who wait for it: the connection
+/// takes what all streams take.
+fn windows(max_in_flight: usize, unread: usize) -> Option<(u32, u32)> {
+    let stream = (unread / max_in_flight.max(1)).clamp(LEAST_WINDOW, MOST_WINDOW);
+    let connection = stream.saturating_mul(max_in_flight.max(1)).min(ALL_WINDOWS);
+    Some((stream.try_into().ok()?, connection.try_into().ok()?))
+}
+
 /// Begins HTTP/2 on a wire; none if the peer does not.
 pub async fn shake(
     wire: Box<dyn Wire>,
     provider: Provider,
     keep_alive: KeepAlive,
     max_in_flight: usize,
+    unread: usize,
 ) -> Option<Arc<Http2>> {
+    let (stream_window, connection_window) = windows(max_in_flight, unread)?;
     let (wire, last_read) = keep_alive::note_reads(wire);
     let mut builder = Builder::new();
     builder
         .enable_push(false)
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_window_size(stream_window)
+        .initial_connection_window_size(connection_window)
         .max_header_list_size(MAX_HEADER_BYTES)
         // No stream is opened before the peer has said how many it takes.
         .initial_max_send_streams(0);
@@ -228,5 +244,24 @@ impl Body {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_streams_leave_unread_does_not_fill_the_connections_window() {
+        for (max_in_flight, unread) in [(1, 0), (20, 1 << 20), (256, 48 << 20), (256, 1 << 30)] {
+            let (stream, connection) = windows(max_in_flight, unread).unwrap();
+            assert_eq!(
+                u64::from(connection),
+                u64::from(stream) * max_in_flight as u64
+            );
+        }
+        assert_eq!(windows(256, 64 << 20), Some((256 << 10, 64 << 20)));
+        let (_, largest) = windows(100_000, 0).unwrap();
+        assert_eq!(largest, (1 << 31) - 1);
     }
 }

@@ -84,6 +84,8 @@ pub struct Settings<'a> {
     pub keep_alive: KeepAlive,
     /// Most requests in flight.
     pub max_in_flight: usize,
+    /// How many bytes of answers may lie unread in the connections of HTTP/2 together.
+    pub unread: usize,
 }
 
 /// The client of one provider.
