@@ -126,8 +126,8 @@ bench *ARGS:
 
 # The gateway, with everything on, against the floor, which does the same lookup and nothing else (docs/performance.md).
 floor *ARGS: build
-    cargo build --release --locked --example floor --example load
-    taskset -c 0 "${CARGO_TARGET_DIR:-target}/release/examples/load" --gateway "${IDGW_BINARY:-${CARGO_TARGET_DIR:-target}/static/identity-gateway}" compare --floor "${CARGO_TARGET_DIR:-target}/release/examples/floor" {{ARGS}}
+    cargo build --profile dist --locked --example floor --example load
+    taskset -c 0 "${CARGO_TARGET_DIR:-target}/dist/examples/load" --gateway "${IDGW_BINARY:-${CARGO_TARGET_DIR:-target}/static/identity-gateway}" compare --floor "${CARGO_TARGET_DIR:-target}/dist/examples/floor" {{ARGS}}
 
 # How cost grows; draws docs/growth.svg (`--smaller 10 --seconds 1` for a short look). Needs `ulimit -n 25000`.
 growth *ARGS: build

@@ -28,7 +28,7 @@ use crate::{
 #[derive(Args)]
 pub struct Options {
     /// The floor
-    #[arg(long, default_value = "target/release/examples/floor")]
+    #[arg(long, default_value = "target/dist/examples/floor")]
     floor: PathBuf,
     /// Seconds for each measurement
     #[arg(long, default_value_t = 2)]
