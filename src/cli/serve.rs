@@ -41,7 +41,7 @@ pub async fn run(sources: Sources, providers: Providers) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return refuse(REFUSED, &error),
     };
-    let telemetry = match Telemetry::start(&settings.log) {
+    let telemetry = match Telemetry::start(&settings.log, &settings.telemetry) {
         Ok(telemetry) => telemetry,
         Err(error) => return refuse(1, &error),
     };

@@ -41,7 +41,7 @@ pub use providers::{
 };
 pub use settings::{
     Admin, ClientAuth, CurpCheck, CurpRules, Log, LogFormat, Persons, SandboxSettings, Server,
-    Settings, Tls,
+    Settings, Telemetry, Tls,
 };
 pub use span::{NotASpan, Span};
 

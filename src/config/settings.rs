@@ -46,6 +46,8 @@ pub struct Settings {
     pub cache: Cache,
     /// The log.
     pub log: Log,
+    /// Traces, beside what OpenTelemetry's own variables (`OTEL_*`) say.
+    pub telemetry: Telemetry,
     /// The provider sandbox: `identity-gateway sandbox` and `serve --sandbox`.
     pub sandbox: SandboxSettings,
 }
@@ -293,6 +295,25 @@ impl Default for Log {
         Self {
             filter: "info".to_owned(),
             format: LogFormat::Auto,
+        }
+    }
+}
+
+/// Traces, beside what OpenTelemetry's own variables (`OTEL_*`) say.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// Of all calls, how many percent may be traced because the caller's `traceparent` says `sampled`, where
+    /// `OTEL_TRACES_SAMPLER` follows callers (`parentbased_…`); beyond it that flag counts as not set. Set it where
+    /// callers are not trusted to sample.
+    #[schemars(range(min = 0, max = 100))]
+    pub caller_sampled_percent: u32,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self {
+            caller_sampled_percent: 100,
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod names;
 pub mod panics;
 mod propagation;
 pub mod sampled;
+mod sampling;
 pub mod setup;
 pub mod spans;
 pub mod token;

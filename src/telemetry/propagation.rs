@@ -13,6 +13,8 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
+use super::sampling;
+
 /// The only header of a trace that a provider gets.
 const TRACEPARENT: &str = "traceparent";
 
@@ -40,15 +42,20 @@ pub(super) fn start() -> Vec<String> {
 /// Marks a context that a caller gave.
 struct FromCaller;
 
-/// The caller's context.
+/// The caller's context; it is sampled as far as callers may decide that.
 pub(super) fn extract(headers: &HeaderMap) -> Context {
     let context = global::get_text_map_propagator(|propagator| {
         propagator.extract_with_context(&Context::new(), &Headers(headers))
     });
-    match context.has_active_span() {
-        true => context.with_value(FromCaller),
-        false => context,
+    if !context.has_active_span() {
+        return context;
     }
+    let bounded = sampling::bounded(context.span().span_context());
+    let context = match bounded {
+        Some(bounded) => context.with_remote_span_context(bounded),
+        None => context,
+    };
+    context.with_value(FromCaller)
 }
 
 /// Writes the `traceparent` of a context into the headers of a request, if anybody follows the trace: a

@@ -18,9 +18,9 @@ use super::{
     labels::Signal,
     logging::{self, Style},
     metrics::{self, prometheus},
-    names, propagation, spans,
+    names, propagation, sampling, spans,
 };
-use crate::config::Log;
+use crate::config::{Log, Telemetry as Settings};
 
 /// How long the last export may take.
 const FLUSH_LIMIT: Duration = Duration::from_secs(3);
@@ -42,7 +42,10 @@ impl Telemetry {
     /// # Errors
     ///
     /// If the log's filter is none, or the log was started before.
-    pub fn start(settings: &Log) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub fn start(
+        log: &Log,
+        settings: &Settings,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let disabled = export::is_disabled();
         let wanted = |signal| !disabled && export::is_wanted(signal);
         let resource = export::resource();
@@ -60,7 +63,7 @@ impl Telemetry {
                     .with_batch_exporter(exporter)
                     .build()
             });
-        let style = logging::start(settings, loggers.as_ref())?;
+        let style = logging::start(log, loggers.as_ref())?;
 
         let exporter = wanted(Signal::Traces).then(export::spans).and_then(|made| {
             made.map_err(|error| problems.push((Signal::Traces, error)))
@@ -78,6 +81,7 @@ impl Telemetry {
         if let Some(tracers) = &tracers {
             global::set_tracer_provider(tracers.clone());
         }
+        sampling::start(settings.caller_sampled_percent);
         spans::start();
         let unknown = propagation::start();
 

@@ -80,6 +80,41 @@ fn header<'a>(request: &'a Received, name: &str) -> Option<&'a str> {
     Some(&header.1)
 }
 
+/// A caller that samples every call, where the operator traces none on its own and follows callers up to a share.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_decide_what_is_traced_up_to_the_configured_share() {
+    for (percent, calls, expected) in [
+        ("100", 130, 130..=130),
+        ("0", 30, 0..=0),
+        ("1", 130, 100..=102),
+    ] {
+        let mut stage = Stage::set(&[
+            ("OTEL_TRACES_SAMPLER", "parentbased_always_off"),
+            ("IDGW_TELEMETRY__CALLER_SAMPLED_PERCENT", percent),
+        ])
+        .await;
+        let sampled = &*format!("00-{TRACE}-{CALLER}-01").leak();
+        for _ in 0..calls {
+            stage.provider.next(found());
+            call_with(&stage, &[("traceparent", sampled)])
+                .await
+                .unwrap();
+        }
+        // What is exported at the end is all there is.
+        stage.gateway.terminate();
+        assert!(stage.gateway.exit(Duration::from_secs(20)).await.is_some());
+        let spans = stage.collector.spans();
+        let servers = spans
+            .iter()
+            .filter(|span| span.kind == SpanKind::Server as i32);
+        let traced = servers.count();
+        assert!(
+            expected.contains(&traced),
+            "{percent} %: {traced} of {calls}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_success_is_a_server_span_under_the_callers_and_a_client_span_under_it() {
     let stage = Stage::set(&[]).await;
