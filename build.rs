@@ -13,18 +13,18 @@ use prost_types::{
 use protox::prost::Message as _;
 
 const FILES: [&str; 2] = [
-    "identity/v1/identity_service.proto",
-    "person/v1/person_service.proto",
+    "idgw/identity/v1/identity_service.proto",
+    "idgw/person/v1/person_service.proto",
 ];
 
 /// The packages whose messages hold personal data.
-const PACKAGES: [&str; 2] = ["identity.v1", "person.v1"];
+const PACKAGES: [&str; 2] = ["idgw.identity.v1", "idgw.person.v1"];
 
 /// Records are large and handed on from room to room: a pointer moves for less.
 const BOXED: [&str; 3] = [
-    ".identity.v1.VerifyPeForeignerIdResponse.record",
-    ".identity.v1.ScrubKenyaIdResponse.record",
-    ".identity.v1.CheckCurpResponse.record",
+    ".idgw.identity.v1.VerifyPeForeignerIdResponse.record",
+    ".idgw.identity.v1.ScrubKenyaIdResponse.record",
+    ".idgw.identity.v1.CheckCurpResponse.record",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -81,12 +81,17 @@ fn messages(descriptors: &FileDescriptorSet) -> Vec<(String, DescriptorProto)> {
     found
 }
 
+/// The Rust module of a package: `idgw.person.v1` is `person::v1`.
+fn module(package: &str) -> String {
+    package.trim_start_matches("idgw.").replace('.', "::")
+}
+
 /// `Debug` for each message: requests and answers hold personal data, and a derived `Debug` would
 /// put it into the first log line that somebody writes.
 fn redacted_debug(messages: &[(String, DescriptorProto)]) -> Result<String, std::fmt::Error> {
     let mut code = String::new();
     for (package, message) in messages {
-        let (module, name) = (package.replace('.', "::"), message.name());
+        let (module, name) = (module(package), message.name());
         writeln!(
             code,
             "impl ::core::fmt::Debug for {module}::{name} {{\n    \
@@ -101,7 +106,7 @@ fn redacted_debug(messages: &[(String, DescriptorProto)]) -> Result<String, std:
 fn filtered(messages: &[(String, DescriptorProto)]) -> Result<String, std::fmt::Error> {
     let mut code = String::new();
     for (package, message) in messages {
-        let (module, name) = (package.replace('.', "::"), message.name());
+        let (module, name) = (module(package), message.name());
         writeln!(
             code,
             "impl Filtered for super::{module}::{name} {{\n    \

@@ -5,7 +5,7 @@
     helm/generate.py --write    writes them (`just chart-docs`)
 
 The sources are the program's configuration schema (`identity-gateway check-config --schema`), chart-values.yaml with the
-chart's own values, the method option gateway.v1.policy of proto/, and deploy/observability. From them come values.yaml,
+chart's own values, the method option idgw.gateway.v1.policy of proto/, and deploy/observability. From them come values.yaml,
 values.schema.json, the table in the chart's README, and files/. IDGW_BINARY names another program than the release build.
 """
 
@@ -296,7 +296,7 @@ def rpcs() -> list[dict]:
     pool = descriptor_pool.DescriptorPool()
     for file in found.file:
         pool.Add(file)
-    extension = pool.FindExtensionByName("gateway.v1.policy")
+    extension = pool.FindExtensionByName("idgw.gateway.v1.policy")
     options = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.MethodOptions"))
     enums = extension.message_type.fields_by_name
 
@@ -305,7 +305,7 @@ def rpcs() -> list[dict]:
 
     table = []
     for file in found.file:
-        if file.package not in ("identity.v1", "person.v1"):
+        if file.package not in ("idgw.identity.v1", "idgw.person.v1"):
             continue
         for service in file.service:
             for method in service.method:

@@ -1,6 +1,6 @@
 //! What each RPC may do, read from the contract's method options.
 //!
-//! The table stands in the proto files (`gateway.v1.policy`), where clients can read it too. The
+//! The table stands in the proto files (`idgw.gateway.v1.policy`), where clients can read it too. The
 //! program reads it from its own descriptor set and refuses to start if an RPC has no entry.
 
 use std::collections::BTreeMap;
@@ -10,9 +10,9 @@ use prost_reflect::{DescriptorPool, MethodDescriptor};
 
 use crate::proto::gateway::v1::{Charge, Repeat, RpcPolicy};
 
-const EXTENSION: &str = "gateway.v1.policy";
+const EXTENSION: &str = "idgw.gateway.v1.policy";
 /// Services of these packages are the contract's own; the others (health, reflection) are not here.
-const PACKAGES: [&str; 2] = ["identity.v1", "person.v1"];
+const PACKAGES: [&str; 2] = ["idgw.identity.v1", "idgw.person.v1"];
 
 /// What one RPC may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +30,11 @@ pub struct Policy {
 /// A contract whose policy table has a gap.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// The RPC has no `gateway.v1.policy` option.
-    #[error("{0} has no gateway.v1.policy option")]
+    /// The RPC has no `idgw.gateway.v1.policy` option.
+    #[error("{0} has no idgw.gateway.v1.policy option")]
     Missing(String),
     /// The option does not say everything it must.
-    #[error("the gateway.v1.policy option of {0} does not state its {1}")]
+    #[error("the idgw.gateway.v1.policy option of {0} does not state its {1}")]
     Incomplete(String, &'static str),
 }
 
@@ -122,11 +122,13 @@ mod tests {
         let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
         assert_eq!(policies.iter().count(), 9);
         let scrub = policies
-            .get("identity.v1.IdentityService/ScrubKenyaId")
+            .get("idgw.identity.v1.IdentityService/ScrubKenyaId")
             .unwrap();
         assert!(scrub.requires_consent);
         assert_eq!(scrub.charge, Charge::PerRequest);
-        let list = policies.get("person.v1.PersonService/ListPersons").unwrap();
+        let list = policies
+            .get("idgw.person.v1.PersonService/ListPersons")
+            .unwrap();
         assert_eq!((list.charge, list.repeat), (Charge::Never, Repeat::Always));
     }
 
@@ -148,7 +150,7 @@ mod tests {
         assert!(
             refusal
                 .to_string()
-                .contains("has no gateway.v1.policy option"),
+                .contains("has no idgw.gateway.v1.policy option"),
             "{refusal}"
         );
     }

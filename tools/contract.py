@@ -11,8 +11,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # The packages that callers use, in the order in which they are shown.
-PACKAGES = ("identity.v1", "person.v1", "gateway.v1")
-POLICY = "[gateway.v1.policy]"
+PACKAGES = ("idgw.identity.v1", "idgw.person.v1", "idgw.gateway.v1")
+POLICY = "[idgw.gateway.v1.policy]"
 
 # Numbers of fields in google/protobuf/descriptor.proto, of which source locations are made.
 MESSAGES, ENUMS, SERVICES = 4, 5, 6

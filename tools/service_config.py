@@ -1,6 +1,6 @@
 """Prints deploy/client/service-config.json: what a gRPC client library shall do by itself, for each RPC.
 
-Made from the policies in proto/ (`gateway.v1.policy`); docs/clients.md gives the reasons. The library repeats
+Made from the policies in proto/ (`idgw.gateway.v1.policy`); docs/clients.md gives the reasons. The library repeats
 a call only if the provider never charges for it, and only after UNAVAILABLE. For a call that may be charged it
 must not: a library also says UNAVAILABLE when its connection breaks after the request was sent, and nobody then
 knows what the call has cost. The gateway repeats such calls itself, where it knows that they were free.

@@ -24,8 +24,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	identity "example.com/identity-gateway-client/gen/identity/v1"
-	person "example.com/identity-gateway-client/gen/person/v1"
+	identity "example.com/identity-gateway-client/gen/idgw/identity/v1"
+	person "example.com/identity-gateway-client/gen/idgw/person/v1"
 )
 
 // bearerToken sends the token with each call. The file is read each time: tokens are renewed in place.

@@ -13,7 +13,7 @@ import protoLoader from '@grpc/proto-loader';
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 const packages = protoLoader.loadSync(
-  ['identity/v1/identity_service.proto', 'person/v1/person_service.proto', 'rpc_status.proto'],
+  ['idgw/identity/v1/identity_service.proto', 'idgw/person/v1/person_service.proto', 'rpc_status.proto'],
   { includeDirs: [here('../../proto'), here('.')], keepCase: true, longs: String, enums: String, defaults: true },
 );
 const { identity, person } = grpc.loadPackageDefinition(packages);
@@ -106,8 +106,8 @@ async function refused(call, request, options = {}) {
 
 const traceId = process.env.TRACEPARENT?.split('-')[1] ?? randomBytes(16).toString('hex');
 console.log('trace:', traceId);
-const identities = connect(identity.v1.IdentityService, traceId);
-const persons = connect(person.v1.PersonService, traceId);
+const identities = connect(idgw.identity.v1.IdentityService, traceId);
+const persons = connect(idgw.person.v1.PersonService, traceId);
 const checkCurp = identities.call('CheckCurp');
 const scrubKenyaId = identities.call('ScrubKenyaId');
 const verifyPeForeignerId = identities.call('VerifyPeForeignerId');

@@ -15,8 +15,8 @@ from grpc_status import rpc_status
 
 sys.path.insert(0, str(Path(__file__).parent / "stubs"))
 
-from identity.v1 import curp_pb2, identity_service_pb2, identity_service_pb2_grpc, kenya_id_pb2, verification_pb2
-from person.v1 import person_pb2, person_service_pb2, person_service_pb2_grpc
+from idgw.identity.v1 import curp_pb2, identity_service_pb2, identity_service_pb2_grpc, kenya_id_pb2, verification_pb2
+from idgw.person.v1 import person_pb2, person_service_pb2, person_service_pb2_grpc
 
 HERE = Path(__file__).resolve().parent
 

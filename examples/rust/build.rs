@@ -3,8 +3,8 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=../../proto");
     let files = [
-        "identity/v1/identity_service.proto",
-        "person/v1/person_service.proto",
+        "idgw/identity/v1/identity_service.proto",
+        "idgw/person/v1/person_service.proto",
     ];
     let descriptors = protox::compile(files, ["../../proto"])?;
     tonic_prost_build::configure()

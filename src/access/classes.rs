@@ -1,4 +1,4 @@
-//! The data classes of fields, which stand beside them in the contract (`gateway.v1.data_class`).
+//! The data classes of fields, which stand beside them in the contract (`idgw.gateway.v1.data_class`).
 //!
 //! A field with a class is seen only by callers to whom the class, or the field by its path, is
 //! granted. A field without one is seen by everybody who may call the RPC.
@@ -8,7 +8,7 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use super::fields::Fields;
 use crate::{proto, proto::gateway::v1::DataClass};
 
-const EXTENSION: &str = "gateway.v1.data_class";
+const EXTENSION: &str = "idgw.gateway.v1.data_class";
 
 /// The word for a class in the policy file.
 #[must_use]

@@ -186,7 +186,8 @@ mod tests {
     }
 
     fn fields(paths: &[&str]) -> Option<Fields> {
-        let message = proto::descriptors().get_message_by_name("person.v1.ListPersonsResponse");
+        let message =
+            proto::descriptors().get_message_by_name("idgw.person.v1.ListPersonsResponse");
         let mut fields = Fields::none();
         for path in paths {
             fields.add(message.as_ref().unwrap(), path, Lists::Open)?;
@@ -300,7 +301,8 @@ mod tests {
 
     #[test]
     fn a_list_is_passed_only_where_that_is_open() {
-        let message = proto::descriptors().get_message_by_name("person.v1.ListPersonsResponse");
+        let message =
+            proto::descriptors().get_message_by_name("idgw.person.v1.ListPersonsResponse");
         let closed = Fields::none().add(&message.unwrap(), "persons.id", Lists::Closed);
         assert_eq!(closed, None);
         for wrong in [

@@ -126,8 +126,8 @@ mod tests {
     use super::*;
     use crate::{auth::identity::Identity, proto};
 
-    const CURP: &str = "/identity.v1.IdentityService/CheckCurp";
-    const GET: &str = "/person.v1.PersonService/GetPerson";
+    const CURP: &str = "/idgw.identity.v1.IdentityService/CheckCurp";
+    const GET: &str = "/idgw.person.v1.PersonService/GetPerson";
 
     fn access(text: &str) -> Access {
         let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
@@ -209,7 +209,7 @@ mod tests {
              [[allow]]\nname='two'\nidentities=['ab']\nrpcs=['person.read']\nowner='payments'\n\
              [[allow]]\nname='three'\nidentities=['abc', 'c']\nrpcs=['person.read']\npersons='all'",
         );
-        let create = "/person.v1.PersonService/CreatePerson";
+        let create = "/idgw.person.v1.PersonService/CreatePerson";
         let own =
             |owners: &[&str]| Records::Own(owners.iter().map(|owner| Arc::from(*owner)).collect());
         for (name, read, created) in [

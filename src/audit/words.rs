@@ -74,15 +74,17 @@ impl Rpc {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::VerifyPeForeignerId => "identity.v1.IdentityService/VerifyPeForeignerId",
-            Self::ScrubKenyaId => "identity.v1.IdentityService/ScrubKenyaId",
-            Self::CheckCurp => "identity.v1.IdentityService/CheckCurp",
-            Self::CreatePerson => "person.v1.PersonService/CreatePerson",
-            Self::CreatePersonWithLiveness => "person.v1.PersonService/CreatePersonWithLiveness",
-            Self::GetPerson => "person.v1.PersonService/GetPerson",
-            Self::ListPersons => "person.v1.PersonService/ListPersons",
-            Self::UpdatePerson => "person.v1.PersonService/UpdatePerson",
-            Self::DeletePerson => "person.v1.PersonService/DeletePerson",
+            Self::VerifyPeForeignerId => "idgw.identity.v1.IdentityService/VerifyPeForeignerId",
+            Self::ScrubKenyaId => "idgw.identity.v1.IdentityService/ScrubKenyaId",
+            Self::CheckCurp => "idgw.identity.v1.IdentityService/CheckCurp",
+            Self::CreatePerson => "idgw.person.v1.PersonService/CreatePerson",
+            Self::CreatePersonWithLiveness => {
+                "idgw.person.v1.PersonService/CreatePersonWithLiveness"
+            }
+            Self::GetPerson => "idgw.person.v1.PersonService/GetPerson",
+            Self::ListPersons => "idgw.person.v1.PersonService/ListPersons",
+            Self::UpdatePerson => "idgw.person.v1.PersonService/UpdatePerson",
+            Self::DeletePerson => "idgw.person.v1.PersonService/DeletePerson",
         }
     }
 

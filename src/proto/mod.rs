@@ -9,28 +9,28 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 
 /// Package `gateway`.
 pub mod gateway {
-    /// Package `gateway.v1`: what each RPC may do.
+    /// Package `idgw.gateway.v1`: what each RPC may do.
     pub mod v1 {
         #![allow(missing_docs, clippy::all)]
-        tonic::include_proto!("gateway.v1");
+        tonic::include_proto!("idgw.gateway.v1");
     }
 }
 
 /// Package `identity`.
 pub mod identity {
-    /// Package `identity.v1`: verifications.
+    /// Package `idgw.identity.v1`: verifications.
     pub mod v1 {
         #![allow(missing_docs, clippy::all)]
-        tonic::include_proto!("identity.v1");
+        tonic::include_proto!("idgw.identity.v1");
     }
 }
 
 /// Package `person`.
 pub mod person {
-    /// Package `person.v1`: person records.
+    /// Package `idgw.person.v1`: person records.
     pub mod v1 {
         #![allow(missing_docs, clippy::all)]
-        tonic::include_proto!("person.v1");
+        tonic::include_proto!("idgw.person.v1");
     }
 }
 

@@ -15,7 +15,7 @@ use super::{accuauth_cases, persons, verifik, youverify, youverify_cases};
 pub struct Row {
     /// `verifik`, `youverify` or `accuauth`.
     pub provider: &'static str,
-    /// The RPC, such as `identity.v1.IdentityService/CheckCurp`.
+    /// The RPC, such as `idgw.identity.v1.IdentityService/CheckCurp`.
     pub method: &'static str,
     /// The request of that RPC as proto JSON, with the names of the proto files.
     pub request: &'static str,
@@ -25,15 +25,15 @@ pub struct Row {
     pub gives: &'static str,
 }
 
-const PE: &str = "identity.v1.IdentityService/VerifyPeForeignerId";
-const KE: &str = "identity.v1.IdentityService/ScrubKenyaId";
-const MX: &str = "identity.v1.IdentityService/CheckCurp";
-const CREATE: &str = "person.v1.PersonService/CreatePerson";
-const CREATE_WITH_LIVENESS: &str = "person.v1.PersonService/CreatePersonWithLiveness";
-const GET: &str = "person.v1.PersonService/GetPerson";
-const LIST: &str = "person.v1.PersonService/ListPersons";
-const UPDATE: &str = "person.v1.PersonService/UpdatePerson";
-const DELETE: &str = "person.v1.PersonService/DeletePerson";
+const PE: &str = "idgw.identity.v1.IdentityService/VerifyPeForeignerId";
+const KE: &str = "idgw.identity.v1.IdentityService/ScrubKenyaId";
+const MX: &str = "idgw.identity.v1.IdentityService/CheckCurp";
+const CREATE: &str = "idgw.person.v1.PersonService/CreatePerson";
+const CREATE_WITH_LIVENESS: &str = "idgw.person.v1.PersonService/CreatePersonWithLiveness";
+const GET: &str = "idgw.person.v1.PersonService/GetPerson";
+const LIST: &str = "idgw.person.v1.PersonService/ListPersons";
+const UPDATE: &str = "idgw.person.v1.PersonService/UpdatePerson";
+const DELETE: &str = "idgw.person.v1.PersonService/DeletePerson";
 
 const FOUND: &str = "OK OUTCOME_FOUND";
 const NOT_FOUND: &str = "OK OUTCOME_NOT_FOUND";

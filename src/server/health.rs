@@ -26,7 +26,11 @@ use crate::{domain::verification::Provider, transport::breaker::Circuit};
 mod tests;
 
 /// The services that follow the process's life; `""` is the whole process.
-pub const SERVICES: [&str; 3] = ["", "identity.v1.IdentityService", "person.v1.PersonService"];
+pub const SERVICES: [&str; 3] = [
+    "",
+    "idgw.identity.v1.IdentityService",
+    "idgw.person.v1.PersonService",
+];
 /// What stands before a provider's name.
 const PREFIX: &str = "provider/";
 

@@ -1,4 +1,4 @@
-//! `identity.v1.IdentityService`.
+//! `idgw.identity.v1.IdentityService`.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Identity {
     ///
     /// If an RPC has no policy.
     pub fn new(gateway: Arc<Gateway>) -> Result<Self, PolicyError> {
-        let policy = |rpc| gateway.policy(&format!("identity.v1.IdentityService/{rpc}"));
+        let policy = |rpc| gateway.policy(&format!("idgw.identity.v1.IdentityService/{rpc}"));
         Ok(Self {
             foreigner: Rpc::new(policy("VerifyPeForeignerId")?),
             kenya: Rpc::new(policy("ScrubKenyaId")?),

@@ -1,4 +1,4 @@
-//! `person.v1.PersonService`.
+//! `idgw.person.v1.PersonService`.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ impl Persons {
     ///
     /// If an RPC has no policy.
     pub fn new(gateway: Arc<Gateway>) -> Result<Self, PolicyError> {
-        let policy = |rpc| gateway.policy(&format!("person.v1.PersonService/{rpc}"));
+        let policy = |rpc| gateway.policy(&format!("idgw.person.v1.PersonService/{rpc}"));
         Ok(Self {
             create: policy("CreatePerson")?,
             create_with_liveness: policy("CreatePersonWithLiveness")?,

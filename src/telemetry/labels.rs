@@ -183,18 +183,18 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_of_the_contract_is_other() {
-        let rpcs = Rpcs::new(["identity.v1.IdentityService/CheckCurp"].into_iter());
+        let rpcs = Rpcs::new(["idgw.identity.v1.IdentityService/CheckCurp"].into_iter());
         for (path, name) in [
             (
-                "/identity.v1.IdentityService/CheckCurp",
-                "identity.v1.IdentityService/CheckCurp",
+                "/idgw.identity.v1.IdentityService/CheckCurp",
+                "idgw.identity.v1.IdentityService/CheckCurp",
             ),
-            ("/identity.v1.IdentityService/checkcurp", "_OTHER"),
+            ("/idgw.identity.v1.IdentityService/checkcurp", "_OTHER"),
             (
-                "/identity.v1.IdentityService/CheckCurp/AAPR630321HDFLRC09",
+                "/idgw.identity.v1.IdentityService/CheckCurp/AAPR630321HDFLRC09",
                 "_OTHER",
             ),
-            ("identity.v1.IdentityService/CheckCurp", "_OTHER"),
+            ("idgw.identity.v1.IdentityService/CheckCurp", "_OTHER"),
             ("/", "_OTHER"),
             ("", "_OTHER"),
         ] {

@@ -40,7 +40,7 @@ use process::Process;
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
 
-const CURP: &str = "identity.v1.IdentityService/CheckCurp";
+const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
 /// Resident memory of the gateway after an attack, in MiB, unless a test says another bound. At rest a debug
 /// build with the sandbox has about 45.
 const MOST_MEMORY: u64 = 120;

@@ -78,7 +78,7 @@ async fn a_request_of_many_small_elements_is_refused_before_they_are_decoded() {
     for (what, message) in [("members", members), ("paths", paths)] {
         let ask = async || {
             let stream = TcpStream::connect(gateway.grpc).await.unwrap();
-            let path = "/identity.v1.IdentityService/ScrubKenyaId";
+            let path = "/idgw.identity.v1.IdentityService/ScrubKenyaId";
             status(stream, path, "identity", Full::new(message.clone())).await
         };
         assert_eq!(ask().await, "3", "INVALID_ARGUMENT: there is room for one");
@@ -150,7 +150,7 @@ async fn replies_that_nobody_reads_hold_their_places_and_end_with_their_deadline
     let person = json!({"person": {
         "given_name": "Grace", "family_name": "Muster", "biometric_data": {"face_image": image},
     }});
-    let service = "person.v1.PersonService";
+    let service = "idgw.person.v1.PersonService";
     let created = client
         .call(&format!("{service}/CreatePersonWithLiveness"), &person)
         .await;
@@ -256,7 +256,8 @@ async fn a_providers_list_of_nothing_is_refused_before_it_is_parsed() {
         .await;
         let client = Client::connect(gateway.grpc).await;
         let nothing = json!({});
-        let asked = (0..3).map(|_| client.call("person.v1.PersonService/ListPersons", &nothing));
+        let asked =
+            (0..3).map(|_| client.call("idgw.person.v1.PersonService/ListPersons", &nothing));
         for answer in futures_util::future::join_all(asked).await {
             let refused = answer.unwrap_err();
             assert_eq!(

@@ -125,7 +125,7 @@ async fn a_budget_is_not_overdrawn_by_calls_at_the_same_moment() {
         });
         let rig = &rig;
         async move {
-            let rpc = "identity.v1.IdentityService/VerifyPeForeignerId";
+            let rpc = "idgw.identity.v1.IdentityService/VerifyPeForeignerId";
             rig.call("one", rpc, &request).await
         }
     });

@@ -44,7 +44,7 @@ fn the_example_grants_what_the_document_says() {
     assert_eq!(payments.calls_per_minute, Some(600));
     assert_eq!(payments.charged_calls_per_day, Some(20_000));
     let credit = of(AuthMode::Jwt, "credit-desk", &["kyc.bureau"]).unwrap();
-    let kenya = &credit.rpcs["/identity.v1.IdentityService/ScrubKenyaId"];
+    let kenya = &credit.rpcs["/idgw.identity.v1.IdentityService/ScrubKenyaId"];
     // `record.inquiries` and `record.email`.
     assert!(kenya.has(&[2, 20]) && !kenya.has(&[2, 11]));
     assert_eq!(of(AuthMode::Jwt, "credit-desk", &[]), None);

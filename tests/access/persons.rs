@@ -7,8 +7,8 @@ use tonic_types::StatusExt as _;
 
 use crate::rig::{CREATE, GET, LIST, Rig, refusal, rule};
 
-const UPDATE: &str = "person.v1.PersonService/UpdatePerson";
-const DELETE: &str = "person.v1.PersonService/DeletePerson";
+const UPDATE: &str = "idgw.person.v1.PersonService/UpdatePerson";
+const DELETE: &str = "idgw.person.v1.PersonService/DeletePerson";
 const CLASSES: &str = "classes = ['contacts', 'images']";
 const RPCS: &str = "rpcs = ['person.create', 'person.read', 'person.update', 'person.delete']";
 const KEY: &str = "IDGW_PERSONS__HANDLE_KEY";

@@ -10,11 +10,11 @@ use tonic_types::StatusExt as _;
 
 use crate::gateway::Gateway;
 
-pub const CURP: &str = "identity.v1.IdentityService/CheckCurp";
-pub const KENYA: &str = "identity.v1.IdentityService/ScrubKenyaId";
-pub const GET: &str = "person.v1.PersonService/GetPerson";
-pub const LIST: &str = "person.v1.PersonService/ListPersons";
-pub const CREATE: &str = "person.v1.PersonService/CreatePerson";
+pub const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
+pub const KENYA: &str = "idgw.identity.v1.IdentityService/ScrubKenyaId";
+pub const GET: &str = "idgw.person.v1.PersonService/GetPerson";
+pub const LIST: &str = "idgw.person.v1.PersonService/ListPersons";
+pub const CREATE: &str = "idgw.person.v1.PersonService/CreatePerson";
 
 /// The preshared key of a caller.
 pub fn key(name: &str) -> String {
@@ -77,8 +77,8 @@ impl Rig {
 /// Every RPC of the contract, with a request that the sandbox answers with OK.
 pub fn rpcs() -> Vec<(String, Value)> {
     let services = proto::descriptors().services();
-    let services =
-        services.filter(|service| ["identity.v1", "person.v1"].contains(&service.package_name()));
+    let services = services
+        .filter(|service| ["idgw.identity.v1", "idgw.person.v1"].contains(&service.package_name()));
     let methods = services.flat_map(|service| service.methods().collect::<Vec<_>>());
     let rpcs = methods.map(|method| {
         let path = format!("{}/{}", method.parent_service().full_name(), method.name());

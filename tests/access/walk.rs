@@ -162,7 +162,11 @@ async fn health_is_open_and_reflection_is_for_every_identified_caller() {
         gateway, signer, ..
     } = &stage(&[]).await;
     let mut health = HealthClient::new(channel(gateway).await);
-    for service in ["", "identity.v1.IdentityService", "person.v1.PersonService"] {
+    for service in [
+        "",
+        "idgw.identity.v1.IdentityService",
+        "idgw.person.v1.PersonService",
+    ] {
         let service = service.to_owned();
         let answer = health.check(HealthCheckRequest { service }).await.unwrap();
         assert_eq!(answer.into_inner().status, 1);
@@ -201,7 +205,7 @@ async fn what_is_not_of_the_contract_tells_nobody_so() {
             request.metadata_mut().insert("authorization", value);
         }
         let codec = tonic_prost::ProstCodec::<_, HealthCheckRequest>::default();
-        let path = "/identity.v1.IdentityService/Nothing".parse().unwrap();
+        let path = "/idgw.identity.v1.IdentityService/Nothing".parse().unwrap();
         grpc.unary(request, path, codec).await.unwrap_err().code()
     };
     assert_eq!(call(None).await, Code::Unauthenticated);

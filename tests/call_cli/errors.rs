@@ -25,7 +25,7 @@ async fn a_json_fault_is_a_usage_error_that_repeats_no_value() {
         ),
         (
             r#"{"curp": "canary", "cruk": "canary"}"#,
-            "error: unknown field `cruk`: identity.v1.CheckCurpRequest has curp, \
+            "error: unknown field `cruk`: idgw.identity.v1.CheckCurpRequest has curp, \
              include_document, max_age, read_mask\n",
         ),
         (
@@ -47,21 +47,21 @@ async fn a_method_that_is_not_there_is_answered_with_what_is() {
     let gateway = Gateway::start().await;
     for (method, error) in [
         (
-            "identity.v1.IdentityService/CheckCrup",
-            "error: identity.v1.IdentityService has no method `CheckCrup`; it has: \
+            "idgw.identity.v1.IdentityService/CheckCrup",
+            "error: idgw.identity.v1.IdentityService has no method `CheckCrup`; it has: \
              VerifyPeForeignerId, ScrubKenyaId, CheckCurp\n",
         ),
         (
             "identity.v2.IdentityService.CheckCurp",
             "error: the server has no service `identity.v2.IdentityService`; it has: \
              grpc.health.v1.Health, grpc.reflection.v1.ServerReflection, \
-             identity.v1.IdentityService, person.v1.PersonService, twins.v1.Castor, \
+             idgw.identity.v1.IdentityService, idgw.person.v1.PersonService, twins.v1.Castor, \
              twins.v1.Pollux\n",
         ),
         (
             "CheckCrup",
             "error: no service has a method `CheckCrup`; searched: \
-             identity.v1.IdentityService, person.v1.PersonService, twins.v1.Castor, \
+             idgw.identity.v1.IdentityService, idgw.person.v1.PersonService, twins.v1.Castor, \
              twins.v1.Pollux\n",
         ),
         (
@@ -98,7 +98,7 @@ async fn a_bare_name_never_means_health_and_a_full_one_may() {
 #[tokio::test]
 async fn a_method_that_is_described_and_not_served_answers_an_error() {
     let gateway = Gateway::start().await;
-    let err = call(&gateway, "person.v1.PersonService/GetPerson", "{}")
+    let err = call(&gateway, "idgw.person.v1.PersonService/GetPerson", "{}")
         .await
         .failed(1);
     assert!(err.starts_with("error: UNIMPLEMENTED\n"), "{err}");

@@ -32,12 +32,12 @@ async fn only_serving_is_success() {
     for (service, word, code) in [
         ("", "SERVING\n", ExitCode::SUCCESS),
         (
-            "identity.v1.IdentityService",
+            "idgw.identity.v1.IdentityService",
             "SERVING\n",
             ExitCode::SUCCESS,
         ),
         (
-            "person.v1.PersonService",
+            "idgw.person.v1.PersonService",
             "NOT_SERVING\n",
             ExitCode::FAILURE,
         ),

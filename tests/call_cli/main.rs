@@ -15,7 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-const CHECK_CURP: &str = "identity.v1.IdentityService/CheckCurp";
+const CHECK_CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
 
 /// What a command left behind.
 struct Ran {
@@ -73,9 +73,9 @@ async fn call(gateway: &Gateway, method: &str, json: &str) -> Ran {
 async fn a_method_can_be_written_in_four_ways() {
     let gateway = Gateway::start().await;
     for method in [
-        "identity.v1.IdentityService/CheckCurp",
-        "/identity.v1.IdentityService/CheckCurp",
-        "identity.v1.IdentityService.CheckCurp",
+        "idgw.identity.v1.IdentityService/CheckCurp",
+        "/idgw.identity.v1.IdentityService/CheckCurp",
+        "idgw.identity.v1.IdentityService.CheckCurp",
         "CheckCurp",
     ] {
         *gateway.seen.curp.lock().unwrap() = None;

@@ -71,7 +71,7 @@ impl Gateway {
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<IdentityServiceServer<ByHand>>().await;
         health
-            .set_service_status("person.v1.PersonService", ServingStatus::NotServing)
+            .set_service_status("idgw.person.v1.PersonService", ServingStatus::NotServing)
             .await;
 
         let guard = move |request: Request<()>| match key {

@@ -122,7 +122,7 @@ def test_the_program_serves_answers_its_probes_and_the_test_s_calls(container):
                     assert "Unauthenticated" in called.stderr, called.stderr
                     continue
                 assert called.returncode == 0, called.stderr
-                assert "identity.v1.IdentityService" in called.stdout or "OUTCOME_FOUND" in called.stdout
+                assert "idgw.identity.v1.IdentityService" in called.stdout or "OUTCOME_FOUND" in called.stdout
         program.terminate()
         assert program.wait() == 0
     assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 0

@@ -16,15 +16,15 @@ syntax = "proto3";
 
 package consumer.v1;
 
-import "identity/v1/identity_service.proto";
-import "person/v1/person.proto";
+import "idgw/identity/v1/identity_service.proto";
+import "idgw/person/v1/person.proto";
 
 // What somebody else keeps of a person.
 message Case {
   // The person.
-  person.v1.Person person = 1;
+  idgw.person.v1.Person person = 1;
   // The answer of the registry.
-  identity.v1.CheckCurpResponse answer = 2;
+  idgw.identity.v1.CheckCurpResponse answer = 2;
 }
 """
 
@@ -65,7 +65,7 @@ def test_every_link_of_the_reference_has_its_heading():
 
 
 def test_the_module_builds_by_itself():
-    assert "identity/v1/identity_service.proto" in buf("ls-files", REPOSITORY / "proto")
+    assert "idgw/identity/v1/identity_service.proto" in buf("ls-files", REPOSITORY / "proto")
     buf("build", REPOSITORY / "proto", "-o", "/dev/null")
 
 

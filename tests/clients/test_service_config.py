@@ -290,7 +290,7 @@ def test_calls_are_spread_and_leave_a_gateway_that_is_leaving_before_its_door_cl
         options = [("grpc.service_config", FILE.read_text()), ("grpc.default_authority", "gateway")]
         with grpc.insecure_channel(f"ipv4:{leaving.address},{staying.address}", options) as channel:
             # A request for nobody is refused by the gateway itself, and logged as a call.
-            ask = channel.unary_unary("/identity.v1.IdentityService/CheckCurp")
+            ask = channel.unary_unary("/idgw.identity.v1.IdentityService/CheckCurp")
 
             def asked(rounds: int) -> tuple[int, int]:
                 before = len(leaving.log("call")), len(staying.log("call"))
@@ -311,5 +311,5 @@ def test_calls_are_spread_and_leave_a_gateway_that_is_leaving_before_its_door_cl
             leaving.terminate()
             wait_for("calls to keep away", lambda: asked(4) == (0, 4) or None)
             with grpc.insecure_channel(leaving.address) as direct, pytest.raises(grpc.RpcError) as refused:
-                direct.unary_unary("/identity.v1.IdentityService/CheckCurp")(b"")
+                direct.unary_unary("/idgw.identity.v1.IdentityService/CheckCurp")(b"")
             assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT, "its door is still open"

@@ -81,7 +81,7 @@ def field(number: int, value: str | int | bytes) -> bytes:
 
 
 HOUR = field(1, 60)
-LOOKUPS = "/identity.v1.IdentityService/"
+LOOKUPS = "/idgw.identity.v1.IdentityService/"
 KENYAN = field(1, "1234567") + field(2, 1) + field(3, 1)
 # Name: RPC, message, the provider's answer, whether the call succeeds.
 SCENARIOS = {

@@ -23,7 +23,11 @@ use crate::{
 
 const IN_FLIGHT: usize = 200;
 const PROVIDER_TAKES: Duration = Duration::from_secs(2);
-const SERVICES: [&str; 3] = ["", "identity.v1.IdentityService", "person.v1.PersonService"];
+const SERVICES: [&str; 3] = [
+    "",
+    "idgw.identity.v1.IdentityService",
+    "idgw.person.v1.PersonService",
+];
 
 async fn channel(gateway: &Gateway) -> Channel {
     let address = format!("http://{}", gateway.grpc);

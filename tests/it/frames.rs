@@ -51,7 +51,9 @@ async fn a_request_that_is_too_large_or_no_message_is_a_bad_field() {
         ..ListPersonsRequest::default()
     };
     let codec = ProstCodec::<ListPersonsRequest, CheckCurpResponse>::default();
-    let path = "/identity.v1.IdentityService/CheckCurp".parse().unwrap();
+    let path = "/idgw.identity.v1.IdentityService/CheckCurp"
+        .parse()
+        .unwrap();
     let mut client = Grpc::new(channel);
     client.ready().await.unwrap();
     let refused = client.unary(Request::new(other), path, codec).await;

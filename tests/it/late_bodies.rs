@@ -53,7 +53,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// The header block of a call, each field as a literal that no table keeps (RFC 7541, 6.2.2).
 fn header_block() -> Vec<u8> {
-    let path = "/identity.v1.IdentityService/VerifyPeForeignerId";
+    let path = "/idgw.identity.v1.IdentityService/VerifyPeForeignerId";
     let fields = [
         (":method", "POST"),
         (":scheme", "http"),

@@ -10,7 +10,10 @@ use tonic_health::pb::{
 
 use crate::{scenarios::calls, stage::Stage, table::Setting, wire::says};
 
-const CONTRACT: [&str; 2] = ["identity.v1.IdentityService", "person.v1.PersonService"];
+const CONTRACT: [&str; 2] = [
+    "idgw.identity.v1.IdentityService",
+    "idgw.person.v1.PersonService",
+];
 
 async fn channel(stage: &Stage) -> Channel {
     let address = format!("http://{}", stage.gateway.grpc);

@@ -170,8 +170,8 @@ fn provider_does(answer: &Value) -> Does {
 /// The method's full name, and the request as proto JSON.
 fn call_of(kind: &str, mut request: Value) -> (String, Value) {
     let service = match kind {
-        "VerifyPeForeignerId" | "ScrubKenyaId" | "CheckCurp" => "identity.v1.IdentityService",
-        _ => "person.v1.PersonService",
+        "VerifyPeForeignerId" | "ScrubKenyaId" | "CheckCurp" => "idgw.identity.v1.IdentityService",
+        _ => "idgw.person.v1.PersonService",
     };
     if let Some(id_type) = request["id_type"].as_str() {
         request["id_type"] = json!(format!("KENYA_ID_TYPE_{id_type}"));

@@ -86,7 +86,7 @@ async fn play(stage: &Stage, row: &Row) -> Vec<String> {
 
     let mut problems = match (&row.expect, &answered) {
         (Expect::Fails(fails), Err(status)) => {
-            let lookup = call.method.starts_with("identity.v1.");
+            let lookup = call.method.starts_with("idgw.identity.v1.");
             errors::problems(status, fails, row.provider, lookup)
         }
         (Expect::Answers(answers), Ok(reply)) => {

@@ -81,7 +81,7 @@ async fn every_row_of_the_sandboxs_table_gives_what_the_table_says() {
 async fn the_sandbox_has_a_row_for_every_rpc() {
     let methods = identity_gateway::proto::descriptors()
         .services()
-        .filter(|service| ["identity.v1", "person.v1"].contains(&service.package_name()))
+        .filter(|service| ["idgw.identity.v1", "idgw.person.v1"].contains(&service.package_name()))
         .flat_map(|service| service.methods().collect::<Vec<_>>());
     for method in methods {
         let path = format!("{}/{}", method.parent_service().full_name(), method.name());

@@ -11,8 +11,8 @@ from grpc_status import rpc_status
 from harness import PATIENCE, gateway, run
 
 SERVICES = {
-    "identity.v1.IdentityService": ["VerifyPeForeignerId", "ScrubKenyaId", "CheckCurp"],
-    "person.v1.PersonService": [
+    "idgw.identity.v1.IdentityService": ["VerifyPeForeignerId", "ScrubKenyaId", "CheckCurp"],
+    "idgw.person.v1.PersonService": [
         "CreatePerson",
         "CreatePersonWithLiveness",
         "GetPerson",

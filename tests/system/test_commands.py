@@ -59,7 +59,7 @@ def test_call_prints_the_details_in_words(shared_gateway: Gateway):
 
 def test_call_takes_every_spelling_of_a_method_and_standard_input(shared_gateway: Gateway):
     request = '{"id":"person_123456789"}'
-    spellings = ["GetPerson", "person.v1.PersonService/GetPerson", "person.v1.PersonService.GetPerson"]
+    spellings = ["GetPerson", "idgw.person.v1.PersonService/GetPerson", "idgw.person.v1.PersonService.GetPerson"]
     answers = [
         gateway("call", method, request, "--address", shared_gateway.address) for method in spellings
     ]

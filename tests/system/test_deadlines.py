@@ -42,8 +42,8 @@ def test_the_reason_comes_before_the_clients_own_timer_at_every_length(contract:
     }
     with provider, Gateway(flags=(), **settings) as gateway:
         python = Python(gateway.address, contract)
-        stub = python.stubs["identity.v1.IdentityService"]
-        request = contract["identity.v1.CheckCurpRequest"](curp="RAZR811011HVZXPB01")
+        stub = python.stubs["idgw.identity.v1.IdentityService"]
+        request = contract["idgw.identity.v1.CheckCurpRequest"](curp="RAZR811011HVZXPB01")
 
         def ask(timeout: float) -> tuple[str, str]:
             try:

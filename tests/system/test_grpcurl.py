@@ -28,7 +28,7 @@ def test_describe_shows_every_rpc_of_a_service(grpcurl: Grpcurl, service: str):
 
 
 def test_describe_shows_the_fields_of_a_message(grpcurl: Grpcurl):
-    described = grpcurl.command("describe identity.v1.CheckCurpRequest")
+    described = grpcurl.command("describe idgw.identity.v1.CheckCurpRequest")
     fields = re.findall(r"^ +([\w.]+) (\w+) = (\d+);", described, re.MULTILINE)
     assert [name for _, name, _ in fields] == ["curp", "include_document", "max_age", "read_mask"]
 

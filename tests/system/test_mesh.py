@@ -22,8 +22,8 @@ from providers import Recorder
 LOOKUP = {"document_number": "005015372", "birthdate": "1993-08-16"}
 # A message of each service, to find the service by.
 REQUESTS = {
-    "identity.v1.IdentityService": "identity.v1.CheckCurpRequest",
-    "person.v1.PersonService": "person.v1.GetPersonRequest",
+    "idgw.identity.v1.IdentityService": "idgw.identity.v1.CheckCurpRequest",
+    "idgw.person.v1.PersonService": "idgw.person.v1.GetPersonRequest",
 }
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 # Who the caller's certificate names may do this and nothing else.
@@ -32,7 +32,7 @@ POLICY = f"""
 name = "onboarding"
 identities = ["{CALLER_URI}"]
 modes = ["mesh"]
-rpcs = ["identity.v1.IdentityService/VerifyPeForeignerId"]
+rpcs = ["idgw.identity.v1.IdentityService/VerifyPeForeignerId"]
 """
 
 
@@ -94,7 +94,7 @@ def test_envoy_repeats_what_the_contracts_policy_allows(contract: dict):
 
 def repeatable(contract: dict) -> set[str]:
     """The paths of the RPCs that the contract lets anybody repeat."""
-    policy = contract["gateway.v1.RpcPolicy"].DESCRIPTOR.file.extensions_by_name["policy"]
+    policy = contract["idgw.gateway.v1.RpcPolicy"].DESCRIPTOR.file.extensions_by_name["policy"]
     found = set()
     for service in SERVICES:
         for method in contract[REQUESTS[service]].DESCRIPTOR.file.pool.FindServiceByName(service).methods:
@@ -163,8 +163,8 @@ def test_the_header_of_the_callers_certificate_reaches_the_gateway_and_cannot_be
         with Mesh(tmp_path, {}, pods=1, gateway_port=port) as mesh:
             # Through the caller's Envoy, and past it: by a program that has the caller's certificate.
             for channel in (grpc.insecure_channel(mesh.address), channel_to(mesh)):
-                contract["identity.v1.IdentityServiceStub"](channel).VerifyPeForeignerId(
-                    contract["identity.v1.VerifyPeForeignerIdRequest"](),
+                contract["idgw.identity.v1.IdentityServiceStub"](channel).VerifyPeForeignerId(
+                    contract["idgw.identity.v1.VerifyPeForeignerIdRequest"](),
                     metadata=[
                         ("x-forwarded-client-cert", "Hash=00;URI=spiffe://cluster.local/ns/kube-system/sa/admin"),
                         ("traceparent", TRACEPARENT),
@@ -202,10 +202,10 @@ def test_a_gateway_in_mode_mesh_knows_the_caller_by_its_certificate(sandbox: San
     }
     with Mesh(tmp_path, settings(sandbox.url, sandbox, **more), pods=1) as mesh:
         forged = ("x-forwarded-client-cert", "Hash=00;URI=spiffe://cluster.local/ns/kube-system/sa/admin")
-        request = contract["identity.v1.VerifyPeForeignerIdRequest"](**LOOKUP)
+        request = contract["idgw.identity.v1.VerifyPeForeignerIdRequest"](**LOOKUP)
         # Known, and allowed what the policy says: through both Envoys, and past the first with a header made up.
         for channel, metadata in ((grpc.insecure_channel(mesh.address), []), (channel_to(mesh), [forged])):
-            stub = contract["identity.v1.IdentityServiceStub"](channel)
+            stub = contract["idgw.identity.v1.IdentityServiceStub"](channel)
             assert stub.VerifyPeForeignerId(request, metadata=metadata, timeout=PATIENCE).record
         python = Python(mesh.address, contract)
         with pytest.raises(CallFailed) as refused:
@@ -222,8 +222,8 @@ def test_a_gateway_in_mode_mesh_knows_the_caller_by_its_certificate(sandbox: San
 
 def test_a_callers_trace_reaches_the_provider(sandbox: Sandbox, tmp_path: Path, contract: dict):
     with Recorder(sandbox.url) as provider, Mesh(tmp_path, settings(provider.url, sandbox), pods=1) as mesh:
-        stub = Python(mesh.address, contract).stubs["identity.v1.IdentityService"]
-        request = contract["identity.v1.VerifyPeForeignerIdRequest"](**LOOKUP)
+        stub = Python(mesh.address, contract).stubs["idgw.identity.v1.IdentityService"]
+        request = contract["idgw.identity.v1.VerifyPeForeignerIdRequest"](**LOOKUP)
         context = [("traceparent", TRACEPARENT), ("tracestate", "bank=7"), ("baggage", "tenant=7")]
         assert stub.VerifyPeForeignerId(request, metadata=context, timeout=PATIENCE).record
         [seen] = provider.seen

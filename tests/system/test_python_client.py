@@ -105,14 +105,14 @@ def test_reflection_answers_in_both_versions(python: Python, version: str):
 def test_requests_of_8_mib_pass(python: Python):
     face = bytes(8 * 1024 * 1024 - 1024)
     person = {"given_name": "Grace", "family_name": "Muster"}
-    message = python.contract["person.v1.CreatePersonWithLivenessRequest"]()
+    message = python.contract["idgw.person.v1.CreatePersonWithLivenessRequest"]()
     message.person.given_name, message.person.family_name = person.values()
     message.person.biometric_data.face_image = face
-    stub = python.stubs["person.v1.PersonService"]
+    stub = python.stubs["idgw.person.v1.PersonService"]
     created = stub.CreatePersonWithLiveness(message, timeout=PATIENCE).person
-    read = python.contract["person.v1.GetPersonRequest"](id=created.id, view="PERSON_VIEW_FULL")
+    read = python.contract["idgw.person.v1.GetPersonRequest"](id=created.id, view="PERSON_VIEW_FULL")
     roomy = grpc.insecure_channel(
         python.address, options=[("grpc.max_receive_message_length", 16 * 1024 * 1024)]
     )
-    answer = python.contract["person.v1.PersonServiceStub"](roomy).GetPerson(read, timeout=PATIENCE)
+    answer = python.contract["idgw.person.v1.PersonServiceStub"](roomy).GetPerson(read, timeout=PATIENCE)
     assert answer.person.biometric_data.face_image == face

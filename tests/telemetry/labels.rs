@@ -133,7 +133,7 @@ async fn odd_answers(stage: &Stage, round: u16) {
     let _ = stage.gateway.client.call(FOREIGNER, &request).await;
     for path in [
         "/odd",
-        "/identity.v1.IdentityService/Odd",
+        "/idgw.identity.v1.IdentityService/Odd",
         "/odd.v1.Odd/CheckCurp",
         "/",
     ] {

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::{collector::Collector, gateway::Gateway, provider::Provider, wire};
 
-pub const CURP: &str = "identity.v1.IdentityService/CheckCurp";
-pub const FOREIGNER: &str = "identity.v1.IdentityService/VerifyPeForeignerId";
-pub const GET: &str = "person.v1.PersonService/GetPerson";
+pub const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
+pub const FOREIGNER: &str = "idgw.identity.v1.IdentityService/VerifyPeForeignerId";
+pub const GET: &str = "idgw.person.v1.PersonService/GetPerson";
 
 /// All three, ready.
 pub struct Stage {

@@ -332,7 +332,7 @@ async fn a_large_request_and_a_large_answer_pass_in_pieces() {
     provider.next([Act::Answers(200, Vec::new(), Some(body))]);
     let person = serde_json::json!({"person": {"given_name": "A", "family_name": "B", "biometric_data": {"face_image": image}}});
     client
-        .call("person.v1.PersonService/CreatePerson", &person)
+        .call("idgw.person.v1.PersonService/CreatePerson", &person)
         .await
         .unwrap();
     let received = provider.received();

@@ -29,7 +29,7 @@ mod upstream;
 
 use serde_json::{Value, json};
 
-const CURP: &str = "identity.v1.IdentityService/CheckCurp";
+const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
 
 /// A CURP that the sandbox knows.
 fn curp() -> Value {

@@ -15,8 +15,8 @@ use crate::{
     tls_provider::{Says, TlsProvider},
 };
 
-const FOREIGNER: &str = "identity.v1.IdentityService/VerifyPeForeignerId";
-const KENYA: &str = "identity.v1.IdentityService/ScrubKenyaId";
+const FOREIGNER: &str = "idgw.identity.v1.IdentityService/VerifyPeForeignerId";
+const KENYA: &str = "idgw.identity.v1.IdentityService/ScrubKenyaId";
 
 /// Every call would be a line of the log, in which a line is looked for.
 const QUIET: (&str, &str) = (

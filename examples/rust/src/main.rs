@@ -16,17 +16,17 @@ use service_config::ServiceConfig;
 mod proto {
     pub mod gateway {
         pub mod v1 {
-            tonic::include_proto!("gateway.v1");
+            tonic::include_proto!("idgw.gateway.v1");
         }
     }
     pub mod identity {
         pub mod v1 {
-            tonic::include_proto!("identity.v1");
+            tonic::include_proto!("idgw.identity.v1");
         }
     }
     pub mod person {
         pub mod v1 {
-            tonic::include_proto!("person.v1");
+            tonic::include_proto!("idgw.person.v1");
         }
     }
 }
@@ -231,7 +231,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 .await
         };
         service_config
-            .call("person.v1.PersonService", "GetPerson", call)
+            .call("idgw.person.v1.PersonService", "GetPerson", call)
             .await
     };
     let read = get_person(ids[0].clone())

@@ -1,11 +1,11 @@
 use super::*;
 use crate::auth::identity::Identity;
 
-const CURP: &str = "identity.v1.IdentityService/CheckCurp";
-const KENYA: &str = "identity.v1.IdentityService/ScrubKenyaId";
-const PERU: &str = "identity.v1.IdentityService/VerifyPeForeignerId";
-const GET: &str = "person.v1.PersonService/GetPerson";
-const LIST: &str = "person.v1.PersonService/ListPersons";
+const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
+const KENYA: &str = "idgw.identity.v1.IdentityService/ScrubKenyaId";
+const PERU: &str = "idgw.identity.v1.IdentityService/VerifyPeForeignerId";
+const GET: &str = "idgw.person.v1.PersonService/GetPerson";
+const LIST: &str = "idgw.person.v1.PersonService/ListPersons";
 
 fn policies() -> Policies {
     Policies::from_descriptors(proto::descriptors()).unwrap()
@@ -147,7 +147,10 @@ fn an_rpc_is_named_by_itself_or_by_its_scope() {
             .collect::<Vec<_>>()
     };
     assert_eq!(named("'identity.curp.check'"), [CURP]);
-    assert_eq!(named("'identity.v1.IdentityService/CheckCurp'"), [CURP]);
+    assert_eq!(
+        named("'idgw.identity.v1.IdentityService/CheckCurp'"),
+        [CURP]
+    );
     assert_eq!(named("'person.list', 'person.read'"), [GET, LIST]);
     assert_eq!(named("'*'").len(), 9);
 }
@@ -292,11 +295,11 @@ fn what_is_wrong_is_named() {
         ),
         (
             with("rpcs = ['identity.curp.check']\nfields = ['record.nothing']"),
-            "rule r: fields: the answer of identity.v1.IdentityService/CheckCurp has no field \"record.nothing\"",
+            "rule r: fields: the answer of idgw.identity.v1.IdentityService/CheckCurp has no field \"record.nothing\"",
         ),
         (
             with("rpcs = ['identity.curp.check', 'person.read']\nfields = ['record.curp']"),
-            "rule r: fields: the answer of person.v1.PersonService/GetPerson has no field \"record.curp\"",
+            "rule r: fields: the answer of idgw.person.v1.PersonService/GetPerson has no field \"record.curp\"",
         ),
         (
             with("persons = 'all'\nrpcs = ['*']\nbudget = 1"),
@@ -358,7 +361,7 @@ fn who_lists_persons_must_be_granted_all_of_them() {
     for lines in [
         "rpcs = ['*']",
         "rpcs = ['person.list']",
-        "rpcs = ['person.v1.PersonService/ListPersons']\npersons = 'own'",
+        "rpcs = ['idgw.person.v1.PersonService/ListPersons']\npersons = 'own'",
         "rpcs = ['person.list']\nowner = 'payments'",
     ] {
         assert_eq!(refused(lines), sentence, "{lines}");

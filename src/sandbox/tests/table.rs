@@ -118,7 +118,7 @@ fn every_other_number_passes_the_gateways_checks() {
 fn every_reason_is_one_of_the_contract_and_each_of_them_occurs() {
     let mut missing: HashSet<&str> = REASONS.into_iter().chain(OUTCOMES).collect();
     for row in table() {
-        let known = if row.method.starts_with("identity.v1.") {
+        let known = if row.method.starts_with("idgw.identity.v1.") {
             OUTCOMES.contains(&row.gives) || REASONS.contains(&row.gives)
         } else {
             row.gives == "OK" || REASONS.contains(&row.gives)

@@ -13,8 +13,8 @@ use tower::service_fn;
 use super::*;
 use crate::{config, proto, server::peer::Peer};
 
-const LOOKUP: &str = "/identity.v1.IdentityService/CheckCurp";
-const READ: &str = "/person.v1.PersonService/GetPerson";
+const LOOKUP: &str = "/idgw.identity.v1.IdentityService/CheckCurp";
+const READ: &str = "/idgw.person.v1.PersonService/GetPerson";
 const DEFAULT: Duration = Duration::from_secs(30);
 
 fn layer(places: usize) -> CallLayer {

@@ -8,8 +8,8 @@ use super::*;
 
 const ALL: [&str; 6] = [
     "",
-    "identity.v1.IdentityService",
-    "person.v1.PersonService",
+    "idgw.identity.v1.IdentityService",
+    "idgw.person.v1.PersonService",
     "provider/verifik",
     "provider/accuauth",
     "provider/nobody",

@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 
 use crate::table::Call;
 
-pub const FOREIGNER: &str = "identity.v1.IdentityService/VerifyPeForeignerId";
-pub const KENYA: &str = "identity.v1.IdentityService/ScrubKenyaId";
-pub const CURP: &str = "identity.v1.IdentityService/CheckCurp";
-pub const CREATE: &str = "person.v1.PersonService/CreatePerson";
-pub const CREATE_WITH_LIVENESS: &str = "person.v1.PersonService/CreatePersonWithLiveness";
-pub const GET: &str = "person.v1.PersonService/GetPerson";
-pub const LIST: &str = "person.v1.PersonService/ListPersons";
-pub const UPDATE: &str = "person.v1.PersonService/UpdatePerson";
-pub const DELETE: &str = "person.v1.PersonService/DeletePerson";
+pub const FOREIGNER: &str = "idgw.identity.v1.IdentityService/VerifyPeForeignerId";
+pub const KENYA: &str = "idgw.identity.v1.IdentityService/ScrubKenyaId";
+pub const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
+pub const CREATE: &str = "idgw.person.v1.PersonService/CreatePerson";
+pub const CREATE_WITH_LIVENESS: &str = "idgw.person.v1.PersonService/CreatePersonWithLiveness";
+pub const GET: &str = "idgw.person.v1.PersonService/GetPerson";
+pub const LIST: &str = "idgw.person.v1.PersonService/ListPersons";
+pub const UPDATE: &str = "idgw.person.v1.PersonService/UpdatePerson";
+pub const DELETE: &str = "idgw.person.v1.PersonService/DeletePerson";
 
 /// The CURP that is asked for.
 pub const ASKED: &str = "AAPR630321HDFLRC09";

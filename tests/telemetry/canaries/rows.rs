@@ -16,8 +16,8 @@ use crate::{
     wire::base64,
 };
 
-const KENYA: &str = "identity.v1.IdentityService/ScrubKenyaId";
-const CREATE: &str = "person.v1.PersonService/CreatePerson";
+const KENYA: &str = "idgw.identity.v1.IdentityService/ScrubKenyaId";
+const CREATE: &str = "idgw.person.v1.PersonService/CreatePerson";
 
 /// Whether a row is called. After a 429 the provider is left alone for a second, and what takes seconds is
 /// called once.
@@ -201,11 +201,11 @@ pub fn whole(round: usize) -> Vec<(&'static str, Value)> {
             json!({"person": person, "request_id": request_id(1)}),
         ),
         (
-            "person.v1.PersonService/CreatePersonWithLiveness",
+            "idgw.person.v1.PersonService/CreatePersonWithLiveness",
             json!({"person": person, "request_id": request_id(2)}),
         ),
         (
-            "person.v1.PersonService/UpdatePerson",
+            "idgw.person.v1.PersonService/UpdatePerson",
             json!({"person": person}),
         ),
     ]
@@ -247,15 +247,15 @@ pub fn refused() -> Vec<(&'static str, Value)> {
             json!({"person": {"given_name": "zqx", "family_name": "zqx"}, "request_id": "zqx"}),
         ),
         (
-            "person.v1.PersonService/ListPersons",
+            "idgw.person.v1.PersonService/ListPersons",
             json!({"page_token": "zqx"}),
         ),
         (
-            "person.v1.PersonService/UpdatePerson",
+            "idgw.person.v1.PersonService/UpdatePerson",
             json!({"person": {"id": "zqx zqx"}, "update_mask": "zqx"}),
         ),
         (
-            "person.v1.PersonService/DeletePerson",
+            "idgw.person.v1.PersonService/DeletePerson",
             json!({"id": "zqx zqx"}),
         ),
     ]
@@ -274,7 +274,10 @@ pub async fn broken_messages(gateway: SocketAddr, seen: &mut Seen) {
         (curp.as_str(), Bytes::from_static(b"zqx")),
         (curp.as_str(), Bytes::from_static(b"\x01\0\0\0\x03zqx")),
         ("/zqx.Zqx/Zqx", frame(b"zqx")),
-        ("/identity.v1.IdentityService/zqx?zqx=zqx", frame(b"zqx")),
+        (
+            "/idgw.identity.v1.IdentityService/zqx?zqx=zqx",
+            frame(b"zqx"),
+        ),
     ] {
         let request = http::Request::post(format!("http://{gateway}{path}"))
             .header("content-type", "application/grpc")

@@ -15,7 +15,7 @@ fn typed<T: Message + Default>(message: &str, json: &str) -> T {
 }
 
 fn mask_of(json: &str) -> Vec<String> {
-    let request: identity::CheckCurpRequest = typed("identity.v1.CheckCurpRequest", json);
+    let request: identity::CheckCurpRequest = typed("idgw.identity.v1.CheckCurpRequest", json);
     request.read_mask.unwrap().paths
 }
 
@@ -25,7 +25,8 @@ fn fields_may_be_written_in_snake_case_and_in_camel_case() {
         r#"{"id": "1", "id_type": "KENYA_ID_TYPE_PASSPORT", "subject_consent": true}"#,
         r#"{"id": "1", "idType": 2, "subjectConsent": true}"#,
     ] {
-        let request: identity::ScrubKenyaIdRequest = typed("identity.v1.ScrubKenyaIdRequest", json);
+        let request: identity::ScrubKenyaIdRequest =
+            typed("idgw.identity.v1.ScrubKenyaIdRequest", json);
         assert_eq!(request.id, "1");
         assert_eq!(request.id_type, identity::KenyaIdType::Passport as i32);
         assert!(request.subject_consent);
@@ -35,7 +36,7 @@ fn fields_may_be_written_in_snake_case_and_in_camel_case() {
 #[test]
 fn null_is_unset() {
     let request: identity::CheckCurpRequest = typed(
-        "identity.v1.CheckCurpRequest",
+        "idgw.identity.v1.CheckCurpRequest",
         r#"{"curp": null, "max_age": null, "read_mask": null}"#,
     );
     assert_eq!(request, identity::CheckCurpRequest::default());
@@ -44,7 +45,7 @@ fn null_is_unset() {
 #[test]
 fn a_struct_keeps_every_kind_of_value() {
     let json = r#"{"metadata": {"a": null, "b": [1.5, true, "x"], "c": {"d": {}}}}"#;
-    let message = read_as("identity.v1.ScrubKenyaIdRequest", json).unwrap();
+    let message = read_as("idgw.identity.v1.ScrubKenyaIdRequest", json).unwrap();
     assert_eq!(
         parse(&write(&message).unwrap()).unwrap(),
         parse(json).unwrap()
@@ -54,7 +55,7 @@ fn a_struct_keeps_every_kind_of_value() {
 #[test]
 fn a_whole_number_in_a_struct_has_no_fraction() {
     let json = r#"{"metadata": {"a": 4711, "b": 0.5, "c": 0, "d": -3, "e": 1e300}}"#;
-    let message = read_as("identity.v1.ScrubKenyaIdRequest", json).unwrap();
+    let message = read_as("idgw.identity.v1.ScrubKenyaIdRequest", json).unwrap();
     let expected = r#"{
   "metadata": {
     "a": 4711,
@@ -71,7 +72,8 @@ fn a_whole_number_in_a_struct_has_no_fraction() {
 fn bytes_are_base64_of_either_alphabet() {
     for image in ["+/8=", "-_8=", "-_8"] {
         let json = format!(r#"{{"person": {{"biometric_data": {{"face_image": "{image}"}}}}}}"#);
-        let request: person::CreatePersonRequest = typed("person.v1.CreatePersonRequest", &json);
+        let request: person::CreatePersonRequest =
+            typed("idgw.person.v1.CreatePersonRequest", &json);
         let data = request.person.unwrap().biometric_data.unwrap();
         assert_eq!(data.face_image.unwrap().as_ref(), [0xfb, 0xff]);
     }
@@ -79,12 +81,14 @@ fn bytes_are_base64_of_either_alphabet() {
 
 #[test]
 fn instants_and_durations_are_strings() {
-    let request: identity::CheckCurpRequest =
-        typed("identity.v1.CheckCurpRequest", r#"{"max_age": "90.5s"}"#);
+    let request: identity::CheckCurpRequest = typed(
+        "idgw.identity.v1.CheckCurpRequest",
+        r#"{"max_age": "90.5s"}"#,
+    );
     let age = request.max_age.unwrap();
     assert_eq!((age.seconds, age.nanos), (90, 500_000_000));
     let person: person::Person = typed(
-        "person.v1.Person",
+        "idgw.person.v1.Person",
         r#"{"createTime": "1970-01-01T01:00:02+01:00"}"#,
     );
     assert_eq!(person.create_time.unwrap().seconds, 2);
@@ -112,7 +116,7 @@ fn a_mask_can_name_a_field_with_a_digit_after_an_underscore() {
 #[test]
 fn a_field_given_under_both_names_is_refused() {
     let error = read_as(
-        "identity.v1.CheckCurpRequest",
+        "idgw.identity.v1.CheckCurpRequest",
         r#"{"includeDocument": true, "include_document": true}"#,
     );
     let error = error.unwrap_err().to_string();
@@ -126,76 +130,76 @@ fn a_field_given_under_both_names_is_refused() {
 fn an_error_names_the_field_and_what_it_should_be() {
     for (message, json, error) in [
         (
-            "identity.v1.CheckCurpRequest",
+            "idgw.identity.v1.CheckCurpRequest",
             r#"{"curpp": "canary"}"#,
-            "unknown field `curpp`: identity.v1.CheckCurpRequest has curp, include_document, \
+            "unknown field `curpp`: idgw.identity.v1.CheckCurpRequest has curp, include_document, \
              max_age, read_mask",
         ),
         (
-            "person.v1.CreatePersonRequest",
+            "idgw.person.v1.CreatePersonRequest",
             r#"{"person": {"biometricData": {"face": "canary"}}}"#,
-            "unknown field `person.biometricData.face`: person.v1.BiometricData has face_image, \
+            "unknown field `person.biometricData.face`: idgw.person.v1.BiometricData has face_image, \
              fingerprint, liveness_score",
         ),
         (
-            "identity.v1.CheckCurpRequest",
+            "idgw.identity.v1.CheckCurpRequest",
             r#"{"curp": 4711}"#,
             "field `curp` must be a string",
         ),
         (
-            "identity.v1.CheckCurpRequest",
+            "idgw.identity.v1.CheckCurpRequest",
             r#"{"include_document": "canary"}"#,
             "field `include_document` must be true or false",
         ),
         (
-            "identity.v1.ScrubKenyaIdRequest",
+            "idgw.identity.v1.ScrubKenyaIdRequest",
             r#"{"id_type": "canary"}"#,
             "field `id_type` must be one of KENYA_ID_TYPE_UNSPECIFIED, \
              KENYA_ID_TYPE_NATIONAL_ID, KENYA_ID_TYPE_PASSPORT, KENYA_ID_TYPE_SERVICE_ID, \
              KENYA_ID_TYPE_ALIEN_ID",
         ),
         (
-            "identity.v1.CheckCurpRequest",
+            "idgw.identity.v1.CheckCurpRequest",
             r#"{"max_age": "canary"}"#,
             "field `max_age` must be a duration in seconds such as \"90s\" or \"0.5s\"",
         ),
         (
-            "identity.v1.CheckCurpRequest",
+            "idgw.identity.v1.CheckCurpRequest",
             r#"{"read_mask": {"paths": ["a"], "canary": 1}}"#,
             "field `read_mask` must be paths joined by commas, such as \"record.name,record.curp\"",
         ),
         (
-            "person.v1.CreatePersonRequest",
+            "idgw.person.v1.CreatePersonRequest",
             r#"{"person": {"biometric_data": {"face_image": "canary!"}}}"#,
             "field `person.biometric_data.face_image` must be a string of base64",
         ),
         (
-            "person.v1.CreatePersonRequest",
+            "idgw.person.v1.CreatePersonRequest",
             r#"{"person": "canary"}"#,
             "field `person` must be an object",
         ),
         (
-            "person.v1.ListPersonsRequest",
+            "idgw.person.v1.ListPersonsRequest",
             r#"{"page_size": 99999999999}"#,
             "field `page_size` must be a whole number of 32 bits",
         ),
         (
-            "person.v1.ListPersonsResponse",
+            "idgw.person.v1.ListPersonsResponse",
             r#"{"persons": [{}, "canary"]}"#,
             "field `persons[1]` must be an object",
         ),
         (
-            "identity.v1.PeForeignerIdRecord",
+            "idgw.identity.v1.PeForeignerIdRecord",
             r#"{"name_parts": ["a", 4711]}"#,
             "field `name_parts` must be a list, each element a string",
         ),
         (
-            "person.v1.Person",
+            "idgw.person.v1.Person",
             r#"{"create_time": "2026-01-31 canary"}"#,
             "field `create_time` must be an instant such as \"2026-01-31T12:00:00Z\"",
         ),
         (
-            "identity.v1.CheckCurpRequest",
+            "idgw.identity.v1.CheckCurpRequest",
             r#"["canary"]"#,
             "the request must be an object",
         ),
@@ -225,6 +229,6 @@ fn text_that_is_not_json_is_located_and_not_repeated() {
 
 #[test]
 fn a_name_cannot_steer_the_terminal() {
-    let error = read_as("identity.v1.CheckCurpRequest", r#"{"\u001b[2J": 1}"#);
+    let error = read_as("idgw.identity.v1.CheckCurpRequest", r#"{"\u001b[2J": 1}"#);
     assert!(!error.unwrap_err().to_string().contains('\u{1b}'));
 }

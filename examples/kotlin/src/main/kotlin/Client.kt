@@ -4,12 +4,12 @@ import com.google.gson.Gson
 import com.google.rpc.BadRequest
 import com.google.rpc.ErrorInfo
 import com.google.rpc.RetryInfo
-import identity.v1.IdentityServiceGrpcKt.IdentityServiceCoroutineStub
-import identity.v1.KenyaId.KenyaIdType
-import identity.v1.checkCurpRequest
-import identity.v1.copy
-import identity.v1.scrubKenyaIdRequest
-import identity.v1.verifyPeForeignerIdRequest
+import idgw.identity.v1.IdentityServiceGrpcKt.IdentityServiceCoroutineStub
+import idgw.identity.v1.KenyaId.KenyaIdType
+import idgw.identity.v1.checkCurpRequest
+import idgw.identity.v1.copy
+import idgw.identity.v1.scrubKenyaIdRequest
+import idgw.identity.v1.verifyPeForeignerIdRequest
 import io.grpc.CallCredentials
 import io.grpc.CallOptions
 import io.grpc.Channel
@@ -34,10 +34,10 @@ import java.util.UUID
 import java.util.concurrent.Executor
 import java.util.concurrent.TimeUnit.SECONDS
 import kotlinx.coroutines.runBlocking
-import person.v1.PersonServiceGrpcKt.PersonServiceCoroutineStub
-import person.v1.createPersonRequest
-import person.v1.getPersonRequest
-import person.v1.person
+import idgw.person.v1.PersonServiceGrpcKt.PersonServiceCoroutineStub
+import idgw.person.v1.createPersonRequest
+import idgw.person.v1.getPersonRequest
+import idgw.person.v1.person
 
 /** Sends the token with each call. The file is read each time: tokens are renewed in place. */
 private class BearerToken(private val file: File) : CallCredentials() {

@@ -7,11 +7,11 @@ import com.google.protobuf.Message;
 import com.google.rpc.BadRequest;
 import com.google.rpc.ErrorInfo;
 import com.google.rpc.RetryInfo;
-import identity.v1.IdentityServiceGrpc;
-import identity.v1.IdentityServiceOuterClass.CheckCurpRequest;
-import identity.v1.IdentityServiceOuterClass.ScrubKenyaIdRequest;
-import identity.v1.IdentityServiceOuterClass.VerifyPeForeignerIdRequest;
-import identity.v1.KenyaId.KenyaIdType;
+import idgw.identity.v1.IdentityServiceGrpc;
+import idgw.identity.v1.IdentityServiceOuterClass.CheckCurpRequest;
+import idgw.identity.v1.IdentityServiceOuterClass.ScrubKenyaIdRequest;
+import idgw.identity.v1.IdentityServiceOuterClass.VerifyPeForeignerIdRequest;
+import idgw.identity.v1.KenyaId.KenyaIdType;
 import io.grpc.CallCredentials;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
@@ -41,10 +41,10 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import person.v1.PersonOuterClass.Person;
-import person.v1.PersonServiceGrpc;
-import person.v1.PersonServiceOuterClass.CreatePersonRequest;
-import person.v1.PersonServiceOuterClass.GetPersonRequest;
+import idgw.person.v1.PersonOuterClass.Person;
+import idgw.person.v1.PersonServiceGrpc;
+import idgw.person.v1.PersonServiceOuterClass.CreatePersonRequest;
+import idgw.person.v1.PersonServiceOuterClass.GetPersonRequest;
 
 /** A complete client of the identity gateway. docs/clients.md says how to run it and what it shows. */
 public final class Client {
