@@ -104,7 +104,7 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         ),
         Kind::SourceTimeout => (
             Unavailable,
-            "PROVIDER_TIMEOUT",
+            "PROVIDER_SOURCE_TIMEOUT",
             "the provider's source timed out",
         ),
         Kind::TimedOut => (

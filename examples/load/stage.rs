@@ -32,7 +32,7 @@ name = "backend"
 identities = ["backend"]
 rpcs = ["*"]
 persons = "all"
-classes = ["bureau", "contacts", "images"]
+classes = ["bureau", "contacts", "envelope", "images"]
 "#;
 
 /// A program that is measured.

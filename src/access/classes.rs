@@ -18,11 +18,17 @@ pub const fn word(class: DataClass) -> &'static str {
         DataClass::Contact => "contacts",
         DataClass::Bureau => "bureau",
         DataClass::Image => "images",
+        DataClass::Envelope => "envelope",
     }
 }
 
 /// Every class.
-pub const ALL: [DataClass; 3] = [DataClass::Contact, DataClass::Bureau, DataClass::Image];
+pub const ALL: [DataClass; 4] = [
+    DataClass::Contact,
+    DataClass::Bureau,
+    DataClass::Image,
+    DataClass::Envelope,
+];
 
 /// The class with this word.
 #[must_use]

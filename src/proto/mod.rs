@@ -56,3 +56,28 @@ pub fn descriptors() -> &'static DescriptorPool {
     static POOL: OnceLock<DescriptorPool> = OnceLock::new();
     POOL.get_or_init(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Proto JSON writes the paths of a field mask in camel case, and every reader turns them back.
+    #[test]
+    fn every_field_has_a_way_back_from_its_name_in_json() {
+        let ours = descriptors().all_messages();
+        let ours = ours.filter(|message| message.package_name().starts_with("idgw."));
+        let mut seen = 0;
+        for field in ours.flat_map(|message| message.fields().collect::<Vec<_>>()) {
+            let mut back = String::new();
+            for letter in field.json_name().chars() {
+                if letter.is_ascii_uppercase() {
+                    back.push('_');
+                }
+                back.push(letter.to_ascii_lowercase());
+            }
+            assert_eq!(back, field.name(), "{}", field.full_name());
+            seen += 1;
+        }
+        assert!(seen > 150, "{seen}");
+    }
+}

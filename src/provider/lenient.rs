@@ -227,7 +227,7 @@ pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, 
 }
 
 /// A whole number in digits; `10.0` is one too.
-fn whole(text: &str) -> Option<i32> {
+pub fn whole(text: &str) -> Option<i32> {
     let (number, zeros) = text.split_once('.').unwrap_or((text, "0"));
     let is_whole = !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0');
     is_whole.then(|| number.parse().ok()).flatten()

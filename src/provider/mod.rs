@@ -26,12 +26,17 @@ pub trait Listed {
 }
 
 impl Listed for PeForeignerIdRecord {}
-impl Listed for KenyaIdRecord {}
+
+impl Listed for KenyaIdRecord {
+    fn is_listed(&self) -> bool {
+        self.gender_raw.is_none() || self.gender() != Gender::Unspecified
+    }
+}
 
 impl Listed for CurpRecord {
     fn is_listed(&self) -> bool {
-        let status = self.estatus_curp.is_none() || self.status() != CurpStatus::Unspecified;
-        let gender = self.sexo.is_none() || self.gender() != Gender::Unspecified;
+        let status = self.status_raw.is_none() || self.status() != CurpStatus::Unspecified;
+        let gender = self.gender_raw.is_none() || self.gender() != Gender::Unspecified;
         status && gender
     }
 }

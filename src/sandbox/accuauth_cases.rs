@@ -85,7 +85,7 @@ pub(super) static CASES: &[Case] = &[
     case("RUTA900101HDFSND00", Answer(|| error(404, "NOT_FOUND", "requested API cannot be found")), "404 NOT_FOUND", "FAILED_PRECONDITION PROVIDER_MISCONFIGURED"),
     case("SERV900101HDFSND03", Answer(|| error(500, "INTERNAL_ERROR", "internal server error")), "500 INTERNAL_ERROR", UNAVAILABLE),
     case("DOWN900101HDFSND09", Answer(|| error(512, "SOURCE_SERVICE_UNAVAILABLE", "source service is unavailable")), "512 SOURCE_SERVICE_UNAVAILABLE", UNAVAILABLE),
-    case("TIME900101HDFSND03", Answer(|| error(513, "SOURCE_SERVICE_TIMEOUT", "source service is timeout")), "513 SOURCE_SERVICE_TIMEOUT", "UNAVAILABLE PROVIDER_TIMEOUT"),
+    case("TIME900101HDFSND03", Answer(|| error(513, "SOURCE_SERVICE_TIMEOUT", "source service is timeout")), "513 SOURCE_SERVICE_TIMEOUT", "UNAVAILABLE PROVIDER_SOURCE_TIMEOUT"),
     spoilt("LENT900101HDFSND07", Fault::Slow),
     spoilt("NUNC900101HDFSND02", Fault::Never),
     spoilt("CORT900101HDFSND02", Fault::Cut),

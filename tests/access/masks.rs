@@ -13,7 +13,7 @@ async fn rig(more: &[(&str, &str)]) -> Rig {
         rule("plain", "persons = 'all'\nrpcs = ['*']\nshare = 'one'"),
         rule(
             "all",
-            "persons = 'all'\nrpcs = ['*']\nshare = 'one'\nclasses = ['contacts', 'bureau', 'images']",
+            "persons = 'all'\nrpcs = ['*']\nshare = 'one'\nclasses = ['contacts', 'bureau', 'images', 'envelope']",
         ),
         rule(
             "contacts",

@@ -36,7 +36,7 @@ async fn stage(more: &[(&str, &str)]) -> Stage {
         .map(|scope| {
             format!(
                 "[[allow]]\nname = '{scope}'\ntoken_scopes = ['{scope}']\nrpcs = ['{scope}']\n\
-                     persons = 'all'\nclasses = ['contacts', 'bureau', 'images']\n"
+                     persons = 'all'\nclasses = ['contacts', 'bureau', 'images', 'envelope']\n"
             )
         })
         .collect();

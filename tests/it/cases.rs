@@ -105,7 +105,7 @@ cases! {
         "no connection to the provider took the request";
     DATA_ERROR: DataError, Unavailable "PROVIDER_DATA_ERROR", [Retry], Free, Somewhere,
         "the provider's source has bad data, which it documents as free (AccuAuth result code 5)";
-    SOURCE_TIMEOUT: SourceTimeout, Unavailable "PROVIDER_TIMEOUT", [Retry], Assumed, Somewhere,
+    SOURCE_TIMEOUT: SourceTimeout, Unavailable "PROVIDER_SOURCE_TIMEOUT", [Retry], Assumed, Somewhere,
         "the provider answers that its source timed out";
     TIMED_OUT: TimedOut, DeadlineExceeded "PROVIDER_TIMEOUT", [], Unknown, Everywhere,
         "sent, and the provider's timeout passed, or something in between has given up waiting for it (504, 524)";

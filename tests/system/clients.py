@@ -124,12 +124,12 @@ def _constant_case(name: str) -> str:
 
 
 def _snake_case(value):
-    """Names as in the proto files: `last1Month` is `last_1_month`."""
+    """Names as in the proto files: `last1Month` is `last1_month`."""
     if isinstance(value, list):
         return [_snake_case(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=[0-9])", "_", name).lower(): _snake_case(item)
+        re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower(): _snake_case(item)
         for name, item in value.items()
     }

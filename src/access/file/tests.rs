@@ -48,7 +48,9 @@ fn contacts_bureau_and_images_are_off_unless_granted() {
         ("contacts", KENYA, "record.main_address"),
         ("contacts", KENYA, "record.secondary_address.town"),
         ("bureau", KENYA, "record.contract_summary"),
-        ("bureau", KENYA, "record.inquiries.last_1_month"),
+        ("bureau", KENYA, "record.inquiries.last1_month"),
+        ("envelope", KENYA, "record.envelope"),
+        ("envelope", KENYA, "record.envelope.requested_by.given_name"),
         ("images", CURP, "record.document"),
         ("contacts", GET, "person.email"),
         ("contacts", GET, "person.phone_number"),
@@ -56,7 +58,7 @@ fn contacts_bureau_and_images_are_off_unless_granted() {
         ("images", LIST, "persons.biometric_data.face_image"),
         ("contacts", LIST, "persons.email"),
     ];
-    for granted in ["", "contacts", "bureau", "images"] {
+    for granted in ["", "contacts", "bureau", "images", "envelope"] {
         let classes = match granted {
             "" => String::new(),
             word => format!("classes = ['{word}']"),
@@ -77,7 +79,9 @@ fn contacts_bureau_and_images_are_off_unless_granted() {
             assert!(has(&rule.rpcs[rpc], rpc, path), "{path} with {granted:?}");
         }
     }
-    let all = one("persons = 'all'\nrpcs = ['*']\nclasses = ['contacts', 'bureau', 'images']");
+    let all = one(
+        "persons = 'all'\nrpcs = ['*']\nclasses = ['contacts', 'bureau', 'images', 'envelope']",
+    );
     assert!(all.rpcs.values().all(|fields| *fields == Fields::All));
     assert_eq!(one("persons = 'all'\nrpcs = ['*']").rpcs[PERU], Fields::All);
 }
@@ -120,7 +124,7 @@ fn fields_narrow_what_is_seen_and_grant_what_they_name() {
         ("verification.outcome", true),
         ("record.given_name", true),
         ("record.main_address.town", true),
-        ("record.inquiries.last_24_months", true),
+        ("record.inquiries.last24_months", true),
         ("record.main_address.postal_code", false),
         ("record.family_name", false),
         ("record.contract_summary", false),

@@ -5,8 +5,7 @@
 //! `prost-reflect`, whose errors quote values.
 //!
 //! A field mask is read more generously than proto JSON: paths may be written as in the proto
-//! (`record.given_name`), and the form `{"paths": [...]}` of older tools is taken too. The strict form
-//! cannot say `record.inquiries.last_1_month` at all: its camel case has no way back.
+//! (`record.given_name`), and the form `{"paths": [...]}` of older tools is taken too.
 
 mod format;
 

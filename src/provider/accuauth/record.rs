@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::super::{base64, country, gender, lenient};
 use crate::{
     domain::lookup::{CurpLookup, Document},
-    proto::identity::v1::{CurpRecord, CurpStatus, Gender, ProofDocument},
+    proto::identity::v1::{CurpRecord, CurpStatus, Gender, ProofDocument, ProofDocumentType},
 };
 
 /// `result`, as the document names its fields. The PDF stays where it lies in the answer.
@@ -33,8 +33,8 @@ pub struct Registration<'a> {
     pais_nacimiento: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     estado_nacimiento: Option<String>,
-    #[serde(deserialize_with = "lenient::integer")]
-    doc_probatorio: Option<i32>,
+    #[serde(deserialize_with = "lenient::text")]
+    doc_probatorio: Option<String>,
     #[serde(deserialize_with = "lenient::object")]
     datos_doc_probatorio: Option<Evidence>,
     #[serde(deserialize_with = "lenient::text")]
@@ -93,15 +93,16 @@ impl Registration<'_> {
             first_family_name: self.apellido_paterno,
             second_family_name: self.apellido_materno,
             gender: gender(self.sexo.as_deref()).into(),
-            sexo: self.sexo,
+            gender_raw: self.sexo,
             birthdate: self.fecha_nacimiento,
             birth_country_code: self.pais_nacimiento.as_deref().and_then(country::alpha2),
             birth_country: self.pais_nacimiento,
             birth_state: self.estado_nacimiento,
             status: status.into(),
-            estatus_curp: self.estatus_curp,
+            status_raw: self.estatus_curp,
             active,
-            proof_document_type: self.doc_probatorio.unwrap_or_default(),
+            proof_document_type: proof(self.doc_probatorio.as_deref()).into(),
+            proof_document_type_raw: self.doc_probatorio,
             proof_document: self.datos_doc_probatorio.and_then(Evidence::into_proof),
             validation_code: self.codigo_validacion,
             message_code: self.codigo_mensaje,
@@ -133,6 +134,14 @@ fn gender(sexo: Option<&str>) -> Gender {
     sexo.map_or(Gender::Unspecified, |word| {
         gender::read(word, Gender::Female)
     })
+}
+
+/// Section 3.2: what the number means, as a number or as a text.
+fn proof(number: Option<&str>) -> ProofDocumentType {
+    number
+        .and_then(|number| lenient::whole(number.trim()))
+        .and_then(|number| ProofDocumentType::try_from(number).ok())
+        .unwrap_or_default()
 }
 
 /// Section 3.3, and what RENAPO itself has besides: what the code means, and whether the registration is active. Words

@@ -3,12 +3,16 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{super::lenient, IdTypes};
+use super::{
+    super::{gender, lenient},
+    IdTypes,
+};
 use crate::{
     domain::kenya_id::KenyaIdKind,
     proto::{
         identity::v1::{
-            ContractSummary, Inquiries, KenyaAddress, KenyaIdRecord, KenyaIdType, YouverifyUser,
+            ContractSummary, Gender, Inquiries, KenyaAddress, KenyaIdRecord, KenyaIdType,
+            YouverifyEnvelope, YouverifyUser,
         },
         well_known,
     },
@@ -168,6 +172,8 @@ impl Data {
             Some(KenyaIdKind::ServiceId) => KenyaIdType::ServiceId,
             Some(KenyaIdKind::AlienId) => KenyaIdType::AlienId,
         };
+        let gender = self.gender.as_deref();
+        let gender = gender.map_or(Gender::Unspecified, |word| gender::read(word, Gender::Male));
         let links = match links {
             Some(Value::Array(links)) => links,
             Some(Value::Null) | None => Vec::new(),
@@ -176,12 +182,13 @@ impl Data {
         KenyaIdRecord {
             id_number: self.id_number,
             id_type: id_type.into(),
-            identity_type: self.identity_type,
+            id_type_raw: self.identity_type,
             given_name: self.first_name,
             middle_name: self.middle_name,
             family_name: self.last_name,
             name: self.full_name,
-            gender: self.gender,
+            gender: gender.into(),
+            gender_raw: self.gender,
             marital_status: self.marital_status,
             birthdate: self.date_of_birth,
             email: self.email,
@@ -197,33 +204,35 @@ impl Data {
                 closed: contracts.closed_contracts,
             }),
             inquiries: self.inquiries.map(|counts| Inquiries {
-                last_1_month: counts.last_1,
-                last_3_months: counts.last_3,
-                last_6_months: counts.last_6,
-                last_12_months: counts.last_12,
-                last_24_months: counts.last_24,
+                last1_month: counts.last_1,
+                last3_months: counts.last_3,
+                last6_months: counts.last_6,
+                last12_months: counts.last_12,
+                last24_months: counts.last_24,
             }),
-            parent_id: self.parent_id,
-            status: self.status,
-            reason: self.reason,
-            data_validation: self.data_validation,
-            selfie_validation: self.selfie_validation,
-            all_validation_passed: self.all_validation_passed,
-            is_consent: self.is_consent,
-            business_id: self.business_id,
-            r#type: self.check,
-            country: self.country,
-            requested_at: self.requested_at,
-            requested_by: self.requested_by.map(|user| YouverifyUser {
-                id: user.id,
-                given_name: user.first_name,
-                middle_name: user.middle_name,
-                family_name: user.last_name,
+            envelope: Some(YouverifyEnvelope {
+                parent_id: self.parent_id,
+                status: self.status,
+                reason: self.reason,
+                data_validation: self.data_validation,
+                selfie_validation: self.selfie_validation,
+                all_validation_passed: self.all_validation_passed,
+                is_consent: self.is_consent,
+                business_id: self.business_id,
+                r#type: self.check,
+                country: self.country,
+                requested_at: self.requested_at,
+                requested_by: self.requested_by.map(|user| YouverifyUser {
+                    id: user.id,
+                    given_name: user.first_name,
+                    middle_name: user.middle_name,
+                    family_name: user.last_name,
+                }),
+                requested_by_id: self.requested_by_id,
+                created_at: self.created_at,
+                last_modified_at: self.last_modified_at,
+                links: links.into_iter().map(well_known::value).collect(),
             }),
-            requested_by_id: self.requested_by_id,
-            created_at: self.created_at,
-            last_modified_at: self.last_modified_at,
-            links: links.into_iter().map(well_known::value).collect(),
         }
     }
 }

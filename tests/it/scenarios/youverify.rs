@@ -75,12 +75,13 @@ fn record() -> Value {
     json!({
         "id_number": "1234567",
         "id_type": "KENYA_ID_TYPE_NATIONAL_ID",
-        "identity_type": "national-id",
+        "id_type_raw": "national-id",
         "given_name": "John",
         "middle_name": "M",
         "family_name": "Doe",
         "name": "John M Doe",
-        "gender": "Male",
+        "gender": "GENDER_MALE",
+        "gender_raw": "Male",
         "marital_status": "Married",
         "birthdate": "2000-01-01",
         "email": "john.m.doe@example.com",
@@ -94,9 +95,10 @@ fn record() -> Value {
         },
         "contract_summary": {"open": 10, "closed": 2},
         "inquiries": {
-            "last_1_month": 6, "last_3_months": 12, "last_6_months": 27,
-            "last_12_months": 89, "last_24_months": 355
+            "last1_month": 6, "last3_months": 12, "last6_months": 27,
+            "last12_months": 89, "last24_months": 355
         },
+        "envelope": {
         "status": "found",
         "data_validation": false,
         "selfie_validation": false,
@@ -110,6 +112,7 @@ fn record() -> Value {
         "requested_by_id": "628b38f03ae28a5a122d4bf3",
         "created_at": "2023-08-30T05:39:15.974Z",
         "last_modified_at": "2023-08-30T05:39:15.974Z"
+        }
     })
 }
 
@@ -221,7 +224,7 @@ fn answers() -> Vec<Row> {
         .finds(
             "FOUND",
             "UNKNOWN",
-            [("/record/all_validation_passed", Value::Bool(false))],
+            [("/record/envelope/all_validation_passed", Value::Bool(false))],
         ),
         row(
             "found, of the not-found sample's type",
@@ -231,7 +234,7 @@ fn answers() -> Vec<Row> {
         .finds(
             "FOUND",
             "UNKNOWN",
-            [("/record/type", json!("keCreditInfoPhone"))],
+            [("/record/envelope/type", json!("keCreditInfoPhone"))],
         ),
         Row::new(
             "youverify",
@@ -253,7 +256,7 @@ fn answers() -> Vec<Row> {
             [
                 ("/verification/environment", json!("ENVIRONMENT_SANDBOX")),
                 ("/record/id_type", json!("KENYA_ID_TYPE_NATIONAL_ID")),
-                ("/record/identity_type", json!("nin")),
+                ("/record/id_type_raw", json!("nin")),
             ],
         ),
         row(

@@ -108,9 +108,11 @@ fn a_mask_may_be_written_in_three_ways() {
 }
 
 #[test]
-fn a_mask_can_name_a_field_with_a_digit_after_an_underscore() {
-    let path = "record.inquiries.last_1_month";
-    assert_eq!(mask_of(&format!(r#"{{"readMask": "{path}"}}"#)), [path]);
+fn a_mask_can_name_a_field_with_a_digit() {
+    let path = "record.inquiries.last1_month";
+    for written in [path, "record.inquiries.last1Month"] {
+        assert_eq!(mask_of(&format!(r#"{{"readMask": "{written}"}}"#)), [path]);
+    }
 }
 
 #[test]

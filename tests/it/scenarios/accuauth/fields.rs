@@ -14,7 +14,7 @@ pub fn statuses() -> Vec<Row> {
                 "BILLED",
                 [
                     ("/record/status", json!(format!("CURP_STATUS_{status}"))),
-                    ("/record/estatus_curp", json!(code)),
+                    ("/record/status_raw", json!(code)),
                     ("/record/active", active),
                 ],
             )
@@ -35,7 +35,7 @@ pub fn statuses() -> Vec<Row> {
         "BILLED",
         [
             ("/record/status", Value::Null),
-            ("/record/estatus_curp", json!("ZZZ")),
+            ("/record/status_raw", json!("ZZZ")),
             ("/record/active", Value::Null),
         ],
     ));
@@ -82,6 +82,18 @@ pub fn lenient() -> Vec<Row> {
             json!({"docProbatorio": null}),
             "/record/proof_document_type",
             Value::Null,
+        ),
+        odd(
+            "docProbatorio is a number that the document does not list",
+            json!({"docProbatorio": 9}),
+            "/record/proof_document_type",
+            Value::Null,
+        ),
+        odd(
+            "the unknown number is passed on raw",
+            json!({"docProbatorio": 9}),
+            "/record/proof_document_type_raw",
+            json!("9"),
         ),
         odd(
             "anioReg as a number",
@@ -134,7 +146,7 @@ pub fn lenient() -> Vec<Row> {
         odd(
             "the unknown word is passed on raw",
             json!({"sexo": "OTRO"}),
-            "/record/sexo",
+            "/record/gender_raw",
             json!("OTRO"),
         ),
         odd(

@@ -35,7 +35,7 @@ pub fn lenient() -> Vec<Row> {
         odd(
             "a parent",
             json!({"parentId": "64eed602"}),
-            "/record/parent_id",
+            "/record/envelope/parent_id",
             json!("64eed602"),
         ),
         odd(
@@ -77,13 +77,13 @@ pub fn lenient() -> Vec<Row> {
         odd(
             "a flag as a text",
             json!({"isConsent": "true"}),
-            "/record/is_consent",
+            "/record/envelope/is_consent",
             Value::Bool(true),
         ),
         odd(
             "no instant",
             json!({"requestedAt": "yesterday"}),
-            "/record/requested_at",
+            "/record/envelope/requested_at",
             Value::Null,
         ),
         odd(
@@ -95,13 +95,31 @@ pub fn lenient() -> Vec<Row> {
         odd(
             "its word is passed on raw",
             json!({"identityType": "huduma"}),
-            "/record/identity_type",
+            "/record/id_type_raw",
             json!("huduma"),
+        ),
+        odd(
+            "an unknown word for gender",
+            json!({"gender": "Other"}),
+            "/record/gender",
+            Value::Null,
+        ),
+        odd(
+            "the unknown word for gender is passed on raw",
+            json!({"gender": "Other"}),
+            "/record/gender_raw",
+            json!("Other"),
+        ),
+        odd(
+            "a woman",
+            json!({"gender": "FEMALE"}),
+            "/record/gender",
+            json!("GENDER_FEMALE"),
         ),
         odd(
             "nobody asked",
             json!({"requestedBy": null}),
-            "/record/requested_by",
+            "/record/envelope/requested_by",
             Value::Null,
         ),
         odd(
