@@ -1,4 +1,4 @@
-//! Hexadecimal, written at one stroke: every record of the audit holds four hashes, every line of the log two ids.
+//! Hexadecimal. It is written at one stroke: every record of the audit holds four hashes, every line of the log two ids.
 
 use std::ops::Deref;
 
@@ -24,6 +24,25 @@ impl<const BYTES: usize> Deref for Hex<BYTES> {
     }
 }
 
+/// The bytes that a text of just their digits, in either case, stands for. A sign is no digit.
+#[must_use]
+pub fn read<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
+    let digit = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|half| u8::try_from(half).ok())
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != BYTES || !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +51,17 @@ mod tests {
     fn every_byte_has_two_digits() {
         for byte in 0..=u8::MAX {
             assert_eq!(*Hex::of(&[byte, 0]), format!("{byte:02x}00"));
+            assert_eq!(read(&Hex::of(&[byte, 0])), Some([byte, 0]));
+            assert_eq!(read(&format!("{byte:02X}00")), Some([byte, 0]));
+        }
+    }
+
+    #[test]
+    fn nothing_but_the_digits_is_read() {
+        for text in [
+            "", "0", "000", "00000", "+f00", "f 00", "0x00", "éé", "g000", "00-0",
+        ] {
+            assert_eq!(read::<2>(text), None, "{text}");
         }
     }
 }

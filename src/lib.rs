@@ -11,8 +11,10 @@ pub mod config;
 pub mod domain;
 #[cfg(test)]
 mod explore;
+pub mod files;
 pub mod hex;
 pub mod json_line;
+pub mod nearest;
 pub mod policy;
 pub mod process;
 pub mod proto;

@@ -4,7 +4,7 @@
 //! machine's core pattern is, and no other process of the same user may read it or its environment: the process
 //! is not dumpable. And it takes as many file descriptors as it may have, because each connection is one.
 
-use std::io;
+use std::{fs, io};
 
 use rustix::process::{
     DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
@@ -32,6 +32,23 @@ pub fn prepare() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
+/// The resident memory in bytes.
+///
+/// Its sibling statm counts in pages, whose size cannot be asked for without unsafe code. The kernel makes the file on the
+/// spot: reading it does not wait for a disk.
+#[must_use]
+pub fn resident() -> Option<u64> {
+    in_status(&fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn in_status(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use rustix::process::dumpable_behavior;
@@ -46,5 +63,15 @@ mod tests {
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
         let open = getrlimit(Resource::Nofile);
         assert_eq!(open.current, open.maximum);
+    }
+
+    #[test]
+    fn the_resident_memory_is_read() {
+        assert_eq!(
+            in_status("VmPeak: 9 kB\nVmRSS:\t    1234 kB\n"),
+            Some(1_263_616)
+        );
+        assert_eq!(in_status("VmRSS: many kB"), None);
+        assert!(resident().unwrap() > 100_000);
     }
 }

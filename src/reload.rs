@@ -8,8 +8,6 @@
 //! stays in force for a stated time only ([`Watch::good_for`]): who could take the file away could keep a key good.
 
 use std::{
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -17,6 +15,7 @@ use std::{
 use tokio::time::MissedTickBehavior;
 use zeroize::Zeroizing;
 
+use crate::files;
 use crate::sha256::Sha256;
 use crate::telemetry::{labels::Reload, metrics};
 
@@ -167,14 +166,7 @@ impl Watch {
 ///
 /// Why it cannot be read.
 pub fn read(path: &Path) -> Result<Content, String> {
-    let mut content = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let read = file.take(LARGEST + 1).read_to_end(&mut content);
-    let length = read.map_err(|error| format!("cannot be read: {error}"))?;
-    match u64::try_from(length) {
-        Ok(length) if length <= LARGEST => Ok(content),
-        _ => Err(format!("is larger than {LARGEST} bytes")),
-    }
+    files::bytes(path, LARGEST)
 }
 
 fn fingerprint(read: Result<&[Content], &String>) -> [u8; 32] {

@@ -16,18 +16,15 @@ use super::{
 use crate::{
     auth::identity::Caller,
     config::AuthMode,
+    nearest::nearest,
     policy::{Policies, Policy},
     proto::{self, gateway::v1::DataClass},
 };
 
 /// Most rules.
 const MOST: usize = 10_000;
-/// Most letters in which an unknown word may differ from the one that was meant.
-const NEAR: usize = 3;
 /// The scope of the RPC whose answer is about everybody's records.
 const LIST: &str = "person.list";
-/// Longest unknown word that is compared with the known ones, in bytes.
-const COMPARED: usize = 200;
 
 /// Why a policy file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -346,13 +343,8 @@ fn answer(rpc: &str) -> Option<MessageDescriptor> {
 }
 
 fn unknown<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let near = known
-        .filter(|_| word.len() <= COMPARED)
-        .map(|known| (strsim::damerau_levenshtein(word, known), known))
-        .filter(|(distance, _)| *distance <= NEAR)
-        .min();
-    match near {
-        Some((_, known)) => format!("{word:?} is unknown; did you mean {known:?}?"),
+    match nearest(word, known) {
+        Some(known) => format!("{word:?} is unknown; did you mean {known:?}?"),
         None => format!("{word:?} is unknown"),
     }
 }

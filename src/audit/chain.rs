@@ -19,7 +19,11 @@ use super::{
     record::{self, Record},
     words::Event,
 };
-use crate::{hex::Hex, json_line::JsonLine, sha256::Sha256};
+use crate::{
+    hex::{self, Hex},
+    json_line::JsonLine,
+    sha256::Sha256,
+};
 
 /// Begins every line; tells a file of records from any other.
 pub const BEGINNING: &[u8] = br#"{"message":"audit","#;
@@ -72,19 +76,7 @@ impl FromStr for Digest {
     type Err = NoDigest;
 
     fn from_str(text: &str) -> Result<Self, NoDigest> {
-        let mut bytes = [0; 32];
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if pairs.len() != bytes.len() || !rest.is_empty() {
-            return Err(NoDigest);
-        }
-        for (byte, pair) in bytes.iter_mut().zip(pairs) {
-            let digits = pair.iter().all(u8::is_ascii_hexdigit);
-            let pair = std::str::from_utf8(pair).ok().filter(|_| digits);
-            *byte = pair
-                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-                .ok_or(NoDigest)?;
-        }
-        Ok(Self(bytes))
+        hex::read(text).map(Self).ok_or(NoDigest)
     }
 }
 
@@ -406,7 +398,7 @@ mod tests {
             key: None,
         };
         let line = String::from_utf8(chain.line(&record, place)).unwrap();
-        let expected = r#"{"message":"audit","process":"00000000-0000-0000-0000-000000000002","seq":7,"event":"late_result","time":"1970-01-01T00:00:00.000Z","call":"00000000-0000-0000-0000-000000000001","peer":"[2001:db8::1]:443","caller":"a \"b\" c","caller_rule":"payments","caller_mode":"jwt","rpc":"idgw.identity.v1.IdentityService/ScrubKenyaId","purpose":"KYC \\ \"12\"","consent":true,"provider":"youverify","environment":"sandbox","identifier_kind":"ke_passport","identifier_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","created_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","code":"UNAVAILABLE","reason":"PROVIDER_UNAVAILABLE","outcome":"not_found","billing":"unknown","source":"provider","attempts":3,"file":3,"torn":{"bytes":1,"sha256":"021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96"},"lost":2,"prev":"6db7d803e74f1ffa7d8f5adc0bf95b3e15bf4c8373fffadf546227cc6c6742cb","sum":"3acf78cf30465dca0218bd1b15d36aca1af91be6fddffcc81c078444a8c4645c"}"#;
+        let expected = r#"{"message":"audit","process":"00000000-0000-0000-0000-000000000002","seq":7,"event":"late_result","time":"1970-01-01T00:00:00.000Z","call":"00000000-0000-0000-0000-000000000001","peer":"[2001:db8::1]:443","caller":"a \"b\" c","caller_rule":"payments","caller_mode":"jwt","rpc":"idgw.identity.v1.IdentityService/ScrubKenyaId","purpose":"KYC \\ \"12\"","consent":true,"provider":"youverify","environment":"sandbox","identifier_kind":"ke_passport","identifier_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","created_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","code":"UNAVAILABLE","reason":"PROVIDER_UNAVAILABLE","outcome":"not_found","billing":"unknown","source":"provider","attempts":3,"file":3,"torn":{"bytes":1,"sha256":"021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96"},"lost":2,"prev":"6db7d803e74f1ffa7d8f5adc0bf95b3e15bf4c8373fffadf546227cc6c6742cb","sum":"9e7fe6547434d9292b8f4c10396206d09d40b050c3f9e1119f9fa5f04ce4264f"}"#;
         assert_eq!(line, expected);
         let mut chain = Chain {
             process: id(2),

@@ -17,6 +17,7 @@ use crate::sha256::Sha256;
 use crate::{
     config::AuthMode,
     domain::{redaction::Secret, weak_key},
+    hex,
 };
 
 /// Most keys: each call is compared with all of them.
@@ -47,7 +48,7 @@ impl KeyTable {
                 .rsplit_once(char::is_whitespace)
                 .ok_or_else(|| wrong("expected a name, white space and a SHA-256"))?;
             let name = name.trim();
-            let hash = hex(hash).ok_or_else(|| wrong("expected 64 hexadecimal digits"))?;
+            let hash = hex::read(hash).ok_or_else(|| wrong("expected 64 hexadecimal digits"))?;
             let caller = match names.get(name) {
                 Some(caller) => Arc::clone(caller),
                 None => {
@@ -93,22 +94,6 @@ impl fmt::Debug for KeyTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyTable({})", self.0.len())
     }
-}
-
-fn hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digits = std::str::from_utf8(digits).ok()?;
-        // `from_str_radix` would take a sign.
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        *byte = u8::from_str_radix(digits, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 /// The keys in force; none once their file could not be used for too long.

@@ -21,7 +21,8 @@ use crate::{
         verify::{Expected, Trails, Verifier},
     },
     cli::printable::line,
-    config::{self, Sources, files},
+    config::{self, Sources},
+    files,
 };
 
 /// Exit code of a file that cannot be read (`EX_USAGE`).

@@ -6,14 +6,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::schema::{Kind, Leaf, leaf, leaves};
-use super::{FILE_VARIABLE, PREFIX, RUST_LOG, check, files};
+use super::{FILE_VARIABLE, PREFIX, RUST_LOG, check};
+use crate::{files, nearest::nearest};
 
 /// Deeper than any key goes, and shallow enough to walk.
 const DEEPEST: usize = 8;
-/// Most letters in which an unknown key may differ from the one that was meant.
-const NEAR: usize = 3;
-/// Longest unknown key that is compared with the known ones, in bytes.
-const COMPARED: usize = 200;
 
 /// Where a value came from.
 #[derive(Clone, Debug)]
@@ -258,14 +255,7 @@ fn shown(path: &[String]) -> String {
 
 /// A question after the known name that is nearest to an unknown one.
 fn meant(unknown: &str, known: impl Iterator<Item = String>) -> String {
-    if unknown.len() > COMPARED {
-        return String::new();
-    }
-    known
-        .map(|name| (strsim::damerau_levenshtein(unknown, &name), name))
-        .filter(|(distance, _)| *distance <= NEAR)
-        .min()
-        .map_or_else(String::new, |(_, name)| format!("; did you mean {name}?"))
+    nearest(unknown, known).map_or_else(String::new, |name| format!("; did you mean {name}?"))
 }
 
 #[cfg(test)]

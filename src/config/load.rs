@@ -3,7 +3,8 @@
 use super::layers::Layers;
 use super::schema::{Leaf, leaf, leaves};
 use super::settings::Settings;
-use super::{ConfigError, Sources, check, files};
+use super::{ConfigError, Sources, check};
+use crate::files;
 
 /// Reads the configuration.
 ///

@@ -11,7 +11,6 @@ mod base_url;
 mod cache;
 mod check;
 mod docs;
-pub(crate) mod files;
 mod layers;
 mod load;
 mod price;

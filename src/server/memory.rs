@@ -17,6 +17,8 @@ use std::{
     time::Duration,
 };
 
+use crate::process;
+
 const INTERVAL: Duration = Duration::from_millis(50);
 /// A group without limit says `max`, or in the first version of control groups a number beyond all memory.
 const NO_LIMIT: u64 = 1 << 60;
@@ -87,26 +89,13 @@ fn group_limit(root: &Path) -> Option<u64> {
     limits.min()
 }
 
-/// The resident memory in bytes, from the text of /proc/self/status.
-///
-/// Its sibling statm counts in pages, whose size cannot be asked for without unsafe code.
-fn resident(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
 /// Keeps the flag up to date, for ever.
 pub async fn watch(limit: u64, is_short: Arc<AtomicBool>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // The file is made by the kernel on the spot: reading it does not wait for a disk.
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let Some(resident) = resident(&status) else {
+        let Some(resident) = process::resident() else {
             tracing::warn!("the resident memory cannot be read: calls are taken whatever it is");
             return;
         };
@@ -171,17 +160,6 @@ mod tests {
             assert_eq!(group_limit(root(files).path()), limit, "{files:?}");
         }
         assert_eq!(super::limit(7), Some(7));
-    }
-
-    #[test]
-    fn the_resident_memory_is_read() {
-        assert_eq!(
-            resident("VmPeak: 9 kB\nVmRSS:\t    1234 kB\n"),
-            Some(1_263_616)
-        );
-        assert_eq!(resident("VmRSS: many kB"), None);
-        let own = fs::read_to_string("/proc/self/status").unwrap();
-        assert!(resident(&own).unwrap() > 100_000);
     }
 
     #[tokio::test]

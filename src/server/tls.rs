@@ -28,6 +28,7 @@ pub use self::client::ClientCertificate;
 use self::trust::{Expired, Trust};
 use crate::{
     config::{self, ClientAuth},
+    files,
     reload::{self, Content, Watch},
     sha256::Sha256,
     telemetry::metrics,
@@ -220,11 +221,7 @@ fn load(pem: &Pem<'_>, auth: ClientAuth, now: SystemTime) -> Result<Loaded, TlsE
 
 /// The certificates of a PEM file, at least one.
 fn certificates(file: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(TlsError::Holds(file, "certificate")),
-    }
+    files::certificates(pem).ok_or(TlsError::Holds(file, "certificate"))
 }
 
 /// When the first certificate of the chain ends.

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::{
     config::{self, ClientAuth},
-    reload,
+    files, reload,
 };
 
 /// How a gateway is reached.
@@ -165,11 +165,7 @@ fn no_certificate(file: &Path) -> SecurityError {
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, SecurityError> {
     let pem = reload::read(file).map_err(|why| unusable(file, why))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(no_certificate(file)),
-    }
+    files::certificates(&pem).ok_or_else(|| no_certificate(file))
 }
 
 /// Believes one certificate, whatever its name; that its key is there, rustls' own functions check.

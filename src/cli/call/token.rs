@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::{config::files, domain::redaction::Secret};
+use crate::{domain::redaction::Secret, files};
 
 /// Where the credential is.
 #[derive(Debug, Clone, PartialEq, Eq)]

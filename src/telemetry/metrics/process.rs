@@ -11,6 +11,7 @@ use opentelemetry::{KeyValue, metrics::Meter};
 use super::{on, seconds_since_epoch};
 use crate::{
     domain::verification::Provider,
+    process,
     telemetry::names::{self, Metric},
 };
 
@@ -171,14 +172,8 @@ fn runtime(meter: &Meter) {
 }
 
 fn resident() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    u32::try_from(kib)
-        .ok()
-        .map(|kib| f64::from(kib) * KIB as f64)
+    let kib = u32::try_from(process::resident()? / KIB).ok()?;
+    Some(f64::from(kib) * KIB as f64)
 }
 
 fn descriptors() -> Option<f64> {

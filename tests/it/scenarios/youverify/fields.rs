@@ -137,7 +137,7 @@ pub fn lenient() -> Vec<Row> {
         row("links", says(200, linked)).hidden().finds(
             "FOUND",
             "UNKNOWN",
-            [("/record/links", json!(["a", {"rel": "self"}]))],
+            [("/record/envelope/links", json!(["a", {"rel": "self"}]))],
         ),
         row("201", says(201, found())).hidden().finds(
             "FOUND",
