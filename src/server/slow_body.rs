@@ -76,10 +76,13 @@ impl http_body::Body for Timed {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use http_body_util::{BodyExt as _, StreamBody};
     use tonic::Code;
 
     use super::*;
+    use crate::server::{admission::Admission, call_layer::Caller, quota::Quota};
 
     fn trickling(interval: Duration) -> Body {
         let chunks = futures_util::stream::unfold((), move |()| async move {
@@ -107,5 +110,39 @@ mod tests {
         let body = within(Duration::from_secs(20), Body::new("whole".to_owned()), None);
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(body.collect().await.unwrap().to_bytes(), "whole");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_there_is_no_room_for_is_refused() {
+        const PIECE: usize = 1000;
+        // How much its caller may hold, whether memory is short, whether another has a place, how much comes.
+        for (most, is_short, has_company, pieces, is_read) in [
+            (usize::MAX, false, true, 100, true),
+            (50_000, false, false, 20, true),
+            (50_000, false, false, 40, false),
+            (usize::MAX, true, false, 100, true),
+            (usize::MAX, true, true, 4, true),
+            (usize::MAX, true, true, 5, false),
+        ] {
+            let memory_is_short = Arc::new(AtomicBool::new(false));
+            let places = Arc::new(Admission::new(2, Arc::clone(&memory_is_short)));
+            let quota = Quota::new(most);
+            let connections = Quota::new(usize::MAX);
+            let enter = || places.enter(Caller::Unknown).unwrap();
+            let holding = Holding::new(
+                enter(),
+                quota.share(Caller::Unknown),
+                connections.share(None),
+            );
+            let _other = has_company.then(enter);
+            memory_is_short.store(is_short, std::sync::atomic::Ordering::Relaxed);
+            let piece = |_| Ok::<_, Status>(Frame::data(Bytes::from_static(&[0; PIECE])));
+            let body = StreamBody::new(futures_util::stream::iter((0..pieces).map(piece)));
+            let body = within(Duration::from_secs(20), Body::new(body), Some(holding));
+            let read = body.collect().await.map(|_whole| ());
+            let refused = read.err().map(|status| status.message().to_owned());
+            let expected = (!is_read).then(|| NO_ROOM.to_owned());
+            assert_eq!(refused, expected, "{most} {is_short} {has_company}");
+        }
     }
 }

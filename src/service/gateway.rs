@@ -38,6 +38,9 @@ use crate::{
     },
 };
 
+#[cfg(test)]
+mod tests;
+
 /// An adapter with the way to its provider.
 #[derive(Debug)]
 pub struct Route<A> {

@@ -20,6 +20,7 @@ mod rig;
 mod rotation;
 mod settings;
 mod share;
+mod strangers;
 mod walk;
 
 #[allow(dead_code)]

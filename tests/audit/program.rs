@@ -25,6 +25,8 @@ use tokio::{
 use tonic::transport::Channel;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_identity-gateway");
+/// Of the hashes of identifiers; the chain's follows from it.
+pub const KEY: &str = "a key of the tests, long enough for it";
 /// Far longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -109,9 +111,21 @@ impl Place {
 
     /// `audit verify` of these files.
     pub fn verify(&self, files: &[PathBuf]) -> (i32, String) {
+        self.verify_with(&[], files)
+    }
+
+    /// The same, asked for more.
+    pub fn verify_with(&self, more: &[&str], files: &[PathBuf]) -> (i32, String) {
         let mut command = Command::new(BINARY);
-        let output = command.args(["audit", "verify"]).args(files);
+        let output = command.args(["audit", "verify"]).args(more).args(files);
         said(&output.output().unwrap())
+    }
+
+    /// A file beside the audit's, as an argument.
+    pub fn file(&self, name: &str, content: &str) -> String {
+        let path = self.directory.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
     }
 
     pub fn is_whole(&self) -> String {
@@ -140,7 +154,7 @@ impl Place {
             )
             .env("IDGW_AUDIT__SINK", "file")
             .env("IDGW_AUDIT__PATH", self.path())
-            .env("IDGW_AUDIT__KEY", "a key of the tests, long enough for it")
+            .env("IDGW_AUDIT__KEY", KEY)
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

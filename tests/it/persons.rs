@@ -61,6 +61,23 @@ async fn a_repeat_while_the_first_is_running_waits_for_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn outcomes_that_are_dropped_before_their_time_are_counted() {
+    let capacity = ("IDGW_PERSONS__REQUEST_ID_CAPACITY", "1".to_owned());
+    let stage = Stage::with(Setting::Usual, vec![capacity]).await;
+    for (number, dropped) in [(1, 0), (2, 1), (3, 2)] {
+        stage.provider.next(says(201, numbered(number)));
+        let id = format!("018f8c5e-7b1a-7c3d-9e2f-00000000010{number}");
+        call(&stage, &with_id(&id)).await;
+        let (_, page) = stage.gateway.admin("/metrics").await;
+        let mut series = page
+            .lines()
+            .filter(|line| line.starts_with("idgw_request_ids_dropped_total"));
+        let counted = series.next().and_then(|line| line.rsplit(' ').next());
+        assert_eq!(counted.unwrap_or("0"), dropped.to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_create_frees_its_request_id() {
     let stage = Stage::set(Setting::Usual).await;
     let create = with_id("018f8c5e-7b1a-7c3d-9e2f-000000000003");

@@ -124,7 +124,12 @@ async fn the_filter_of_the_log_can_be_changed_while_it_runs() {
     let mark = stage.gateway.log.mark();
     stage.provider.next(found());
     stage.gateway.client.call(CURP, &curp()).await.unwrap();
-    for wrong in ["", "identity_gateway=loud", &"a".repeat(5000)] {
+    for wrong in [
+        "",
+        "identity_gateway=loud",
+        "identity_gateway[{peer=.................}]=off",
+        &"a".repeat(5000),
+    ] {
         assert_eq!(put(wrong).await.0, 400);
     }
     assert_eq!(stage.gateway.admin("/log").await, (200, "error\n".into()));
@@ -138,6 +143,42 @@ async fn the_filter_of_the_log_can_be_changed_while_it_runs() {
         .filter(|line| line["message"] == "call")
         .count();
     assert_eq!(calls, 1, "the first call was not logged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_filter_is_told_whatever_the_filter() {
+    let stage = Stage::set(&[]).await;
+    let mark = stage.gateway.log.mark();
+    let page = format!("http://{}/log", stage.gateway.admin);
+    let put = reqwest::Client::new().put(&page).body("off");
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    let told = stage
+        .gateway
+        .log
+        .line(mark, "log filter changed on the admin port");
+    let told = told.await.unwrap();
+    assert_eq!(told["filter"], "off");
+    assert!(told["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert_eq!(told["lasts_s"], 900);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_web_page_sees_or_changes_the_filter_of_the_log() {
+    let stage = Stage::set(&[]).await;
+    let page = format!("http://{}/log", stage.gateway.admin);
+    let client = reqwest::Client::new();
+    for (name, value) in [
+        ("origin", "http://page.example"),
+        ("origin", "null"),
+        ("host", "page.example"),
+        ("host", "localhost.page.example:9090"),
+    ] {
+        for asked in [client.get(&page), client.put(&page).body("off")] {
+            let answer = asked.header(name, value).send().await.unwrap();
+            assert_eq!(answer.status(), 403, "{name}: {value}");
+        }
+    }
+    assert_eq!(stage.gateway.admin("/log").await, (200, "info\n".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -179,6 +179,9 @@ mod tests {
         for (word, expected) in [
             (Some("HOMBRE"), Gender::Male),
             (Some("MUJER"), Gender::Female),
+            // Mexico's own letters: `M` is a man in Peru and Kenya.
+            (Some("M"), Gender::Female),
+            (Some("H"), Gender::Male),
             (Some("X"), Gender::NonBinary),
             (Some("No binario"), Gender::NonBinary),
             (Some("OTRO"), Gender::Unspecified),

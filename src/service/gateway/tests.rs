@@ -1,0 +1,63 @@
+//! What a process that leaves waits for.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    domain::failure::{Failure, Kind},
+    proto,
+    service::request_ids::Fingerprint,
+    sharing::store::Store as _,
+    telemetry::call_facts::CallFacts,
+};
+
+/// What runs although no call waits for it.
+#[derive(Debug, Clone, Copy)]
+enum Runs {
+    Create,
+    Write,
+    ToRedis,
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_leaves_waits_for_all_that_no_call_waits_for() {
+    let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
+    for runs in [Runs::Create, Runs::Write, Runs::ToRedis] {
+        let mut settings = Settings::default();
+        if let Runs::ToRedis = runs {
+            // Nobody is there: what is written later is tried again.
+            settings.cache.url = Some(Secret::new("redis://127.0.0.1:1"));
+        }
+        let (gateway, _watches) = Gateway::new(&settings, policies.clone(), 0).unwrap();
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&is_done);
+        let work = async move {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            done.store(true, Ordering::Relaxed);
+        };
+        match runs {
+            Runs::Create => {
+                let (print, facts) = (Fingerprint::of("m", b"a"), Arc::new(CallFacts::default()));
+                let create = |_| async move {
+                    work.await;
+                    Err(Failure::new(Kind::Internal))
+                };
+                let once = gateway
+                    .request_ids
+                    .once(Uuid::now_v7(), print, &facts, create);
+                let gave_up = tokio::time::timeout(Duration::from_secs(1), once).await;
+                assert!(gave_up.is_err());
+            }
+            Runs::Write => drop(gateway.writes.spawn(work)),
+            Runs::ToRedis => gateway.answers.remote().unwrap().later(work),
+        }
+        assert!(!is_done.load(Ordering::Relaxed));
+        gateway.finished().await;
+        assert!(is_done.load(Ordering::Relaxed), "{runs:?}");
+    }
+}
