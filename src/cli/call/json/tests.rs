@@ -238,7 +238,7 @@ fn a_name_cannot_steer_the_terminal() {
 #[test]
 fn a_value_in_an_answer_cannot_steer_the_terminal_or_turn_the_text() {
     let person = r#"{"person": {"given_name": "A\u001b[2J\u202eda\u009b"}}"#;
-    let message = read_as("person.v1.CreatePersonRequest", person).unwrap();
+    let message = read_as("idgw.person.v1.CreatePersonRequest", person).unwrap();
     let shown = write(&message).unwrap();
     let steers = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
     assert!(!shown.contains(steers), "{shown:?}");
