@@ -1,6 +1,6 @@
 //! The billing rule as a property, over thousands of generated schedules of faults.
 //!
-//! A gateway in this process, real gRPC in front and a raw scripted provider behind. For each call the
+//! A gateway in this process, real gRPC in front and a scripted provider of HTTP/1.1 or HTTP/2 behind. For each call the
 //! provider's ledger is held against what the caller was told:
 //!
 //! - nothing is sent after a request whose outcome is not known or that was charged;
@@ -23,6 +23,12 @@
     clippy::print_stdout
 )]
 
+#[allow(dead_code)]
+#[path = "../tls/certs.rs"]
+mod certs;
+#[allow(dead_code)]
+#[path = "../tls/h2_provider.rs"]
+mod h2_provider;
 mod provider;
 #[allow(dead_code)]
 #[path = "../redis/server.rs"]
@@ -51,7 +57,7 @@ use identity_gateway::{
 use tonic::{Code, Request, Status, body::Body};
 use tonic_types::StatusExt as _;
 
-use provider::{Greed, Provider, Received, Step};
+use provider::{Greed, Provider, Received, Speaks, Step};
 
 const CALLS: usize = 1500;
 const IN_PARALLEL: usize = 32;
@@ -94,6 +100,7 @@ impl Patience {
 /// A world of its own: a gateway and a provider.
 #[derive(Clone, Copy, Debug)]
 struct World {
+    speaks: Speaks,
     greed: Greed,
     /// Whether the circuit may open; most schedules would meet nothing but an open one.
     circuit: Circuit,
@@ -112,16 +119,23 @@ async fn no_charged_call_is_sent_again_and_no_charge_is_kept_from_the_caller() {
     let seed = seed.map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("BILLING_SEED={seed}");
     let never = Circuit::NeverOpens;
-    for (number, (greed, circuit)) in [
-        (Greed::AsDocumented, never),
-        (Greed::AsDocumented, Circuit::Default),
-        (Greed::Errors, never),
+    for (number, (speaks, greed, circuit)) in [
+        (Speaks::Http1, Greed::AsDocumented, never),
+        (Speaks::Http2, Greed::AsDocumented, never),
+        (Speaks::Http1, Greed::AsDocumented, Circuit::Default),
+        (Speaks::Http1, Greed::Errors, never),
+        (Speaks::Http2, Greed::Errors, never),
     ]
     .into_iter()
     .enumerate()
     {
         let seed = seed.wrapping_add(u64::try_from(number).unwrap());
-        World { greed, circuit }.run(seed).await;
+        let world = World {
+            speaks,
+            greed,
+            circuit,
+        };
+        world.run(seed).await;
     }
 }
 
@@ -140,7 +154,7 @@ impl World {
             .iter()
             .map(|number| (number.clone(), script(&mut rng)))
             .collect();
-        let provider = Provider::start(scripts, self.greed, seed).await;
+        let provider = Provider::start(self.speaks, scripts, self.greed, seed).await;
         let client = self.gateway(&provider).await;
         let calls: Vec<_> = numbers
             .into_iter()
@@ -191,7 +205,8 @@ impl World {
         settings.admin.listen = settings.server.listen;
         settings.curp.check = CurpCheck::Shape;
         let accuauth = &mut settings.providers.accuauth;
-        accuauth.base_url = format!("http://{}", provider.address).parse().unwrap();
+        accuauth.base_url = provider.url.parse().unwrap();
+        accuauth.ca_file.clone_from(&provider.ca_file);
         accuauth.api_id = Some(Secret::new("id"));
         accuauth.api_secret = Some(Secret::new("secret"));
         accuauth.timeout = Span::new(Duration::from_millis(250));

@@ -1,11 +1,12 @@
-//! All three providers as one raw TCP server: it does to each request what a script says, and keeps a ledger.
+//! All three providers as one server: it does to each request what a script says, and keeps a ledger.
 //!
-//! Raw, because what counts is what arrives: a request is counted once its last byte is read, whatever
-//! becomes of the connection after that.
+//! Over HTTP/1.1 a raw TCP server, because what counts is what arrives: a request is counted once its last byte is
+//! read, whatever becomes of the connection after that. Over HTTP/2 all requests share connections, which are
+//! closed under them.
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -15,6 +16,11 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+};
+
+use crate::{
+    certs::{Ca, Mounted},
+    h2_provider::{Act, H2Provider, H2Settings},
 };
 
 /// What the provider does once it has read a request.
@@ -33,12 +39,17 @@ pub enum Step {
     OutOfQuota,
     RateLimited,
     RateLimitedAgainNow,
-    /// Answers, then closes the connection without having said so.
+    /// Over HTTP/2 it gives the request back unread (REFUSED_STREAM).
+    Refused,
+    /// Answers, then closes the connection; over HTTP/2 it says so (GOAWAY).
     FoundThenClose,
     Late,
     Malformed,
+    /// Half an answer.
     Truncated,
     Cut,
+    /// The whole connection is cut, with all that is on it.
+    CutsAll,
     Hang,
 }
 
@@ -49,7 +60,7 @@ impl Step {
         Self::OddCode,
         Self::FoundThenClose,
     ];
-    const FREE: [Self; 8] = [
+    const FREE: [Self; 9] = [
         Self::DataError,
         Self::DownInside200,
         Self::Pending,
@@ -58,12 +69,14 @@ impl Step {
         Self::SourceTimeout,
         Self::OutOfQuota,
         Self::RateLimitedAgainNow,
+        Self::Refused,
     ];
-    const LOST: [Self; 5] = [
+    const LOST: [Self; 6] = [
         Self::Late,
         Self::Malformed,
         Self::Truncated,
         Self::Cut,
+        Self::CutsAll,
         Self::Hang,
     ];
 
@@ -83,19 +96,34 @@ impl Step {
         Self::FREE.contains(&self) || self == Self::RateLimited
     }
 
+    /// What its answer says of a repeat.
+    fn wait(self) -> Option<&'static str> {
+        matches!(self, Self::DownRetryNow | Self::RateLimitedAgainNow).then_some("0")
+    }
+
     /// Whether it is an error by its HTTP status or its words.
     fn is_error_answer(self) -> bool {
-        self.is_free() && self != Self::DataError
+        self.is_free() && !matches!(self, Self::DataError | Self::Refused)
     }
 }
 
 /// What arrived for one number: each request with whether it was charged, in order.
 pub type Received = Vec<(Step, bool)>;
 
+/// What the provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    Http1,
+    Http2,
+}
+
 /// The provider.
 pub struct Provider {
-    pub address: SocketAddr,
+    pub url: String,
+    /// Who vouches for it, over TLS.
+    pub ca_file: Option<PathBuf>,
     pub ledger: Arc<Mutex<HashMap<String, Received>>>,
+    _files: Option<Mounted>,
 }
 
 /// What the provider charges beside what its document says.
@@ -106,37 +134,113 @@ pub enum Greed {
     Errors,
 }
 
+/// The scripts, and what arrived.
+#[derive(Clone)]
+struct Book {
+    scripts: Arc<HashMap<String, Vec<Step>>>,
+    ledger: Arc<Mutex<HashMap<String, Received>>>,
+    greed: Greed,
+}
+
+impl Book {
+    /// Enters a request, and says what is done to it.
+    fn enter(&self, asked: &Asked, rng: &mut Rng) -> Step {
+        if asked.rpc == Rpc::Read {
+            return Step::Found;
+        }
+        let mut ledger = self.ledger.lock().unwrap();
+        let received = ledger.entry(asked.key.clone()).or_default();
+        let script = self.scripts.get(&asked.key);
+        let step = script.and_then(|script| script.get(received.len()));
+        let step = step.copied().unwrap_or(Step::Found);
+        let greedy = self.greed == Greed::Errors && step.is_error_answer();
+        let costs = !asked.rpc.is_read() && !step.is_free();
+        received.push((step, costs || (greedy && rng.bool())));
+        step
+    }
+}
+
 impl Provider {
     /// Follows the scripts, by number; beyond a script's end everything is found.
-    pub async fn start(scripts: HashMap<String, Vec<Step>>, greed: Greed, seed: u64) -> Self {
+    pub async fn start(
+        speaks: Speaks,
+        scripts: HashMap<String, Vec<Step>>,
+        greed: Greed,
+        seed: u64,
+    ) -> Self {
+        let ledger = Arc::default();
+        let book = Book {
+            scripts: Arc::new(scripts),
+            ledger: Arc::clone(&ledger),
+            greed,
+        };
+        if speaks == Speaks::Http2 {
+            let ca = Ca::new("provider's");
+            let pair = ca.issue(&["127.0.0.1"]);
+            let provider = H2Provider::start(&pair, H2Settings::default()).await;
+            let rng = Mutex::new(Rng::with_seed(seed));
+            provider.follow(move |request| book.act(request, &mut rng.lock().unwrap()));
+            let files = Mounted::new(&[("ca.crt", &ca.pem())]);
+            return Self {
+                url: provider.url(),
+                ca_file: Some(files.path("ca.crt")),
+                ledger,
+                _files: Some(files),
+            };
+        }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let ledger = Arc::<Mutex<HashMap<String, Received>>>::default();
-        let kept = Arc::clone(&ledger);
-        let scripts = Arc::new(scripts);
+        let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
             let mut connections = 0;
             while let Ok((stream, _)) = listener.accept().await {
                 connections += 1;
                 let connection = Connection {
                     stream,
-                    scripts: Arc::clone(&scripts),
-                    ledger: Arc::clone(&kept),
-                    greed,
+                    book: book.clone(),
                     rng: Rng::with_seed(seed ^ connections),
                 };
                 tokio::spawn(connection.serve());
             }
         });
-        Self { address, ledger }
+        Self {
+            url,
+            ca_file: None,
+            ledger,
+            _files: None,
+        }
+    }
+}
+
+impl Book {
+    /// What is done to a request over HTTP/2.
+    fn act(&self, request: &crate::h2_provider::Received, rng: &mut Rng) -> Act {
+        let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+        let asked = Asked::of(&request.method, &request.target, body);
+        let step = self.enter(&asked, rng);
+        let answers = |body: String| {
+            let (status, _) = asked.reply(step);
+            let headers = step.wait().map(|wait| ("retry-after", wait.to_owned()));
+            Act::Answers(status, headers.into_iter().collect(), Some(body.into()))
+        };
+        let (_, body) = asked.reply(step);
+        let act = match step {
+            Step::Refused => Act::Resets(h2::Reason::REFUSED_STREAM),
+            Step::FoundThenClose => Act::AndCloses(Box::new(answers(body))),
+            Step::Late => Act::Waits(Duration::from_millis(40), Box::new(answers(body))),
+            Step::Malformed => answers("this is not JSON".to_owned()),
+            Step::Truncated => Act::Cuts,
+            Step::Cut => Act::Resets(h2::Reason::INTERNAL_ERROR),
+            Step::CutsAll => Act::Ends,
+            Step::Hang => Act::Hangs,
+            _ => answers(body),
+        };
+        Act::Waits(Duration::from_micros(rng.u64(..4000)), Box::new(act))
     }
 }
 
 struct Connection {
     stream: TcpStream,
-    scripts: Arc<HashMap<String, Vec<Step>>>,
-    ledger: Arc<Mutex<HashMap<String, Received>>>,
-    greed: Greed,
+    book: Book,
     rng: Rng,
 }
 
@@ -185,20 +289,7 @@ impl Connection {
 
     /// Nothing if the connection is to be closed.
     async fn answer(&mut self, asked: &Asked) -> Option<()> {
-        let number = asked.key.as_str();
-        let step = if asked.rpc == Rpc::Read {
-            Step::Found
-        } else {
-            let mut ledger = self.ledger.lock().unwrap();
-            let received = ledger.entry(number.to_owned()).or_default();
-            let script = self.scripts.get(number);
-            let step = script.and_then(|script| script.get(received.len()));
-            let step = step.copied().unwrap_or(Step::Found);
-            let greedy = self.greed == Greed::Errors && step.is_error_answer();
-            let charged = !step.is_free() || (greedy && self.rng.bool());
-            received.push((step, charged));
-            step
-        };
+        let step = self.book.enter(asked, &mut self.rng);
         let pause = Duration::from_micros(self.rng.u64(..4000));
         tokio::time::sleep(pause).await;
         let (status, body) = match step {
@@ -212,7 +303,7 @@ impl Connection {
                 self.stream.write_all(head.as_bytes()).await.ok()?;
                 return None;
             }
-            Step::Cut => return None,
+            Step::Cut | Step::CutsAll => return None,
             Step::Hang => {
                 // Until the gateway gives up and closes.
                 let _closed = self.stream.read(&mut [0; 1]).await;
@@ -220,10 +311,8 @@ impl Connection {
             }
             _ => asked.reply(step),
         };
-        let wait = match step {
-            Step::DownRetryNow | Step::RateLimitedAgainNow => "retry-after: 0\r\n",
-            _ => "",
-        };
+        let wait = step.wait().map(|wait| format!("retry-after: {wait}\r\n"));
+        let wait = wait.unwrap_or_default();
         let length = body.len();
         let text = format!("HTTP/1.1 {status} X\r\n{wait}content-length: {length}\r\n\r\n{body}");
         self.stream.write_all(text.as_bytes()).await.ok()?;
@@ -238,10 +327,19 @@ enum Rpc {
     Kenya,
     Foreigner,
     Create,
-    /// Of a person, which is free and no part of any script.
+    Get,
+    List,
+    /// Of a person that is about to be written: no part of any script.
     Read,
     Update,
     Delete,
+}
+
+impl Rpc {
+    /// Whether it never costs anything.
+    fn is_read(self) -> bool {
+        matches!(self, Self::Get | Self::List | Self::Read)
+    }
 }
 
 /// A whole request, under the key of its script.
@@ -275,7 +373,9 @@ impl Asked {
             Step::DataError => code(5, json!({})),
             Step::DownInside200 => error(200, "SOURCE_SERVICE_UNAVAILABLE"),
             Step::Pending => error(400, "PENDING"),
-            Step::Down | Step::DownRetryNow => error(503, "SOURCE_SERVICE_UNAVAILABLE"),
+            Step::Down | Step::DownRetryNow | Step::Refused => {
+                error(503, "SOURCE_SERVICE_UNAVAILABLE")
+            }
             Step::SourceTimeout => error(513, "SOURCE_SERVICE_TIMEOUT"),
             Step::OutOfQuota => error(403, "OUT_OF_QUOTA"),
             Step::RateLimited | Step::RateLimitedAgainNow => error(429, "RATE_LIMIT_EXCEEDED"),
@@ -323,6 +423,10 @@ impl Asked {
                 (200, written)
             }
             (Rpc::Delete, _) => (200, json!({})),
+            (Rpc::List, _) => (
+                200,
+                json!([{"id": key, "firstName": "ADA", "lastName": "ARCE"}]),
+            ),
             _ => (
                 200,
                 json!({"id": key, "firstName": "ADA", "lastName": "ARCE"}),
@@ -354,18 +458,27 @@ fn whole(buffer: &[u8]) -> Option<(usize, Asked)> {
     let body = serde_json::from_slice(body).unwrap_or(Value::Null);
     let mut words = text.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
-    let of_body = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-    let last = || target.rsplit('/').next().unwrap().to_owned();
-    let (rpc, key) = match method {
-        "POST" if target.starts_with("/verify") => (Rpc::Curp, of_body("id_number")),
-        "POST" if target.starts_with("/v2/api") => (Rpc::Kenya, of_body("id")),
-        "POST" => (Rpc::Create, of_body("firstName")),
-        "PUT" => (Rpc::Update, last()),
-        "DELETE" => (Rpc::Delete, last()),
-        _ => match target.split_once("documentNumber=") {
-            Some((_, rest)) => (Rpc::Foreigner, rest[..9].to_owned()),
-            None => (Rpc::Read, last()),
-        },
-    };
-    Some((head + length, Asked { rpc, key, body }))
+    Some((head + length, Asked::of(method, target, body)))
+}
+
+impl Asked {
+    fn of(method: &str, target: &str, body: Value) -> Self {
+        let of_body = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let last = || target.rsplit('/').next().unwrap().to_owned();
+        let of_query = |name: &str| target.split_once(name).map(|(_, rest)| rest);
+        let (rpc, key) = match method {
+            "POST" if target.starts_with("/verify") => (Rpc::Curp, of_body("id_number")),
+            "POST" if target.starts_with("/v2/api") => (Rpc::Kenya, of_body("id")),
+            "POST" => (Rpc::Create, of_body("firstName")),
+            "PUT" => (Rpc::Update, last()),
+            "DELETE" => (Rpc::Delete, last()),
+            _ => match (of_query("documentNumber="), of_query("limit=")) {
+                (Some(rest), _) => (Rpc::Foreigner, rest[..9].to_owned()),
+                (_, Some(limit)) => (Rpc::List, format!("list_{limit}")),
+                _ if last().starts_with("read_") => (Rpc::Get, last()),
+                _ => (Rpc::Read, last()),
+            },
+        };
+        Self { rpc, key, body }
+    }
 }

@@ -5,7 +5,8 @@
 //!
 //! - a create with a request id is charged once at most, and everybody who is told a person is told the same;
 //! - each request that may be charged has a caller of its own who was told so, or who was told nothing;
-//! - if all were told that it was free, nothing was charged.
+//! - if all were told that it was free, nothing was charged;
+//! - who reads persons is told that it was free, and is shown no other person.
 
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use identity_gateway::proto::{
     },
     person::v1::{
         BiometricData, CreatePersonRequest, CreatePersonWithLivenessRequest, DeletePersonRequest,
-        Person, UpdatePersonRequest, person_service_client::PersonServiceClient,
+        GetPersonRequest, ListPersonsRequest, Person, UpdatePersonRequest,
+        person_service_client::PersonServiceClient,
     },
 };
 use prost_types::FieldMask;
@@ -42,10 +44,12 @@ enum Kind {
     CreateWithLiveness,
     Update,
     Delete,
+    Get,
+    List,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Curp,
         Self::Kenya,
         Self::Foreigner,
@@ -53,10 +57,16 @@ impl Kind {
         Self::CreateWithLiveness,
         Self::Update,
         Self::Delete,
+        Self::Get,
+        Self::List,
     ];
 
     fn is_create(self) -> bool {
         matches!(self, Self::Create | Self::CreateWithLiveness)
+    }
+
+    fn is_read(self) -> bool {
+        matches!(self, Self::Get | Self::List)
     }
 
     /// What the provider's script knows the subject by.
@@ -67,6 +77,9 @@ impl Kind {
             Self::Foreigner => format!("{:09}", 700_000_000 + number),
             Self::Create | Self::CreateWithLiveness => format!("NAME{}", letters(number)),
             Self::Update | Self::Delete => format!("person_{number}"),
+            Self::Get => format!("read_{number}"),
+            // The size of its pages.
+            Self::List => format!("list_{}", number + 1),
         }
     }
 }
@@ -154,7 +167,13 @@ async fn run(redis: Option<&Redis>) {
             });
         }
     }
-    let provider = Provider::start(scripts, Greed::AsDocumented, seed).await;
+    let speaks = if rng.bool() {
+        Speaks::Http1
+    } else {
+        Speaks::Http2
+    };
+    println!("the provider speaks {speaks:?}");
+    let provider = Provider::start(speaks, scripts, Greed::AsDocumented, seed).await;
     // A process of its own, as far as tasks go.
     let doomed = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -222,6 +241,20 @@ async fn run(redis: Option<&Redis>) {
 
 fn check(requests: &[(Step, bool)], told: &[(Call, Answer)]) {
     let case = || format!("received {requests:?}, told {told:#?}");
+    let (first, _) = &told[0];
+    if first.kind.is_read() {
+        for (_, answer) in told {
+            let is_free = matches!(answer.told, Told::NotBilled | Told::Nothing);
+            let person = answer.person.as_ref();
+            assert!(
+                is_free && person.is_none_or(|id| *id == first.key),
+                "{}",
+                case()
+            );
+        }
+        assert!(requests.iter().all(|(_, charged)| !charged), "{}", case());
+        return;
+    }
     let costly = |(step, charged): &&(Step, bool)| !step.is_free() || *charged;
     let costly = requests.iter().filter(costly).count();
     let said = |wanted| {
@@ -243,7 +276,7 @@ fn check(requests: &[(Step, bool)], told: &[(Call, Answer)]) {
         .iter()
         .filter_map(|(_, answer)| answer.person.as_ref())
         .collect();
-    let kind = told[0].0.kind;
+    let kind = first.kind;
     if kind.is_create() {
         assert!(costly <= 1, "created twice: {}", case());
         assert!(persons.len() <= 1, "{}", case());
@@ -363,6 +396,27 @@ async fn ask(replica: &Replica, call: &Call) -> Answer {
             })
             .await
         }
+        Kind::Get => {
+            let request = GetPersonRequest {
+                id: key,
+                ..GetPersonRequest::default()
+            };
+            read(call, request, async |request| {
+                Ok(persons.get_person(request).await?.into_inner().person)
+            })
+            .await
+        }
+        Kind::List => {
+            let request = ListPersonsRequest {
+                page_size: key["list_".len()..].parse().unwrap(),
+                ..ListPersonsRequest::default()
+            };
+            read(call, request, async |request| {
+                let mut list = persons.list_persons(request).await?.into_inner();
+                Ok(list.persons.pop())
+            })
+            .await
+        }
         Kind::Delete => {
             let request = DeletePersonRequest { id: key };
             written(call, request, async |request| {
@@ -401,6 +455,19 @@ async fn written<R>(
 ) -> Answer {
     patiently(call, request, send, |person| Answer {
         told: Told::Unknown,
+        is_shared: false,
+        person: person.map(|person| person.id),
+    })
+    .await
+}
+
+async fn read<R>(
+    call: &Call,
+    request: R,
+    send: impl AsyncFnOnce(Request<R>) -> Result<Option<Person>, Status>,
+) -> Answer {
+    patiently(call, request, send, |person| Answer {
+        told: Told::NotBilled,
         is_shared: false,
         person: person.map(|person| person.id),
     })
@@ -452,12 +519,13 @@ fn settings(provider: &Provider, redis: Option<&Redis>) -> Settings {
     if let Some(redis) = redis {
         redis.shared()(&mut settings);
     }
-    let url = format!("http://{}", provider.address);
+    let Provider { url, ca_file, .. } = provider;
     let secret = || Some(Secret::new("secret"));
     macro_rules! configure {
         ($($provider:ident),*) => {$(
             let provider = &mut settings.providers.$provider;
             provider.base_url = url.parse().unwrap();
+            provider.ca_file.clone_from(ca_file);
             provider.timeout = Span::new(TIMEOUT);
             provider.breaker_consecutive_failures = 0;
             provider.breaker_minimum_calls = 1_000_000;

@@ -50,8 +50,8 @@ pub enum Act {
     Resets(Reason),
     /// Sends the head and half of the body, and resets the stream.
     Cuts,
-    /// Answers, and says that the connection takes no further request (GOAWAY).
-    AnswersAndCloses,
+    /// Does something else, and says that the connection takes no further request (GOAWAY).
+    AndCloses(Box<Act>),
     /// Says that the connection ends at once (GOAWAY), and ends it; the request counts as seen.
     Ends,
 }
@@ -60,6 +60,11 @@ impl Act {
     /// Somebody was found.
     pub fn found() -> Self {
         Self::Answers(200, Vec::new(), None)
+    }
+
+    /// Somebody was found, and the connection takes no further request.
+    pub fn found_and_closes() -> Self {
+        Self::AndCloses(Box::new(Self::found()))
     }
 
     /// Somebody is found after a while.
@@ -88,9 +93,13 @@ pub struct Received {
     pub connection: usize,
 }
 
+/// What the provider makes of a request.
+type Script = Arc<dyn Fn(&Received) -> Act + Send + Sync>;
+
 #[derive(Default)]
 struct Shared {
     next: Mutex<VecDeque<Act>>,
+    script: Mutex<Option<Script>>,
     always: Mutex<Option<Act>>,
     received: Mutex<Vec<Received>>,
     connections: AtomicUsize,
@@ -152,6 +161,11 @@ impl H2Provider {
     /// What happens to every request that `next` does not name.
     pub fn always(&self, act: Act) {
         *self.shared.always.lock().unwrap() = Some(act);
+    }
+
+    /// What happens to every request that `next` does not name, by what it is.
+    pub fn follow(&self, script: impl Fn(&Received) -> Act + Send + Sync + 'static) {
+        *self.shared.script.lock().unwrap() = Some(Arc::new(script));
     }
 
     /// Connections that are open are not read or written any more, and stay open. New ones are well.
@@ -266,18 +280,24 @@ async fn answer(
         body.extend_from_slice(&chunk);
     }
     let path = head.uri.path().to_owned();
-    shared.received.lock().unwrap().push(Received {
+    let received = Received {
         method: head.method.to_string(),
         target: head.uri.path_and_query().unwrap().to_string(),
         headers: head.headers,
         body: body.into(),
         connection,
-    });
+    };
+    shared.received.lock().unwrap().push(received.clone());
     let mut act = shared.next.lock().unwrap().pop_front();
+    if act.is_none() {
+        let script = shared.script.lock().unwrap().clone();
+        act = script.map(|script| script(&received));
+    }
     if act.is_none() {
         act = shared.always.lock().unwrap().clone();
     }
     let mut act = act.unwrap_or_else(Act::found);
+    let mut end = None;
     loop {
         act = match act {
             Act::Waits(wait, then) => {
@@ -296,11 +316,11 @@ async fn answer(
                     answer = answer.header(name, value);
                 }
                 say(&mut respond, answer, body);
-                return None;
+                return end;
             }
-            Act::AnswersAndCloses => {
-                say(&mut respond, Response::builder(), found(&path));
-                return Some(End::Gracefully);
+            Act::AndCloses(then) => {
+                end = Some(End::Gracefully);
+                *then
             }
             Act::Cuts => {
                 let body = found(&path);

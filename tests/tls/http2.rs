@@ -285,7 +285,7 @@ async fn what_happens_to_a_stream_says_what_it_may_have_cost() {
         (Act::Resets(Reason::CANCEL), Err(&lost)),
         (Act::Resets(Reason::ENHANCE_YOUR_CALM), Err(&lost)),
         (Act::Cuts, Err(&lost)),
-        (Act::AnswersAndCloses, Ok(())),
+        (Act::found_and_closes(), Ok(())),
         (Act::Ends, Err(&lost)),
         (Act::found(), Ok(())),
     ] {
