@@ -28,6 +28,8 @@ pub enum Does {
     Chunks(Answer),
     /// Waits, then answers.
     Waits(Duration, Answer),
+    /// Waits until the gate is opened, then answers.
+    Holds(Gate, Answer),
     /// Reads the request and closes the connection.
     Closes,
     /// Sends the head and half of the body, and closes the connection.
@@ -55,6 +57,26 @@ impl Reply {
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reply")
+    }
+}
+
+/// Keeps answers back until it is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn passed(&self) {
+        let opened = self
+            .0
+            .subscribe()
+            .wait_for(|is_open| *is_open)
+            .await
+            .is_ok();
+        assert!(opened, "the gate is held");
     }
 }
 
@@ -215,6 +237,11 @@ async fn perform(
         }
         Does::Waits(time, answer) => {
             tokio::time::sleep(time).await;
+            let bytes = [answer.sized(), answer.body].concat();
+            stream.write_all(&bytes).await.ok()
+        }
+        Does::Holds(gate, answer) => {
+            gate.passed().await;
             let bytes = [answer.sized(), answer.body].concat();
             stream.write_all(&bytes).await.ok()
         }

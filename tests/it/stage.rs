@@ -77,7 +77,7 @@ impl Stage {
                 add(key, value);
             }
             match setting {
-                Setting::Impatient => add("TIMEOUT", "600ms"),
+                Setting::Impatient => add("TIMEOUT", "1s"),
                 Setting::ErrorsMayCost => add("ERRORS_ARE_FREE", "false"),
                 Setting::SmallAnswers => add("MAX_RESPONSE_BYTES", "700"),
                 Setting::OnePlace => add("MAX_IN_FLIGHT", "1"),
