@@ -4,7 +4,8 @@
 //! For each subject the ledger is held against all that its callers were told:
 //!
 //! - a create with a request id is charged once at most, and everybody who is told a person is told the same;
-//! - each request that may be charged has a caller of its own who was told so, or who was told nothing;
+//! - each request that may be charged has a caller of its own who was told so, or who was told nothing; or its first
+//!   caller gave up before it left and was told so, and who had joined was told the cost;
 //! - if all were told that it was free, nothing was charged;
 //! - who reads persons is told that it was free, and is shown no other person.
 
@@ -110,6 +111,8 @@ struct Call {
 struct Answer {
     told: Told,
     is_shared: bool,
+    /// Whether its deadline passed before anything had left.
+    gave_up: bool,
     person: Option<String>,
 }
 
@@ -267,7 +270,17 @@ fn check(requests: &[(Step, bool)], told: &[(Call, Answer)]) {
         matches!(answer.told, Told::Billed | Told::Unknown) && !answer.is_shared
     };
     let owned_up = told.iter().filter(owns_up).count();
-    assert!(costly <= owned_up + nothing, "{costly}: {}", case());
+    // A flight goes on for those who joined it.
+    let joined = told
+        .iter()
+        .any(|(_, answer)| answer.is_shared && matches!(answer.told, Told::Billed | Told::Unknown));
+    let gave_up = told.iter().filter(|(_, answer)| answer.gave_up).count();
+    let inherited = if joined { gave_up } else { 0 };
+    assert!(
+        costly <= owned_up + nothing + inherited,
+        "{costly}: {}",
+        case()
+    );
     if said(Told::NotBilled) == told.len() {
         assert_eq!(costly, 0, "{}", case());
     }
@@ -442,6 +455,7 @@ async fn looked_up<R>(
                 Billing::Unknown | Billing::Unspecified => Told::Unknown,
             },
             is_shared: verification.source() != Source::Provider,
+            gave_up: false,
             person: None,
         }
     })
@@ -456,6 +470,7 @@ async fn written<R>(
     patiently(call, request, send, |person| Answer {
         told: Told::Unknown,
         is_shared: false,
+        gave_up: false,
         person: person.map(|person| person.id),
     })
     .await
@@ -469,6 +484,7 @@ async fn read<R>(
     patiently(call, request, send, |person| Answer {
         told: Told::NotBilled,
         is_shared: false,
+        gave_up: false,
         person: person.map(|person| person.id),
     })
     .await
@@ -484,6 +500,7 @@ async fn patiently<R, T>(
     let told = |told| Answer {
         told,
         is_shared: false,
+        gave_up: false,
         person: None,
     };
     let mut request = Request::new(request);
@@ -500,7 +517,11 @@ async fn patiently<R, T>(
         Ok(Err(status)) if status.get_details_error_info().is_none() && call.replica == 1 => {
             told(Told::Nothing)
         }
-        Ok(Err(status)) => told(heard(&status)),
+        Ok(Err(status)) => {
+            let answer = told(heard(&status));
+            let gave_up = answer.told == Told::NotBilled && status.code() == Code::DeadlineExceeded;
+            Answer { gave_up, ..answer }
+        }
         Err(_elapsed) => {
             assert!(
                 matches!(call.patience, Patience::Cancels(_)),
