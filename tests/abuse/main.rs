@@ -39,6 +39,7 @@ use client::Client;
 use process::Process;
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
+use tonic::Code;
 
 const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
 /// Resident memory of the gateway after an attack, in MiB, unless a test says another bound. At rest a debug
@@ -70,18 +71,23 @@ async fn from(address: [u8; 4], to: SocketAddr) -> TcpStream {
     socket.connect(to).await.unwrap()
 }
 
-/// Another caller is answered, soon, and the memory is bounded.
+/// Another caller is answered within ten seconds, and the memory is bounded.
 async fn still_answers(gateway: &mut Process, most_memory: u64) {
     let answered = tokio::time::timeout(Duration::from_secs(10), async {
         let stream = from([127, 0, 0, 99], gateway.grpc).await;
         let origin = "http://gateway.test".parse().unwrap();
         let client = Client::over(stream, origin).await.unwrap();
-        client.call(CURP, &curp()).await
+        loop {
+            match client.call(CURP, &curp()).await {
+                // Where somebody else has every place, who is turned away gets the next one that falls free.
+                Err(status) if status.code() == Code::ResourceExhausted => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                answered => break answered.unwrap(),
+            }
+        }
     });
-    let answer = answered
-        .await
-        .expect("another caller is answered in time")
-        .unwrap();
+    let answer = answered.await.expect("another caller is answered in time");
     assert_eq!(answer["verification"]["outcome"], "OUTCOME_FOUND");
     assert!(gateway.runs());
     let resident = gateway.resident();
