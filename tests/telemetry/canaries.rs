@@ -68,7 +68,7 @@ async fn nothing_personal_leaves_but_in_the_reply_and_the_providers_request() {
         {
             let mut request = requests.planted(row);
             // Kept answers are for the first round: the others shall reach the provider.
-            if plant == go_between::Plant::Data && row.method.starts_with("identity.") {
+            if plant == go_between::Plant::Data && row.method.starts_with("idgw.identity.") {
                 request["max_age"] = json!("60s");
             }
             if let Err(status) = client.call(row.method, &request).await {
