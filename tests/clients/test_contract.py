@@ -81,7 +81,7 @@ def test_a_workspace_builds_on_the_exported_module_and_lints(tmp_path: Path):
     buf("build", "-o", tmp_path / "all.binpb", folder=tmp_path)
     assert "consumer/v1/case.proto" in buf("ls-files", "--include-imports", folder=tmp_path)
     # A module of the workspace that lost a file would be missed.
-    (tmp_path / "identity-gateway" / "person" / "v1" / "person.proto").unlink()
+    (tmp_path / "identity-gateway" / "idgw" / "person" / "v1" / "person.proto").unlink()
     assert subprocess.run(["buf", "build"], cwd=tmp_path, capture_output=True).returncode != 0
 
 
@@ -92,4 +92,4 @@ def test_a_consumer_can_generate_straight_from_the_repository(tmp_path: Path):
         "plugins:\n  - protoc_builtin: python\n    protoc_path: [python, -m, grpc_tools.protoc]\n    out: out\n"
     )
     buf("generate", folder=tmp_path)
-    assert (tmp_path / "out" / "identity" / "v1" / "identity_service_pb2.py").is_file()
+    assert (tmp_path / "out" / "idgw" / "identity" / "v1" / "identity_service_pb2.py").is_file()
