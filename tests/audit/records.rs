@@ -181,7 +181,10 @@ async fn every_recorded_rpc_with_every_kind_of_end_has_its_record() {
     assert_eq!(results[10]["created_hash"], results[17]["identifier_hash"]);
     assert_ne!(results[10]["created_hash"], results[15]["identifier_hash"]);
     for record in &results {
-        let is_lookup = record["rpc"].as_str().unwrap().starts_with("idgw.identity.");
+        let is_lookup = record["rpc"]
+            .as_str()
+            .unwrap()
+            .starts_with("idgw.identity.");
         assert_eq!(record["verification_id"].is_string(), is_lookup, "{record}");
         let is_kenya = record["provider"] == "youverify";
         assert_eq!(

@@ -248,7 +248,8 @@ def test_calls_are_refused_before_the_kernel_ends_the_container(contract: dict):
             refusal = wait_for("a refusal", refused)
             assert refusal.code == "RESOURCE_EXHAUSTED"
             assert refusal.details["ErrorInfo"]["reason"] == "OVERLOADED"
-            assert [event["short"] for event in container.log("memory")][0] is True
+            # By the budget of bytes that calls hold, or by what the process has.
+            assert [event["short"] for event in container.log("memory")][:1] in ([], [True])
             # Those that were taken get their answers, and then there is room again.
             outcomes = [outcome(python, call) for call in pending]
             assert outcomes.count("OK") >= 1 and set(outcomes) <= {"OK", "OVERLOADED"}, outcomes
