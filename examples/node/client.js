@@ -16,7 +16,7 @@ const packages = protoLoader.loadSync(
   ['idgw/identity/v1/identity_service.proto', 'idgw/person/v1/person_service.proto', 'rpc_status.proto'],
   { includeDirs: [here('../../proto'), here('.')], keepCase: true, longs: String, enums: String, defaults: true },
 );
-const { identity, person } = grpc.loadPackageDefinition(packages);
+const { idgw } = grpc.loadPackageDefinition(packages);
 
 // How each detail of an error is read, by the last part of its type's name.
 const details = Object.fromEntries(
