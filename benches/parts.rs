@@ -15,20 +15,19 @@ use identity_gateway::{
         foreigner_id::ForeignerId,
         kenya_id::{KenyaId, KenyaIdKind},
         lookup::{CurpLookup, Document, ForeignerLookup, KenyaLookup},
-        redaction::Secret,
         verification::Provider,
         violation::Violation,
     },
     proto::identity::v1::CheckCurpResponse,
     provider::{
+        Supplies as _,
         accuauth::{Accuauth, BodyEncoding},
         verifik::Verifik,
         youverify::{IdTypes, Youverify},
     },
     service::mask::ReadMask,
     status,
-    telemetry::call_facts::CallFacts,
-    transport::{Answer, Credentials},
+    transport::Answer,
 };
 use prost_types::FieldMask;
 
@@ -38,7 +37,6 @@ fn answer(body: impl Into<String>) -> Answer {
     Answer {
         status: 200,
         retry_after: None,
-        was_read: false,
         body: body.into().into(),
     }
 }
@@ -57,8 +55,7 @@ fn kenya(criterion: &mut Criterion) {
         service_id,
         alien_id,
     };
-    let headers = Youverify::headers(&Secret::new("t")).unwrap();
-    let adapter = Youverify::new(Credentials::new(headers), id_types);
+    let adapter = Youverify::new(id_types);
     let lookup = KenyaLookup {
         id: KenyaId::parse(KenyaIdKind::NationalId, "1234567").unwrap(),
         consent: SubjectConsent::given(true).unwrap(),
@@ -69,30 +66,27 @@ fn kenya(criterion: &mut Criterion) {
         b.iter(|| adapter.request(black_box(&lookup)))
     });
     criterion.bench_function("ke/read", |b| {
-        b.iter(|| adapter.read(black_box(&found)).unwrap())
+        b.iter(|| adapter.read(&lookup, black_box(&found)).unwrap())
     });
 }
 
 fn peru(criterion: &mut Criterion) {
-    let headers = Verifik::headers(&Secret::new("t")).unwrap();
-    let adapter = Verifik::new(Credentials::new(headers), "/v2/persons".to_owned());
+    let adapter = Verifik::new("/v2/persons".to_owned());
     let lookup = ForeignerLookup {
         document_number: ForeignerId::parse("005015372").unwrap(),
         birthdate: Birthdate::parse("1993-08-16", date::today()).unwrap(),
     };
     let found = answer(include_str!("answers/pe.json"));
     criterion.bench_function("pe/request", |b| {
-        b.iter(|| adapter.foreigner_request(black_box(&lookup)));
+        b.iter(|| adapter.request(black_box(&lookup)));
     });
     criterion.bench_function("pe/read", |b| {
-        b.iter(|| adapter.read_foreigner(black_box(&found)).unwrap());
+        b.iter(|| adapter.read(&lookup, black_box(&found)).unwrap());
     });
 }
 
 fn mexico(criterion: &mut Criterion) {
-    let secret = Secret::new("t");
-    let headers = Accuauth::headers(&secret, &secret).unwrap();
-    let adapter = Accuauth::new(Credentials::new(headers), BodyEncoding::Json);
+    let adapter = Accuauth::new(BodyEncoding::Json);
     let curp = Curp::parse(CURP, CurpRule::Strict, date::today()).unwrap();
     let lookup = |document| CurpLookup {
         curp: curp.clone(),
@@ -156,7 +150,7 @@ fn statuses(criterion: &mut Criterion) {
     ];
     for (name, failure) in failures {
         criterion.bench_function(name, |b| {
-            b.iter(|| status::of(black_box(&failure), &CallFacts::default()));
+            b.iter(|| status::of(black_box(&failure)));
         });
     }
 }

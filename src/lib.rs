@@ -6,6 +6,7 @@
 pub mod access;
 pub mod audit;
 pub mod auth;
+pub mod call;
 pub mod cli;
 pub mod config;
 pub mod domain;

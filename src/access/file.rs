@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use super::{
     classes,
-    fields::{Fields, Lists},
     persons::{Records, Written as WrittenPersons},
 };
 use crate::{
@@ -18,6 +17,7 @@ use crate::{
     config::AuthMode,
     nearest::nearest,
     policy::{Policies, Policy},
+    proto::fields::{Fields, Lists},
     proto::{self, gateway::v1::DataClass},
 };
 

@@ -15,6 +15,7 @@ pub mod jwt;
 pub mod keys;
 pub mod mesh;
 pub mod mtls;
+pub mod peer;
 pub mod spiffe;
 
 use std::{sync::Arc, time::Duration};
@@ -35,7 +36,6 @@ use crate::{
         redaction::Secret,
     },
     reload::{self, Content, Watch},
-    server::{ClientCertificate, peer},
 };
 
 const KEYS_FILE: &str = "auth.keys.file";
@@ -143,7 +143,7 @@ impl Authenticator {
         for mode in &self.modes {
             let found = match mode {
                 Asked::Mtls => {
-                    mtls::identify(peer::certificate(extensions).map(ClientCertificate::chain))?
+                    mtls::identify(peer::certificate(extensions).map(|shown| shown.chain()))?
                 }
                 Asked::Mesh(_) => named.clone()?,
                 Asked::Jwt(jwt) => match bearer.as_ref().map_err(|refused| *refused)? {

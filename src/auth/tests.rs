@@ -2,7 +2,7 @@ use http::HeaderValue;
 
 use super::*;
 use crate::sha256::Sha256;
-use crate::{config::MeshHeader, server::peer::Peer};
+use crate::{auth::peer::Peer, config::MeshHeader};
 use issuer::{AUDIENCE, ISSUER, Signer, key_set};
 
 /// How often files are looked at.

@@ -16,6 +16,7 @@ use url::Url;
 use super::base_url::BaseUrl;
 use super::price::Price;
 use super::span::Span;
+pub use crate::domain::verification::Environment;
 use crate::domain::{redaction::Secret, verification::Provider};
 use crate::transport::{
     breaker,
@@ -73,28 +74,6 @@ impl Upstream {
     pub fn longest_call(&self) -> Duration {
         let attempt = self.limits.queue_timeout + self.timeout + retry::MAX_WAIT;
         attempt.saturating_mul(self.limits.max_attempts)
-    }
-}
-
-/// Whether a provider's answers are about real people.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Environment {
-    /// The provider's production service.
-    #[default]
-    Live,
-    /// A test service: every verification says ENVIRONMENT_SANDBOX.
-    Sandbox,
-}
-
-impl Environment {
-    /// The word of configuration and audit.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Sandbox => "sandbox",
-        }
     }
 }
 

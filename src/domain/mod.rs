@@ -5,6 +5,7 @@ pub mod curp;
 pub mod date;
 pub mod failure;
 pub mod foreigner_id;
+pub mod identifier;
 pub mod kenya_id;
 pub mod lookup;
 pub mod page_token;

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A company that the gateway asks.
@@ -36,6 +38,49 @@ impl Provider {
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Whether a provider's answers are about real people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// The provider's production service.
+    #[default]
+    Live,
+    /// A test service: every verification says ENVIRONMENT_SANDBOX.
+    Sandbox,
+}
+
+impl Environment {
+    /// The word of configuration and audit.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+/// About whom each provider answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Environments([Environment; Provider::ALL.len()]);
+
+impl Environments {
+    /// What `one` says of each.
+    #[must_use]
+    pub fn of_each(one: impl FnMut(Provider) -> Environment) -> Self {
+        Self(Provider::ALL.map(one))
+    }
+
+    /// About whom one answers.
+    #[must_use]
+    pub fn of(self, provider: Provider) -> Environment {
+        let mut all = Provider::ALL.into_iter().zip(self.0);
+        let found = all.find(|(known, _)| *known == provider);
+        // There always is one: `ALL` holds every provider.
+        found.map_or(Environment::Live, |(_, environment)| environment)
     }
 }
 
@@ -150,4 +195,17 @@ pub struct Verified<R> {
     pub billing: Billing,
     /// The record, only with [`Outcome::Found`].
     pub record: Option<Box<R>>,
+    /// What the provider's document does not list.
+    pub drift: Drift,
+}
+
+/// What in an answer the provider's document does not list: reported once by who asked, never by an adapter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// A code or status of the result.
+    pub code: bool,
+    /// A value of an enumerated field.
+    pub value: bool,
+    /// A field.
+    pub field: bool,
 }

@@ -13,30 +13,34 @@ pub mod verifik;
 mod watched;
 pub mod youverify;
 
-use crate::proto::identity::v1::{
-    CurpRecord, CurpStatus, Gender, KenyaIdRecord, PeForeignerIdRecord,
+use std::fmt;
+
+use crate::{
+    domain::{
+        failure::Failure,
+        verification::{Provider, Verified},
+    },
+    transport::{Answer, Request},
 };
 
-/// A record that may hold a value which the provider's document does not list.
-pub trait Listed {
-    /// Whether all its enumerated values are listed.
-    fn is_listed(&self) -> bool {
-        true
-    }
+/// One company. No credential inside: the upstream adds the headers as it sends.
+pub trait Company: fmt::Debug + Send + Sync + 'static {
+    /// Which.
+    const PROVIDER: Provider;
 }
 
-impl Listed for PeForeignerIdRecord {}
+/// How a company answers a lookup. Pure: no socket, no metric, no credential, no gRPC type but the record.
+pub trait Supplies<L>: fmt::Debug + Send + Sync {
+    /// What the registry holds.
+    type Record;
 
-impl Listed for KenyaIdRecord {
-    fn is_listed(&self) -> bool {
-        self.gender_raw.is_none() || self.gender() != Gender::Unspecified
-    }
-}
+    /// What to send.
+    fn request(&self, lookup: &L) -> Request;
 
-impl Listed for CurpRecord {
-    fn is_listed(&self) -> bool {
-        let status = self.status_raw.is_none() || self.status() != CurpStatus::Unspecified;
-        let gender = self.gender_raw.is_none() || self.gender() != Gender::Unspecified;
-        status && gender
-    }
+    /// Reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// The provider's fault, or an answer that is not what its document describes.
+    fn read(&self, lookup: &L, answer: &Answer) -> Result<Verified<Self::Record>, Failure>;
 }

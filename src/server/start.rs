@@ -25,8 +25,9 @@ use super::{
 };
 use crate::{
     access::door::Door,
-    audit::{Audit, StartError, layer::AuditLayer},
+    audit::{Audit, StartError},
     auth,
+    call::recorder::AuditLayer,
     config::Settings,
     domain::verification::Provider,
     policy::{Policies, PolicyError},
@@ -138,8 +139,7 @@ impl Serving {
             tokio::spawn(memory::watch(limit, Arc::clone(&memory_is_short)));
         }
         let audit = Audit::start(&settings.audit)?;
-        let recorded =
-            AuditLayer::new(audit.clone(), &policies, settings.providers.environments())?;
+        let recorded = AuditLayer::new(audit.clone(), &policies, settings.providers.environments());
         let answers = memory::answers(max_memory);
         let (gateway, mut watches) = Gateway::new(settings, policies.clone(), answers)?;
         let door = Door::start(&settings.auth, &policies, gateway.counts(), &mut watches)?;
@@ -169,7 +169,7 @@ impl Serving {
             settings.server.max_request_bytes,
             settings.server.max_response_bytes,
         );
-        let identity = IdentityServiceServer::new(Identity::new(gateway.clone())?)
+        let identity = IdentityServiceServer::new(Identity::new(&gateway)?)
             .max_decoding_message_size(requests)
             .max_encoding_message_size(answers);
         let persons = PersonServiceServer::new(Persons::new(gateway.clone())?)

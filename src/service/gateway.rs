@@ -6,7 +6,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::request_ids::RequestIds;
+use super::{request_ids::RequestIds, verify::Verify};
 use crate::{
     access::budget::Shared,
     config::{self, Settings},
@@ -14,10 +14,11 @@ use crate::{
         curp::CurpRule,
         failure::{Failure, Kind},
         redaction::Secret,
-        verification::Provider,
+        verification::{Environment, Provider},
     },
     policy::{Policies, Policy, PolicyError},
     provider::{
+        Company, Supplies,
         accuauth::{self, Accuauth},
         verifik::Verifik,
         youverify::{self, Youverify},
@@ -43,15 +44,46 @@ mod tests;
 
 /// An adapter with the way to its provider.
 #[derive(Debug)]
-pub struct Route<A> {
-    /// What to send and how to read the answer.
-    pub adapter: A,
+pub struct Route<A: ?Sized> {
     /// The way there.
     pub upstream: Upstream,
     /// Where it leads.
     pub base_url: Url,
     /// Whether the registry behind it is about real people.
-    pub environment: config::Environment,
+    pub environment: Environment,
+    /// What to send and how to read the answer.
+    pub adapter: A,
+}
+
+/// A route to whoever can answer an RPC.
+pub type AnyRoute<V> = Route<dyn Supplies<<V as Verify>::Lookup, Record = <V as Verify>::Record>>;
+
+impl<A: ?Sized> Route<A> {
+    /// Whom it leads to.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        self.upstream.provider()
+    }
+}
+
+/// One who can answer an RPC, if it is configured.
+#[derive(Debug)]
+pub struct Supplier<V: Verify> {
+    /// Who.
+    pub provider: Provider,
+    /// The way there; none without a credential.
+    pub route: Option<Arc<AnyRoute<V>>>,
+}
+
+impl<V: Verify> Supplier<V> {
+    /// The supplier by its own route.
+    pub fn new<A>(provider: Provider, route: Option<&Arc<Route<A>>>) -> Self
+    where
+        A: Supplies<V::Lookup, Record = V::Record> + 'static,
+    {
+        let route = route.map(|route| -> Arc<AnyRoute<V>> { Arc::<Route<A>>::clone(route) });
+        Self { provider, route }
+    }
 }
 
 /// Why a gateway cannot be made.
@@ -81,11 +113,11 @@ pub enum BuildError {
 #[derive(Debug)]
 pub struct Gateway {
     /// Verifik, if it is configured.
-    pub verifik: Option<Route<Verifik>>,
+    pub verifik: Option<Arc<Route<Verifik>>>,
     /// YouVerify, if it is configured.
-    pub youverify: Option<Route<Youverify>>,
+    pub youverify: Option<Arc<Route<Youverify>>>,
     /// AccuAuth, if it is configured.
-    pub accuauth: Option<Route<Accuauth>>,
+    pub accuauth: Option<Arc<Route<Accuauth>>>,
     /// How much of a CURP is tested.
     pub curp_rule: CurpRule,
     /// The answers that are kept for `max_age`.
@@ -260,7 +292,7 @@ fn verifik(
     settings: &config::Verifik,
     ways: &mut Ways,
     watches: &mut Vec<Watch>,
-) -> Result<Option<Route<Verifik>>, BuildError> {
+) -> Result<Option<Arc<Route<Verifik>>>, BuildError> {
     let Some(token) = &settings.token else {
         return Ok(None);
     };
@@ -280,15 +312,15 @@ fn verifik(
             Ok(())
         }));
     }
-    let adapter = Verifik::new(credentials, settings.persons_path.clone());
-    route(Provider::Verifik, adapter, settings.upstream(), ways).map(Some)
+    let adapter = Verifik::new(settings.persons_path.clone());
+    route(adapter, credentials, settings.upstream(), ways).map(Some)
 }
 
 fn youverify(
     settings: &config::Youverify,
     ways: &mut Ways,
     watches: &mut Vec<Watch>,
-) -> Result<Option<Route<Youverify>>, BuildError> {
+) -> Result<Option<Arc<Route<Youverify>>>, BuildError> {
     let Some(token) = &settings.token else {
         return Ok(None);
     };
@@ -313,15 +345,15 @@ fn youverify(
         service_id: words.service_id,
         alien_id: words.alien_id,
     };
-    let adapter = Youverify::new(credentials, id_types);
-    route(Provider::Youverify, adapter, settings.upstream(), ways).map(Some)
+    let adapter = Youverify::new(id_types);
+    route(adapter, credentials, settings.upstream(), ways).map(Some)
 }
 
 fn accuauth(
     settings: &config::Accuauth,
     ways: &mut Ways,
     watches: &mut Vec<Watch>,
-) -> Result<Option<Route<Accuauth>>, BuildError> {
+) -> Result<Option<Arc<Route<Accuauth>>>, BuildError> {
     let (Some(id), Some(secret)) = (&settings.api_id, &settings.api_secret) else {
         return Ok(None);
     };
@@ -354,8 +386,8 @@ fn accuauth(
         config::BodyEncoding::Json => accuauth::BodyEncoding::Json,
         config::BodyEncoding::Form => accuauth::BodyEncoding::Form,
     };
-    let adapter = Accuauth::new(credentials, encoding);
-    route(Provider::Accuauth, adapter, settings.upstream(), ways).map(Some)
+    let adapter = Accuauth::new(encoding);
+    route(adapter, credentials, settings.upstream(), ways).map(Some)
 }
 
 /// The one file of a watch.
@@ -363,12 +395,13 @@ fn only(files: &[reload::Content]) -> Result<&reload::Content, String> {
     files.first().ok_or_else(|| "is missing".to_owned())
 }
 
-fn route<A>(
-    provider: Provider,
+fn route<A: Company>(
     adapter: A,
+    credentials: Credentials,
     settings: config::Upstream,
     ways: &mut Ways,
-) -> Result<Route<A>, BuildError> {
+) -> Result<Arc<Route<A>>, BuildError> {
+    let provider = A::PROVIDER;
     let base_url = settings.base_url.clone();
     let over_tls = base_url.scheme() == "https"
         || settings
@@ -400,13 +433,13 @@ fn route<A>(
         limits: settings.limits,
         price: settings.price,
     };
-    let upstream = Upstream::new(settings_of_way, config)?;
-    Ok(Route {
-        adapter,
+    let upstream = Upstream::new(settings_of_way, credentials, config)?;
+    Ok(Arc::new(Route {
         upstream,
         base_url,
         environment: settings.environment,
-    })
+        adapter,
+    }))
 }
 
 /// The route, or the failure that says that there is none.
@@ -414,6 +447,7 @@ fn route<A>(
 /// # Errors
 ///
 /// [`Kind::NotConfigured`].
-pub fn configured<A>(provider: Provider, route: Option<&Route<A>>) -> Result<&Route<A>, Failure> {
-    route.ok_or_else(|| Failure::before_sending(Kind::NotConfigured, provider))
+pub fn configured<A: Company>(route: Option<&Arc<Route<A>>>) -> Result<&Route<A>, Failure> {
+    let route = route.map(|route| &**route);
+    route.ok_or_else(|| Failure::before_sending(Kind::NotConfigured, A::PROVIDER))
 }

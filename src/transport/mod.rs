@@ -12,6 +12,7 @@ mod density;
 pub mod guard;
 pub mod hold;
 pub mod message;
+pub mod progress;
 pub mod rate;
 pub mod retry;
 mod silence;
@@ -21,4 +22,5 @@ mod window;
 
 pub use credentials::Credentials;
 pub use message::{Answer, Priced, Request};
+pub use progress::{Part, Progress};
 pub use upstream::Upstream;

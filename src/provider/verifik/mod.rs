@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     domain::{redaction::Secret, verification::Provider},
-    transport::{Credentials, credentials},
+    provider::Company,
+    transport::credentials,
 };
 
 const PROVIDER: Provider = Provider::Verifik;
@@ -26,18 +27,18 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The adapter.
 #[derive(Debug)]
 pub struct Verifik {
-    credentials: Credentials,
     persons_path: String,
 }
 
+impl Company for Verifik {
+    const PROVIDER: Provider = PROVIDER;
+}
+
 impl Verifik {
-    /// The adapter with its credential; `persons_path` is where person records live, from `/`.
+    /// The adapter; `persons_path` is where person records live, from `/`.
     #[must_use]
-    pub const fn new(credentials: Credentials, persons_path: String) -> Self {
-        Self {
-            credentials,
-            persons_path,
-        }
+    pub const fn new(persons_path: String) -> Self {
+        Self { persons_path }
     }
 
     /// The headers that carry a token.

@@ -4,13 +4,32 @@
 //! plain text. Only in a test without a socket there is none.
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::Arc,
 };
 
 use http::Extensions;
+use rustls::pki_types::CertificateDer;
 
-use super::tls::ClientCertificate;
+/// A wait for the end of a certificate.
+pub type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// A client's certificate, for as long as the connection lasts.
+pub trait ClientCertificate: fmt::Debug + Send + Sync {
+    /// The certificates, the client's own first.
+    fn chain(&self) -> &[CertificateDer<'static>];
+
+    /// Whether it is good now: a connection may outlive it.
+    fn is_good(&self) -> bool;
+
+    /// Waits until it is about to end, or is refused.
+    fn about_to_end(&self) -> Waiting<'_>;
+
+    /// Waits until it is good no more.
+    fn ended(&self) -> Waiting<'_>;
+}
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
@@ -19,13 +38,13 @@ pub struct Peer {
     /// The same in text, as every record of the audit has it.
     shown: Arc<str>,
     /// The certificate that it proved to hold the key of; none over plain text, or if it showed none.
-    pub certificate: Option<Arc<ClientCertificate>>,
+    pub certificate: Option<Arc<dyn ClientCertificate>>,
 }
 
 impl Peer {
     /// Whoever came from this address: the caller, or the proxy before it.
     #[must_use]
-    pub fn new(address: SocketAddr, certificate: Option<Arc<ClientCertificate>>) -> Self {
+    pub fn new(address: SocketAddr, certificate: Option<Arc<dyn ClientCertificate>>) -> Self {
         Self {
             address,
             shown: address.to_string().into(),
@@ -54,7 +73,7 @@ pub fn ip(extensions: &Extensions) -> Option<IpAddr> {
 
 /// The certificate of the client.
 #[must_use]
-pub fn certificate(extensions: &Extensions) -> Option<&ClientCertificate> {
+pub fn certificate(extensions: &Extensions) -> Option<&dyn ClientCertificate> {
     extensions.get::<Peer>()?.certificate.as_deref()
 }
 
@@ -62,5 +81,5 @@ pub fn certificate(extensions: &Extensions) -> Option<&ClientCertificate> {
 /// its handshake, in which it was good.
 #[must_use]
 pub fn is_good(extensions: &Extensions) -> bool {
-    certificate(extensions).is_none_or(ClientCertificate::is_good)
+    certificate(extensions).is_none_or(|certificate| certificate.is_good())
 }

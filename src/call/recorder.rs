@@ -3,7 +3,7 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Weak},
     task::{Context, Poll},
 };
 
@@ -12,64 +12,58 @@ use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{
-    Audit,
-    call::{self, Call},
-    words::{Purpose, Rpc},
-};
+use foldhash::HashMap;
+
+use super::{Call, recording::Recording};
 use crate::{
+    audit::{Audit, words::Purpose},
+    auth::peer,
     config::Environments,
-    policy::{Policies, PolicyError},
+    policy::Policies,
     proto::gateway::v1::Charge,
-    server::peer,
-    telemetry::call_facts::CallFacts,
 };
 
 /// The layer.
 #[derive(Debug, Clone)]
-pub struct AuditLayer {
+pub struct AuditLayer(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     audit: Arc<Audit>,
-    charges: Arc<[(Rpc, Charge)]>,
+    /// Every recorded RPC, by its path.
+    rpcs: HashMap<String, (Arc<str>, Charge)>,
     environments: Environments,
 }
 
 impl AuditLayer {
-    /// The layer over the audit, where these are the providers' environments.
-    ///
-    /// # Errors
-    ///
-    /// If a recorded RPC has no policy.
-    pub fn new(
-        audit: Arc<Audit>,
-        policies: &Policies,
-        environments: Environments,
-    ) -> Result<Self, PolicyError> {
-        let charge = |rpc: Rpc| Ok((rpc, policies.get(rpc.as_str())?.charge));
-        let charges: Result<Arc<[_]>, PolicyError> = Rpc::ALL.into_iter().map(charge).collect();
-        Ok(Self {
+    /// The layer over the audit, where these are the providers' environments. What is recorded is for the
+    /// contract to say: `RpcPolicy.audited`.
+    #[must_use]
+    pub fn new(audit: Arc<Audit>, policies: &Policies, environments: Environments) -> Self {
+        let audited = policies.iter().filter(|(_, policy)| policy.audited);
+        let rpcs = audited.map(|(rpc, policy)| (format!("/{rpc}"), (rpc.into(), policy.charge)));
+        Self(Arc::new(Shared {
             audit,
-            charges: charges?,
+            rpcs: rpcs.collect(),
             environments,
-        })
+        }))
     }
 
-    /// The facts of a call of a recorded RPC, with the audit's part in them.
-    fn facts<B>(&self, request: &Request<B>) -> Option<Arc<CallFacts>> {
-        let rpc = Rpc::at(request.uri().path())?;
-        let known = self.charges.iter().find(|(known, _)| *known == rpc)?;
-        let peer = peer::shown(request.extensions());
-        let purpose = Purpose::of(request.headers());
-        let call = Call::new(
-            Arc::clone(&self.audit),
-            *known,
-            peer,
-            purpose,
-            self.environments,
+    /// A call of a recorded RPC, with the audit's part in it.
+    fn begin<B>(&self, request: &Request<B>) -> Option<Arc<Call>> {
+        let rpc = self.0.rpcs.get(request.uri().path())?;
+        let recording = Recording::new(
+            Arc::clone(&self.0.audit),
+            rpc.clone(),
+            peer::shown(request.extensions()),
+            Purpose::of(request.headers()),
+            self.0.environments,
         );
-        let id = call.id();
-        let facts = Arc::new(CallFacts::audited(call));
-        self.audit.opened(id, &facts);
-        Some(facts)
+        let id = recording.id();
+        let call = Arc::new(Call::recorded(recording));
+        let open: Weak<Call> = Arc::downgrade(&call);
+        self.0.audit.opened(id, open);
+        Some(call)
     }
 }
 
@@ -105,12 +99,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let Some(facts) = self.layer.facts(&request) else {
+        let Some(call) = self.layer.begin(&request) else {
             return Box::pin(self.inner.call(request));
         };
-        request.extensions_mut().insert(Arc::clone(&facts));
+        request.extensions_mut().insert(Arc::clone(&call));
         let mut end = CallEnd {
-            facts,
+            call,
             // Until it is known better: a future that is dropped was given up by the caller.
             code: Code::Cancelled,
         };
@@ -125,7 +119,7 @@ where
 
 /// Records the end of a call when it is dropped.
 struct CallEnd {
-    facts: Arc<CallFacts>,
+    call: Arc<Call>,
     code: Code,
 }
 
@@ -138,9 +132,7 @@ impl CallEnd {
 
 impl Drop for CallEnd {
     fn drop(&mut self) {
-        call::end(&self.facts, self.code);
-        if let Some(call) = self.facts.audit() {
-            call.forget();
-        }
+        self.call.end(self.code);
+        self.call.closed();
     }
 }
