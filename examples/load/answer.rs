@@ -73,7 +73,8 @@ impl Answer {
         match (refusal.code, refusal.reason.as_str()) {
             (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
                 if waited >= self.deadline * 4 / 5
-                    || refusal.billing == "not_billed" && waited + not_worth(self.deadline) >= self.deadline =>
+                    || refusal.billing == "not_billed"
+                        && waited + not_worth(self.deadline) >= self.deadline =>
             {
                 Some(OwnEnd::Told)
             }

@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     auth::{self, Authenticator, StartError, identity::Caller},
-    config,
     domain::failure::{Failure, Kind, Quota},
     policy::Policies,
     reload::{Content, Watch},
@@ -48,7 +47,7 @@ impl Door {
     ///
     /// The setting that cannot be used.
     pub fn start(
-        settings: &config::Auth,
+        settings: &auth::Settings,
         policies: &Policies,
         shared: Option<Shared>,
         watches: &mut Vec<Watch>,

@@ -14,8 +14,7 @@ use super::{
     persons::{Records, Written as WrittenPersons},
 };
 use crate::{
-    auth::identity::Caller,
-    config::AuthMode,
+    auth::{AuthMode, identity::Caller},
     nearest::nearest,
     policy::{Policies, Policy},
     proto::{self, gateway::v1::DataClass},

@@ -14,7 +14,10 @@ use super::{
     persons::Records,
     share::Share,
 };
-use crate::{auth::identity::Caller, config::AuthMode, policy::Policies};
+use crate::{
+    auth::{AuthMode, identity::Caller},
+    policy::Policies,
+};
 
 /// Most callers whose grants are remembered.
 const REMEMBERED: u64 = 50_000;

@@ -22,12 +22,12 @@ use super::{
     words::{Event, Purpose, Rpc},
 };
 use crate::{
-    config::{AuthMode, Environments},
+    auth::AuthMode,
     domain::{
         consent::SubjectConsent,
         failure::{Failure, Kind},
         person::PersonId,
-        verification::{Billing, Source},
+        verification::{Billing, Environments, Source},
     },
     proto::{gateway::v1::Charge, person::v1::Person},
     status,

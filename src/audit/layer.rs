@@ -18,7 +18,7 @@ use super::{
     words::{Purpose, Rpc},
 };
 use crate::{
-    config::Environments,
+    domain::verification::Environments,
     policy::{Policies, PolicyError},
     proto::gateway::v1::Charge,
     server::peer,

@@ -6,11 +6,12 @@ use std::{fs, io, path::PathBuf, sync::Arc};
 use super::{
     file::Options,
     record::{CallRecord, End},
+    settings::Fsync,
     verify::{Expected, Report, Trails, Verifier},
     words::{Event, Rpc},
     *,
 };
-use crate::{config::Fsync, domain::verification::Billing};
+use crate::domain::verification::Billing;
 
 mod disk;
 mod keyed;

@@ -9,6 +9,7 @@ mod country;
 pub mod error_body;
 mod gender;
 mod lenient;
+pub mod settings;
 pub mod verifik;
 mod watched;
 pub mod youverify;

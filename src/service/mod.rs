@@ -10,6 +10,7 @@ mod person_ids;
 mod person_list;
 mod person_update;
 mod request_ids;
+pub mod settings;
 mod verify;
 
 use std::sync::Arc;

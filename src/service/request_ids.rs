@@ -22,8 +22,7 @@ use uuid::Uuid;
 use self::register::{Entry, Found, Register};
 use super::defect;
 use crate::{
-    auth::identity::Caller,
-    config::AuthMode,
+    auth::{AuthMode, identity::Caller},
     domain::failure::Failure,
     sha256::Sha256,
     sharing::{Creates, creates::Created},

@@ -19,11 +19,10 @@ use super::{
 use crate::{
     access::{budget::Counted, share::Share},
     audit::call as audit,
-    config::Environment,
     domain::{
         failure::Failure,
         lookup::Document,
-        verification::{Billing, Outcome, Source, VerificationId, Verified},
+        verification::{Billing, Environment, Outcome, Source, VerificationId, Verified},
     },
     policy::Policy,
     proto::identity::v1 as pb,

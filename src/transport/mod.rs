@@ -14,6 +14,7 @@ pub mod hold;
 pub mod message;
 pub mod rate;
 pub mod retry;
+pub mod settings;
 mod silence;
 pub mod tls;
 pub mod upstream;

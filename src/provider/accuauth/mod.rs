@@ -4,6 +4,7 @@
 
 mod document;
 mod record;
+pub mod settings;
 
 use http::{HeaderMap, HeaderName, Method, header::InvalidHeaderValue};
 use serde::{Deserialize, Serialize};

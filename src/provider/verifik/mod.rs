@@ -7,6 +7,7 @@ pub mod foreigner_id;
 mod person_json;
 pub mod person_list;
 pub mod persons;
+pub mod settings;
 mod stored_person;
 
 use http::{

@@ -4,6 +4,7 @@
 
 mod id_types;
 mod record;
+pub mod settings;
 
 pub use self::id_types::IdTypes;
 
