@@ -20,10 +20,7 @@ use identity_gateway::{
     },
     proto::identity::v1::CheckCurpResponse,
     provider::{
-        Supplies as _,
-        accuauth::{Accuauth, BodyEncoding},
-        verifik::Verifik,
-        youverify::{IdTypes, Youverify},
+        Company as _, Supplies as _, accuauth::Accuauth, verifik::Verifik, youverify::Youverify,
     },
     service::mask::ReadMask,
     status,
@@ -42,20 +39,7 @@ fn answer(body: impl Into<String>) -> Answer {
 }
 
 fn kenya(criterion: &mut Criterion) {
-    let words = [
-        "national-id",
-        "passport",
-        "service-id",
-        "alien-registration",
-    ];
-    let [national_id, passport, service_id, alien_id] = words.map(str::to_owned);
-    let id_types = IdTypes {
-        national_id,
-        passport,
-        service_id,
-        alien_id,
-    };
-    let adapter = Youverify::new(id_types);
+    let adapter = Youverify::new(&Default::default());
     let lookup = KenyaLookup {
         id: KenyaId::parse(KenyaIdKind::NationalId, "1234567").unwrap(),
         consent: SubjectConsent::given(true).unwrap(),
@@ -71,7 +55,7 @@ fn kenya(criterion: &mut Criterion) {
 }
 
 fn peru(criterion: &mut Criterion) {
-    let adapter = Verifik::new("/v2/persons".to_owned());
+    let adapter = Verifik::new(&Default::default());
     let lookup = ForeignerLookup {
         document_number: ForeignerId::parse("005015372").unwrap(),
         birthdate: Birthdate::parse("1993-08-16", date::today()).unwrap(),
@@ -86,7 +70,7 @@ fn peru(criterion: &mut Criterion) {
 }
 
 fn mexico(criterion: &mut Criterion) {
-    let adapter = Accuauth::new(BodyEncoding::Json);
+    let adapter = Accuauth::new(&Default::default());
     let curp = Curp::parse(CURP, CurpRule::Strict, date::today()).unwrap();
     let lookup = |document| CurpLookup {
         curp: curp.clone(),

@@ -27,10 +27,7 @@ use identity_gateway::{
         VerifyPeForeignerIdRequest, VerifyPeForeignerIdResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
-    provider::{
-        Supplies as _,
-        youverify::{IdTypes, Youverify},
-    },
+    provider::{Company as _, Supplies as _, youverify::Youverify},
     sandbox,
     transport::Answer,
 };
@@ -116,24 +113,11 @@ fn main() -> Result<(), Failed> {
     if !listen.ip().is_loopback() {
         return Err("the floor has no authentication: it listens on loopback only".into());
     }
-    let names = [
-        "national-id",
-        "passport",
-        "service-id",
-        "alien-registration",
-    ];
-    let [national_id, passport, service_id, alien_id] = names.map(str::to_owned);
-    let id_types = IdTypes {
-        national_id,
-        passport,
-        service_id,
-        alien_id,
-    };
-    let headers = Youverify::headers(&Secret::new(sandbox::YOUVERIFY_TOKEN))?;
+    let headers = Youverify::headers(&[Secret::new(sandbox::YOUVERIFY_TOKEN)])?;
     let floor = Floor {
         client: Client::builder(TokioExecutor::new()).build_http(),
         provider,
-        youverify: Youverify::new(id_types),
+        youverify: Youverify::new(&Default::default()),
         headers,
     };
     // As many threads as the gateway has, and switched alike.

@@ -24,6 +24,7 @@ pub mod reload;
 pub mod sandbox;
 pub mod server;
 pub mod service;
+pub mod setting;
 pub mod sha256;
 pub mod sharing;
 pub mod status;

@@ -9,11 +9,7 @@ use identity_gateway::{
         kenya_id::{KenyaId, KenyaIdKind},
         lookup::{CurpLookup, Document, ForeignerLookup, KenyaLookup},
     },
-    provider::{
-        accuauth::{Accuauth, BodyEncoding},
-        verifik::Verifik,
-        youverify::{IdTypes, Youverify},
-    },
+    provider::{Company as _, accuauth::Accuauth, verifik::Verifik, youverify::Youverify},
     transport::Answer,
 };
 use jiff::civil::Date;
@@ -24,21 +20,15 @@ pub const TODAY: Date = jiff::civil::date(2026, 11, 21);
 const CURP: &str = "AAPR630321HDFLRC09";
 
 pub fn verifik() -> Verifik {
-    Verifik::new("/v2/persons".to_owned())
+    Verifik::new(&Default::default())
 }
 
 pub fn youverify() -> Youverify {
-    let id_types = IdTypes {
-        national_id: "national-id".to_owned(),
-        passport: "passport".to_owned(),
-        service_id: "service-id".to_owned(),
-        alien_id: "alien-registration".to_owned(),
-    };
-    Youverify::new(id_types)
+    Youverify::new(&Default::default())
 }
 
 pub fn accuauth() -> Accuauth {
-    Accuauth::new(BodyEncoding::Json)
+    Accuauth::new(&Default::default())
 }
 
 pub fn foreigner_lookup() -> ForeignerLookup {

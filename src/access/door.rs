@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     auth::{self, Authenticator, StartError, identity::Caller},
-    config,
     domain::failure::{Failure, Kind, Quota},
     policy::Policies,
     proto::fields::Fields,
@@ -66,7 +65,7 @@ impl Door {
     ///
     /// The setting that cannot be used.
     pub fn start(
-        settings: &config::Auth,
+        settings: &auth::Settings,
         policies: &Policies,
         shared: Option<Shared>,
         watches: &mut Vec<Watch>,

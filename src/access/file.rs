@@ -13,8 +13,7 @@ use super::{
     persons::{Records, Written as WrittenPersons},
 };
 use crate::{
-    auth::identity::Caller,
-    config::AuthMode,
+    auth::{AuthMode, identity::Caller},
     nearest::nearest,
     policy::{Policies, Policy},
     proto::fields::{Fields, Lists},

@@ -13,7 +13,11 @@ use super::{
     persons::Records,
     share::Share,
 };
-use crate::{auth::identity::Caller, config::AuthMode, policy::Policies, proto::fields::Fields};
+use crate::{
+    auth::{AuthMode, identity::Caller},
+    policy::Policies,
+    proto::fields::Fields,
+};
 
 /// Most callers whose grants are remembered.
 const REMEMBERED: u64 = 50_000;

@@ -311,11 +311,10 @@ mod tests {
             record::{CallRecord, CallerRecord, End, Hashed},
             words::Purpose,
         },
-        auth::identity::Identity,
-        config::{AuthMode, Environment},
+        auth::{AuthMode, identity::Identity},
         domain::{
             consent::SubjectConsent,
-            verification::{Billing, Outcome, Provider, Source},
+            verification::{Billing, Environment, Outcome, Provider, Source},
         },
     };
 

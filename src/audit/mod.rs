@@ -15,6 +15,7 @@ mod file;
 pub mod hash;
 mod losses;
 pub mod record;
+pub mod settings;
 pub mod sink;
 mod tail;
 #[cfg(test)]
@@ -46,13 +47,11 @@ use self::{
     hash::{Hasher, IdentifierHash},
     losses::{Losses, Why},
     record::Record,
+    settings::{AuditSink, Settings},
     sink::{Sink, Stdout},
     writer::{Entry, Message, Writer},
 };
-use crate::{
-    config::{self, AuditSink},
-    domain::identifier::Identifier,
-};
+use crate::domain::identifier::Identifier;
 
 /// How long the end of a process waits for its last lines.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -103,7 +102,7 @@ impl Audit {
     /// # Errors
     ///
     /// If the sink takes no line: a gateway that is to be audited does not start without.
-    pub fn start(settings: &config::Audit) -> Result<Arc<Self>, StartError> {
+    pub fn start(settings: &Settings) -> Result<Arc<Self>, StartError> {
         let (sink, last): (Box<dyn Sink>, _) = match settings.sink {
             AuditSink::Off => return Self::over(settings, None),
             AuditSink::Stdout => (Box::<Stdout>::default(), None),
@@ -124,7 +123,7 @@ impl Audit {
 
     /// The audit over a sink, which may hold records already.
     fn over(
-        settings: &config::Audit,
+        settings: &Settings,
         sink: Option<(Box<dyn Sink>, Option<Digest>)>,
     ) -> Result<Arc<Self>, StartError> {
         // Without a configured key hashes compare within this process only.

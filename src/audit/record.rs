@@ -15,10 +15,9 @@ use super::{
 };
 use crate::{
     auth::identity::Identity,
-    config::Environment,
     domain::{
         consent::SubjectConsent,
-        verification::{Billing, Outcome, Provider, Source, VerificationId},
+        verification::{Billing, Environment, Outcome, Provider, Source, VerificationId},
     },
     json_line::JsonLine,
     status,

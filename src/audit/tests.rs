@@ -8,11 +8,12 @@ use tonic::Code;
 use super::{
     file::Options,
     record::{CallRecord, End},
+    settings::Fsync,
     verify::{Expected, Report, Trails, Verifier},
     words::Event,
     *,
 };
-use crate::{config::Fsync, domain::verification::Billing};
+use crate::domain::verification::Billing;
 
 mod disk;
 mod keyed;

@@ -18,7 +18,7 @@ use super::{Call, recording::Recording};
 use crate::{
     audit::{Audit, words::Purpose},
     auth::peer,
-    config::Environments,
+    domain::verification::Environments,
     policy::Policies,
     proto::gateway::v1::Charge,
 };

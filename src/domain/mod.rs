@@ -10,6 +10,7 @@ pub mod kenya_id;
 pub mod lookup;
 pub mod page_token;
 pub mod person;
+pub mod price;
 pub mod printed;
 pub mod provider_code;
 pub mod redaction;

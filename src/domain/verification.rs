@@ -9,30 +9,37 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A company that the gateway asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Provider {
-    /// Verifik: Peru's foreigners, and person records.
-    Verifik,
-    /// YouVerify: Kenya.
-    Youverify,
-    /// AccuAuth: Mexico.
-    Accuauth,
+/// Defines the companies: a variant, its name, its place in [`Provider::ALL`]. None of the three can be forgotten.
+macro_rules! providers {
+    ($($(#[$about:meta])* $name:ident = $word:literal,)*) => {
+        /// A company that the gateway asks.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Provider {
+            $($(#[$about])* $name,)*
+        }
+
+        impl Provider {
+            /// Every provider.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$name),*];
+
+            /// The name that callers and operators see.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
 }
 
-impl Provider {
-    /// Every provider.
-    pub const ALL: [Self; 3] = [Self::Verifik, Self::Youverify, Self::Accuauth];
-
-    /// The name that callers and operators see.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Verifik => "verifik",
-            Self::Youverify => "youverify",
-            Self::Accuauth => "accuauth",
-        }
-    }
+providers! {
+    /// Verifik: Peru's foreigners, and person records.
+    Verifik = "verifik",
+    /// YouVerify: Kenya.
+    Youverify = "youverify",
+    /// AccuAuth: Mexico.
+    Accuauth = "accuauth",
 }
 
 impl fmt::Display for Provider {
@@ -208,4 +215,22 @@ pub struct Drift {
     pub value: bool,
     /// A field.
     pub field: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_provider_keeps_its_own_environment() {
+        for sandbox in Provider::ALL {
+            let environments = Environments::of_each(|provider| match provider == sandbox {
+                true => Environment::Sandbox,
+                false => Environment::Live,
+            });
+            let found = Provider::ALL.into_iter();
+            let found = found.filter(|p| environments.of(*p) == Environment::Sandbox);
+            assert_eq!(found.collect::<Vec<_>>(), [sandbox]);
+        }
+    }
 }

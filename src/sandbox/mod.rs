@@ -16,6 +16,7 @@ mod person_store;
 mod persons;
 mod reply;
 mod samples;
+pub mod settings;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -141,7 +141,8 @@ impl Serving {
         let audit = Audit::start(&settings.audit)?;
         let recorded = AuditLayer::new(audit.clone(), &policies, settings.providers.environments());
         let answers = memory::answers(max_memory);
-        let (gateway, mut watches) = Gateway::new(settings, policies.clone(), answers)?;
+        let (gateway, mut watches) =
+            Gateway::new(settings.of_service(), policies.clone(), answers)?;
         let door = Door::start(&settings.auth, &policies, gateway.counts(), &mut watches)?;
         if door.has_owners() && settings.persons.handle_key.is_none() {
             tracing::warn!(
@@ -225,17 +226,15 @@ fn limits(settings: &Settings, max_memory: Option<u64>) -> listener::Limits {
 
 /// The circuits of the configured providers.
 fn circuits(gateway: &Gateway) -> Vec<(Provider, watch::Receiver<Circuit>)> {
-    let verifik = gateway.verifik.as_ref().map(|route| &route.upstream);
-    let youverify = gateway.youverify.as_ref().map(|route| &route.upstream);
-    let accuauth = gateway.accuauth.as_ref().map(|route| &route.upstream);
-    [
-        (Provider::Verifik, verifik),
-        (Provider::Youverify, youverify),
-        (Provider::Accuauth, accuauth),
-    ]
-    .into_iter()
-    .filter_map(|(provider, upstream)| Some((provider, upstream?.circuit())))
-    .collect()
+    let upstream = |provider| match provider {
+        Provider::Verifik => gateway.verifik.as_ref().map(|route| &route.upstream),
+        Provider::Youverify => gateway.youverify.as_ref().map(|route| &route.upstream),
+        Provider::Accuauth => gateway.accuauth.as_ref().map(|route| &route.upstream),
+    };
+    Provider::ALL
+        .into_iter()
+        .filter_map(|provider| Some((provider, upstream(provider)?.circuit())))
+        .collect()
 }
 
 /// Goes through the phases; returns when the calls in flight have had their time.

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use opentelemetry::context::FutureExt as _;
 
-use super::{defect, gateway::AnyRoute, verify::Verify};
+use super::{defect, routes::AnyRoute, verify::Verify};
 use crate::{
     access::budget::Counted,
     call::Call,

@@ -6,15 +6,15 @@ use tonic::{Request, Response, Status};
 
 use super::{
     curp::CurpCheck,
-    gateway::{Gateway, Supplier},
+    gateway::Gateway,
     kenya_id::KenyaIdScrub,
     pe_foreigner_id::PeForeignerId,
     reply,
+    routes::Supplier,
     verify::{Handler, Verify},
 };
 use crate::{
     call::Call,
-    domain::verification::Provider,
     policy::PolicyError,
     proto::identity::v1::{
         CheckCurpRequest, CheckCurpResponse, ScrubKenyaIdRequest, ScrubKenyaIdResponse,
@@ -38,9 +38,9 @@ impl Identity {
     ///
     /// If an RPC has no policy.
     pub fn new(gateway: &Arc<Gateway>) -> Result<Self, PolicyError> {
-        let verifik = Supplier::new(Provider::Verifik, gateway.verifik.as_ref());
-        let youverify = Supplier::new(Provider::Youverify, gateway.youverify.as_ref());
-        let accuauth = Supplier::new(Provider::Accuauth, gateway.accuauth.as_ref());
+        let verifik = Supplier::new(&gateway.verifik);
+        let youverify = Supplier::new(&gateway.youverify);
+        let accuauth = Supplier::new(&gateway.accuauth);
         Ok(Self {
             pe_foreigner_id: Handler::new(gateway, [verifik])?,
             kenya_id: Handler::new(gateway, [youverify])?,
@@ -92,7 +92,8 @@ mod tests {
     #[tokio::test]
     async fn a_handler_waits_in_less_than_two_kilobytes() {
         let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
-        let (gateway, _watches) = Gateway::new(&Settings::default(), policies, 0).unwrap();
+        let (gateway, _watches) =
+            Gateway::new(Settings::default().of_service(), policies, 0).unwrap();
         let service = Identity::new(&gateway).unwrap();
         let sizes = [
             size_of_val(&*service.check_curp(Request::new(Default::default()))),

@@ -14,6 +14,8 @@ mod person_list;
 mod person_update;
 mod reading;
 mod request_ids;
+mod routes;
+pub mod settings;
 mod verify;
 
 use tonic::{Response, Status};

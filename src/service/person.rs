@@ -8,11 +8,12 @@ use uuid::Uuid;
 
 use super::{
     charged,
-    gateway::{Gateway, Route, configured},
+    gateway::Gateway,
     person_fields::created,
     person_ids::{Named, owner, told},
     reply,
     request_ids::{self, Fingerprint},
+    routes::{Route, configured},
 };
 use crate::{
     audit::words::PURPOSE,
@@ -81,7 +82,7 @@ impl Persons {
 
     pub(super) fn verifik(&self, call: &Call) -> Result<&Route<Verifik>, Failure> {
         call.facts.asks(Provider::Verifik);
-        configured(self.gateway.verifik.as_ref())
+        configured(&self.gateway.verifik)
     }
 
     /// Begins the record of a call about a person. One that is not the caller's is recorded too.
@@ -107,7 +108,7 @@ impl Persons {
         };
         let (gateway, own) = (Arc::clone(&self.gateway), Arc::clone(&call));
         let run = |shared: Arc<Progress>| async move {
-            let route = configured(gateway.verifik.as_ref())?;
+            let route = configured(&gateway.verifik)?;
             let request = route
                 .adapter
                 .create_request(create.creation, &create.fields);

@@ -18,7 +18,7 @@ use crate::{
     },
     proto::person::v1::{ListPersonsRequest, ListPersonsResponse, Person},
     provider::verifik::person_list::Page,
-    service::{gateway::Route, person::seen},
+    service::{person::seen, routes::Route},
     sharing::Handles,
 };
 

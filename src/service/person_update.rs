@@ -11,10 +11,10 @@ use opentelemetry::trace::FutureExt as _;
 
 use super::{
     charged,
-    gateway::{Route, configured},
     person::{Persons, check_writable},
     person_fields::updated,
     person_ids::{Named, told},
+    routes::{Route, configured},
 };
 use crate::{
     audit::words::PURPOSE,
@@ -87,7 +87,7 @@ impl Persons {
             let _turn = turn;
             let Route {
                 adapter, upstream, ..
-            } = configured(gateway.verifik.as_ref())?;
+            } = configured(&gateway.verifik)?;
             let read = |answer: &_| adapter.read_changed(answer, &id);
             let after = upstream.call(&progress, &policy, &request, read).await?;
             match before.becomes(&after, &changes) {

@@ -22,9 +22,8 @@ use uuid::Uuid;
 use self::register::{Entry, Found, Register};
 use super::defect;
 use crate::{
-    auth::identity::Caller,
+    auth::{AuthMode, identity::Caller},
     call::Call,
-    config::AuthMode,
     domain::{failure::Failure, verification::Provider},
     sha256::Sha256,
     sharing::{Creates, creates::Created},

@@ -11,9 +11,10 @@ use prost::Name;
 
 use super::{
     answers::Lookups,
-    gateway::{AnyRoute, Gateway, Supplier},
+    gateway::Gateway,
     mask::ReadMask,
     reading,
+    routes::{AnyRoute, Supplier},
 };
 use crate::{
     audit::words::PURPOSE,

@@ -13,6 +13,7 @@ pub mod panics;
 mod propagation;
 pub mod sampled;
 mod sampling;
+pub mod settings;
 pub mod setup;
 pub mod spans;
 pub mod token;

@@ -15,6 +15,7 @@ pub mod message;
 pub mod progress;
 pub mod rate;
 pub mod retry;
+pub mod settings;
 mod silence;
 pub mod tls;
 pub mod upstream;

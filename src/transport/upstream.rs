@@ -37,9 +37,9 @@ use super::{
     retry,
 };
 use crate::{
-    config::Price,
     domain::{
         failure::{Failure, Kind},
+        price::Price,
         redaction::Secret,
         verification::Provider,
     },

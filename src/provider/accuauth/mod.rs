@@ -5,12 +5,15 @@
 mod curp;
 mod document;
 mod record;
+pub mod settings;
 
 use http::{HeaderMap, HeaderName, header::InvalidHeaderValue};
 use zeroize::Zeroizing;
 
+pub use self::settings::BodyEncoding;
+use self::settings::Settings;
 use super::{
-    Company,
+    Company, CredentialPart,
     error_body::{ErrorBody, kind_of_status, named_fields, reached_nobody, refused},
 };
 use crate::{
@@ -27,15 +30,6 @@ const PROVIDER: Provider = Provider::Accuauth;
 const API_ID: HeaderName = HeaderName::from_static("x-df-api-id");
 const API_SECRET: HeaderName = HeaderName::from_static("x-df-api-secret");
 
-/// How the body is written: the document does not say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyEncoding {
-    /// `application/json`.
-    Json,
-    /// `application/x-www-form-urlencoded`.
-    Form,
-}
-
 /// The adapter.
 #[derive(Debug)]
 pub struct Accuauth {
@@ -44,23 +38,29 @@ pub struct Accuauth {
 
 impl Company for Accuauth {
     const PROVIDER: Provider = PROVIDER;
-}
+    const FILE_KEY: &'static str = "providers.accuauth.api_secret_file";
+    const CA_FILE_KEY: &'static str = "providers.accuauth.ca_file";
 
-impl Accuauth {
-    /// The adapter.
-    #[must_use]
-    pub const fn new(encoding: BodyEncoding) -> Self {
-        Self { encoding }
+    type Settings = Settings;
+
+    fn new(settings: &Settings) -> Self {
+        Self {
+            encoding: settings.body_encoding,
+        }
     }
 
-    /// The headers that carry an id and its secret.
-    ///
-    /// # Errors
-    ///
-    /// If one cannot stand in an HTTP header.
-    pub fn headers(api_id: &Secret, api_secret: &Secret) -> Result<HeaderMap, InvalidHeaderValue> {
+    fn credential(settings: &Settings) -> Vec<CredentialPart> {
+        let id = CredentialPart::of(settings.api_id.as_ref(), settings.api_id_file.as_ref());
+        let secret = &settings.api_secret;
+        let secret = CredentialPart::of(secret.as_ref(), settings.api_secret_file.as_ref());
+        let both = id.zip(secret).map(|(id, secret)| vec![id, secret]);
+        both.unwrap_or_default()
+    }
+
+    fn headers(parts: &[Secret]) -> Result<HeaderMap, InvalidHeaderValue> {
         let text = |secret: &Secret| Zeroizing::new(secret.expose().to_owned());
-        credentials::headers([(API_ID, text(api_id)), (API_SECRET, text(api_secret))])
+        let named = [API_ID, API_SECRET].into_iter().zip(parts);
+        credentials::headers(named.map(|(name, part)| (name, text(part))))
     }
 }
 

@@ -5,14 +5,16 @@
 mod id_types;
 mod kenya_id;
 mod record;
+pub mod settings;
 
-pub use self::id_types::IdTypes;
+pub use self::settings::IdTypes;
+use self::settings::Settings;
 
 use http::{HeaderMap, HeaderName, header::InvalidHeaderValue};
 use zeroize::Zeroizing;
 
 use super::{
-    Company,
+    Company, CredentialPart,
     error_body::{ErrorBody, kind_of_status, malformed, named_fields, reached_nobody, refused},
 };
 use crate::{
@@ -43,22 +45,25 @@ pub struct Youverify {
 
 impl Company for Youverify {
     const PROVIDER: Provider = PROVIDER;
-}
+    const FILE_KEY: &'static str = "providers.youverify.token_file";
+    const CA_FILE_KEY: &'static str = "providers.youverify.ca_file";
 
-impl Youverify {
-    /// The adapter.
-    #[must_use]
-    pub const fn new(id_types: IdTypes) -> Self {
-        Self { id_types }
+    type Settings = Settings;
+
+    fn new(settings: &Settings) -> Self {
+        Self {
+            id_types: settings.id_types.clone(),
+        }
     }
 
-    /// The headers that carry a token.
-    ///
-    /// # Errors
-    ///
-    /// If the token cannot stand in an HTTP header.
-    pub fn headers(token: &Secret) -> Result<HeaderMap, InvalidHeaderValue> {
-        credentials::headers([(TOKEN, Zeroizing::new(token.expose().to_owned()))])
+    fn credential(settings: &Settings) -> Vec<CredentialPart> {
+        let part = CredentialPart::of(settings.token.as_ref(), settings.token_file.as_ref());
+        part.into_iter().collect()
+    }
+
+    fn headers(parts: &[Secret]) -> Result<HeaderMap, InvalidHeaderValue> {
+        let text = |token: &Secret| Zeroizing::new(token.expose().to_owned());
+        credentials::headers(parts.iter().map(|token| (TOKEN, text(token))))
     }
 }
 

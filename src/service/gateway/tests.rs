@@ -10,7 +10,9 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     call::Call,
+    config::Settings,
     domain::failure::{Failure, Kind},
+    domain::redaction::Secret,
     proto,
     service::request_ids::Fingerprint,
     sharing::store::Store as _,
@@ -33,7 +35,7 @@ async fn a_process_that_leaves_waits_for_all_that_no_call_waits_for() {
             // Nobody is there: what is written later is tried again.
             settings.cache.url = Some(Secret::new("redis://127.0.0.1:1"));
         }
-        let (gateway, _watches) = Gateway::new(&settings, policies.clone(), 0).unwrap();
+        let (gateway, _watches) = Gateway::new(settings.of_service(), policies.clone(), 0).unwrap();
         let is_done = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&is_done);
         let work = async move {

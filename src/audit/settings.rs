@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::providers::redacted;
-use super::settings::Settings;
-use super::span::Span;
-use crate::domain::{redaction::Secret, weak_key};
+use crate::{
+    domain::{redaction::Secret, weak_key},
+    setting::{Span, redacted},
+};
 
 /// The audit: who asked about whom, without saying who that is.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Audit {
+pub struct Settings {
     /// Where a record of every verification and every read and write of a person goes.
     pub sink: AuditSink,
     /// Whether each record is also sent to the collector, as an OTLP log (`OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`
@@ -61,7 +61,7 @@ pub struct Audit {
     pub write_timeout: Span,
 }
 
-impl Default for Audit {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             sink: AuditSink::Off,
@@ -79,6 +79,58 @@ impl Default for Audit {
             queue: 8192,
             write_timeout: Span::seconds(1),
         }
+    }
+}
+
+impl Settings {
+    /// What the schema cannot say: the keys, and the problem.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        let mut problem = |key, words: &str| problems.push((key, words.to_owned()));
+        if self.sink == AuditSink::File {
+            let path = self.path.as_ref();
+            if path.is_none_or(|path| path.file_name().is_none()) {
+                problem(
+                    "audit.path",
+                    "is missing or names no file: audit.sink is file",
+                );
+            }
+            if self.key.is_none() {
+                problem(
+                    "audit.key",
+                    "is missing: audit.sink is file, and without a key hashes would not compare across restarts",
+                );
+            }
+        }
+        // A key that can be guessed gives away every number behind a hash, and makes any chain.
+        for (name, key) in [
+            ("audit.key", &self.key),
+            ("audit.chain_key", &self.chain_key),
+        ] {
+            match key.as_ref().map(|key| key.expose().as_bytes()) {
+                Some(key) if key.len() < weak_key::SHORTEST => {
+                    problem(name, "is shorter than 32 characters");
+                }
+                Some(key) if weak_key::is_weak(key) => {
+                    problem(name, "can be guessed: draw it at random");
+                }
+                _ => {}
+            }
+        }
+        if self.required && self.sink == AuditSink::Off {
+            problem(
+                "audit.required",
+                "is true, and audit.sink is off: every call would be refused",
+            );
+        }
+        if self.otlp && self.sink == AuditSink::Off {
+            problem(
+                "audit.otlp",
+                "is true, and audit.sink is off: the collector gets copies of what the sink holds",
+            );
+        }
+        problems
     }
 }
 
@@ -106,54 +158,4 @@ pub enum Fsync {
     Interval,
     /// When the system sees fit: a power cut may take half a minute, a crash of the process nothing.
     Never,
-}
-
-/// What the schema cannot say: the keys, and the problem.
-pub(super) fn relations(settings: &Settings) -> Vec<(&'static str, String)> {
-    let audit = &settings.audit;
-    let mut problems = Vec::new();
-    let mut problem = |key, words: &str| problems.push((key, words.to_owned()));
-    if audit.sink == AuditSink::File {
-        let path = audit.path.as_ref();
-        if path.is_none_or(|path| path.file_name().is_none()) {
-            problem(
-                "audit.path",
-                "is missing or names no file: audit.sink is file",
-            );
-        }
-        if audit.key.is_none() {
-            problem(
-                "audit.key",
-                "is missing: audit.sink is file, and without a key hashes would not compare across restarts",
-            );
-        }
-    }
-    // A key that can be guessed gives away every number behind a hash, and makes any chain.
-    for (name, key) in [
-        ("audit.key", &audit.key),
-        ("audit.chain_key", &audit.chain_key),
-    ] {
-        match key.as_ref().map(|key| key.expose().as_bytes()) {
-            Some(key) if key.len() < weak_key::SHORTEST => {
-                problem(name, "is shorter than 32 characters");
-            }
-            Some(key) if weak_key::is_weak(key) => {
-                problem(name, "can be guessed: draw it at random");
-            }
-            _ => {}
-        }
-    }
-    if audit.required && audit.sink == AuditSink::Off {
-        problem(
-            "audit.required",
-            "is true, and audit.sink is off: every call would be refused",
-        );
-    }
-    if audit.otlp && audit.sink == AuditSink::Off {
-        problem(
-            "audit.otlp",
-            "is true, and audit.sink is off: the collector gets copies of what the sink holds",
-        );
-    }
-    problems
 }

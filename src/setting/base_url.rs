@@ -36,14 +36,14 @@ pub enum BaseUrlError {
 
 impl BaseUrl {
     /// How a base URL is written, for messages and documents.
-    pub(super) const FORM: &str = "a URL such as https://api.example.com";
+    pub const FORM: &str = "a URL such as https://api.example.com";
 
     /// A URL written in this program.
     #[expect(
         clippy::expect_used,
         reason = "a literal of this program, held right by a test; the type has no other infallible way in"
     )]
-    pub(super) fn built_in(literal: &'static str) -> Self {
+    pub(crate) fn built_in(literal: &'static str) -> Self {
         literal.parse().expect("a built-in base URL is a base URL")
     }
 

@@ -23,7 +23,7 @@ pub struct NotASpan;
 
 impl Span {
     /// How a span is written, for messages and documents.
-    pub(super) const FORM: &str = "a duration such as 250ms, 5s or 1m";
+    pub const FORM: &str = "a duration such as 250ms, 5s or 1m";
 
     /// A span of this length.
     #[must_use]

@@ -9,10 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::providers::redacted;
-use super::span::Span;
-use crate::domain::redaction::Secret;
-use crate::sharing::Keys;
+use super::Keys;
+use crate::{
+    domain::redaction::Secret,
+    setting::{Span, redacted},
+};
 
 /// The ways in which Redis and Valkey are written in a URL.
 const SCHEMES: [&str; 4] = ["redis", "rediss", "valkey", "valkeys"];
@@ -20,7 +21,7 @@ const SCHEMES: [&str; 4] = ["redis", "rediss", "valkey", "valkeys"];
 /// Answers that are kept for callers who set `max_age`, and what the replicas share.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Cache {
+pub struct Settings {
     /// A Redis or Valkey, such as `rediss://user:password@cache.internal:6379/0`; with `rediss` over TLS.
     /// Replicas then share kept answers, and a `request_id` is known at all of them. Without it, each
     /// process keeps its own. Needs `key`. A secret, because it may hold a password.
@@ -60,7 +61,7 @@ pub struct Cache {
     pub invalid_ttl: Span,
 }
 
-impl Default for Cache {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             url: None,
@@ -76,9 +77,10 @@ impl Default for Cache {
     }
 }
 
-impl Cache {
+impl Settings {
     /// What is wrong beyond what the schema can say: the keys, and the problems.
-    pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
+    #[must_use]
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
         if let Some(url) = &self.url
             && !is_redis(url.expose())
