@@ -1,6 +1,6 @@
 //! The settings that every provider has: where it is reached, how long that may take, how much may be sent.
 //!
-//! They are defined once, by the macro [`with_common_keys`], beside the keys that are a company's own:
+//! They are defined once, by the macro `with_common_keys`, beside the keys that are a company's own:
 //! `#[serde(flatten)]` would do the same but loses the path of a key in errors. Which company has which keys of its
 //! own is nothing that is known here.
 
