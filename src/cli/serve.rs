@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     config::{self, Environment, ProviderState, Settings, Sources},
-    domain::redaction::Secret,
+    domain::{redaction::Secret, verification::Provider},
     sandbox,
     server::{self, ServeError},
     telemetry::{logging::Style, setup::Telemetry},
@@ -99,34 +99,50 @@ async fn start_sandbox(settings: &mut Settings) -> Result<(), ServeError> {
     let url = url
         .parse::<config::BaseUrl>()
         .map_err(|_| failed(io::Error::other("the sandbox's own address is no base URL")))?;
-    let providers = &mut settings.providers;
-    // Nothing of the real ones may reach in: no credential from a file, and no proxy may see the sandbox.
-    providers.verifik.token_file = None;
-    providers.verifik.proxy = None;
-    providers.youverify.token_file = None;
-    providers.youverify.proxy = None;
-    providers.accuauth.api_id_file = None;
-    providers.accuauth.api_secret_file = None;
-    providers.accuauth.proxy = None;
-    let secret = |text: &str| Some(Secret::new(text));
-    providers.verifik.base_url = url.clone();
-    providers.verifik.token = secret(sandbox::VERIFIK_TOKEN);
-    providers.verifik.environment = Environment::Sandbox;
-    providers.verifik.persons_path = config::Verifik::default().persons_path;
-    providers.youverify.base_url = url.clone();
-    providers.youverify.token = secret(sandbox::YOUVERIFY_TOKEN);
-    providers.youverify.environment = Environment::Sandbox;
-    providers.youverify.id_types = config::IdTypes::default();
-    // Who tries one documented failure after the other shall see them all and no open circuit; the
-    // failure rate still opens it.
-    providers.verifik.breaker_consecutive_failures = 0;
-    providers.youverify.breaker_consecutive_failures = 0;
-    providers.accuauth.breaker_consecutive_failures = 0;
-    providers.accuauth.base_url = url;
-    providers.accuauth.api_id = secret(sandbox::ACCUAUTH_API_ID);
-    providers.accuauth.api_secret = secret(sandbox::ACCUAUTH_API_SECRET);
-    providers.accuauth.environment = Environment::Sandbox;
+    for provider in Provider::ALL {
+        point_at_sandbox(&mut settings.providers, provider, &url);
+    }
     Ok(())
+}
+
+/// Nothing of the real provider may reach in: no credential from a file, and no proxy may see the sandbox. Who
+/// tries one documented failure after the other shall see them all and no open circuit; the failure rate still
+/// opens it.
+fn point_at_sandbox(providers: &mut config::Providers, provider: Provider, url: &config::BaseUrl) {
+    let secret = |text: &str| Some(Secret::new(text));
+    match provider {
+        Provider::Verifik => {
+            let verifik = &mut providers.verifik;
+            verifik.base_url = url.clone();
+            verifik.proxy = None;
+            verifik.environment = Environment::Sandbox;
+            verifik.breaker_consecutive_failures = 0;
+            verifik.token = secret(sandbox::VERIFIK_TOKEN);
+            verifik.token_file = None;
+            verifik.persons_path = config::Verifik::default().persons_path;
+        }
+        Provider::Youverify => {
+            let youverify = &mut providers.youverify;
+            youverify.base_url = url.clone();
+            youverify.proxy = None;
+            youverify.environment = Environment::Sandbox;
+            youverify.breaker_consecutive_failures = 0;
+            youverify.token = secret(sandbox::YOUVERIFY_TOKEN);
+            youverify.token_file = None;
+            youverify.id_types = config::IdTypes::default();
+        }
+        Provider::Accuauth => {
+            let accuauth = &mut providers.accuauth;
+            accuauth.base_url = url.clone();
+            accuauth.proxy = None;
+            accuauth.environment = Environment::Sandbox;
+            accuauth.breaker_consecutive_failures = 0;
+            accuauth.api_id = secret(sandbox::ACCUAUTH_API_ID);
+            accuauth.api_id_file = None;
+            accuauth.api_secret = secret(sandbox::ACCUAUTH_API_SECRET);
+            accuauth.api_secret_file = None;
+        }
+    }
 }
 
 const fn word(state: ProviderState) -> &'static str {

@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::samples::verifik_person;
+use super::SAMPLE;
+use crate::sandbox::sample::sample;
 
 const MAX_PERSONS: usize = 10_000;
 const MAX_BYTES: usize = 256 * 1024 * 1024;
@@ -28,11 +29,11 @@ impl Kept {
     }
 }
 
-pub(super) struct PersonStore(Mutex<VecDeque<Kept>>);
+pub(in crate::sandbox) struct PersonStore(Mutex<VecDeque<Kept>>);
 
 impl Default for PersonStore {
     fn default() -> Self {
-        Self(Mutex::new(VecDeque::from([Kept::new(verifik_person())])))
+        Self(Mutex::new(VecDeque::from([Kept::new(sample(SAMPLE))])))
     }
 }
 

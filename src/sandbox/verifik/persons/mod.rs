@@ -3,7 +3,11 @@
 //! The document shows the person object and the paths only. Chosen here: answers are the bare
 //! person, who needs one of both names, a list is `{data, pagination}` (as on the vendor's newer page), PUT is a partial update
 //! in which null clears a field, what is output only is ignored in requests. Magic persons are in
-//! `verifik_conditions`; they are not kept and not listed.
+//! `cases`; they are not kept and not listed.
+
+mod cases;
+mod fields;
+mod store;
 
 use http::Method;
 use jiff::{Timestamp, Unit};
@@ -11,20 +15,26 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::person_fields::{apply, image, is_blank, settable};
-use super::person_store::PersonStore;
-use super::reply::{Billing, Received, Reply};
-use super::samples::{overlay, verifik_person};
-use super::verifik::{credential, error, wrong_route};
-use super::verifik_conditions::{
-    CONDITIONS, Condition, ON_CREATE, ON_LIVENESS, ON_UPDATE, person_not_found,
-};
+use super::conditions::CONDITIONS;
+use super::{credential, error, wrong_route};
+use crate::sandbox::case::{Case, find};
+use crate::sandbox::reply::{Billing, Received, Reply};
+use crate::sandbox::sample::{changed, overlay};
+use cases::{ON_CREATE, ON_LIVENESS, ON_UPDATE, person_not_found};
+use fields::{apply, image, is_blank, settable};
+
+pub(super) use cases::rows;
+pub(in crate::sandbox) use store::PersonStore;
+
+/// The document's person.
+const SAMPLE: &str = include_str!("../../../../samples/verifik/person.json");
+const SAMPLE_ID: &str = "person_123456789";
 
 const PATH: &str = "/v2/persons";
 /// Can be read and deleted, again and again.
-pub(super) const DISPOSABLE: &str = "person_disposable";
+const DISPOSABLE: &str = "person_disposable";
 /// Is answered in the vendor's newer shape.
-pub(super) const WRAPPED: &str = "person_wrapped";
+const WRAPPED: &str = "person_wrapped";
 const DEFAULT_LIMIT: usize = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,15 +110,15 @@ fn create(received: &Received, store: &PersonStore, kind: Create) -> Reply {
         Create::Plain => &[],
         Create::WithLiveness => ON_LIVENESS,
     };
-    match find(word, &[CONDITIONS, ON_CREATE, on_liveness]) {
-        Some(condition) => condition.effect.apply(keep),
+    match magic_case(word, &[CONDITIONS, ON_CREATE, on_liveness]) {
+        Some(case) => case.effect.apply(keep),
         None => keep(),
     }
 }
 
 fn read(id: &str, store: &PersonStore) -> Reply {
-    if let Some(condition) = find(word(id).as_deref(), &[CONDITIONS]) {
-        return condition.effect.apply(|| ok(magic(id)));
+    if let Some(case) = magic_case(word(id).as_deref(), &[CONDITIONS]) {
+        return case.effect.apply(|| ok(magic(id)));
     }
     if id == WRAPPED {
         return ok(wrapped());
@@ -129,8 +139,8 @@ fn update(id: &str, received: &Received, store: &PersonStore) -> Reply {
         apply(person, given);
         overlay(person, json!({ "updatedAt": now() }));
     };
-    if let Some(condition) = find(word(id).as_deref(), &[CONDITIONS, ON_UPDATE]) {
-        return condition.effect.apply(|| {
+    if let Some(case) = magic_case(word(id).as_deref(), &[CONDITIONS, ON_UPDATE]) {
+        return case.effect.apply(|| {
             let mut person = magic(id);
             change(&mut person);
             ok(person)
@@ -141,8 +151,8 @@ fn update(id: &str, received: &Received, store: &PersonStore) -> Reply {
 
 fn delete(id: &str, store: &PersonStore) -> Reply {
     let gone = || ok(json!({ "id": id, "message": "Person deleted" }));
-    match find(word(id).as_deref(), &[CONDITIONS]) {
-        Some(condition) => condition.effect.apply(gone),
+    match magic_case(word(id).as_deref(), &[CONDITIONS]) {
+        Some(case) => case.effect.apply(gone),
         None if store.remove(id) || is_magic(id) => gone(),
         None => person_not_found(),
     }
@@ -168,21 +178,18 @@ fn word(id: &str) -> Option<String> {
     id.strip_prefix("person_").map(str::to_ascii_uppercase)
 }
 
-fn find(word: Option<&str>, tables: &[&'static [Condition]]) -> Option<&'static Condition> {
-    let mut all = tables.iter().copied().flatten();
-    all.find(|condition| Some(condition.word) == word)
+fn magic_case(word: Option<&str>, tables: &[&'static [Case]]) -> Option<&'static Case> {
+    find(tables, word?)
 }
 
 /// Whether an id is there without being kept.
 fn is_magic(id: &str) -> bool {
-    id == DISPOSABLE || find(word(id).as_deref(), &[ON_UPDATE]).is_some()
+    id == DISPOSABLE || magic_case(word(id).as_deref(), &[ON_UPDATE]).is_some()
 }
 
 /// The document's person under a magic id.
 fn magic(id: &str) -> Value {
-    let mut person = verifik_person();
-    overlay(&mut person, json!({ "id": id }));
-    person
+    changed(SAMPLE, json!({ "id": id }))
 }
 
 fn wrapped() -> Value {

@@ -6,10 +6,10 @@
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
-use super::reply::Reply;
-use super::samples::overlay;
-use super::verifik::error;
-use super::verifik_conditions::only_base64;
+use super::cases::only_base64;
+use super::error;
+use crate::sandbox::reply::Reply;
+use crate::sandbox::sample::overlay;
 
 /// The fields that a request may set, all of them texts.
 const TEXTS: [&str; 7] = [
