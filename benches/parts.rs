@@ -28,7 +28,7 @@ use identity_gateway::{
 };
 use prost_types::FieldMask;
 
-const CURP: &str = "RAZR811011HVZPXB09";
+const CURP: &str = "RAZR811011HVZXPB01";
 
 fn answer(body: impl Into<String>) -> Answer {
     Answer {
@@ -45,7 +45,7 @@ fn kenya(criterion: &mut Criterion) {
         consent: SubjectConsent::given(true).unwrap(),
         metadata: None,
     };
-    let found = answer(include_str!("answers/ke.json"));
+    let found = answer(include_str!("../samples/youverify/kenya_found.json"));
     criterion.bench_function("ke/request", |b| {
         b.iter(|| adapter.request(black_box(&lookup)))
     });
@@ -60,7 +60,7 @@ fn peru(criterion: &mut Criterion) {
         document_number: ForeignerId::parse("005015372").unwrap(),
         birthdate: Birthdate::parse("1993-08-16", date::today()).unwrap(),
     };
-    let found = answer(include_str!("answers/pe.json"));
+    let found = answer(include_str!("../samples/verifik/foreigner_found.json"));
     criterion.bench_function("pe/request", |b| {
         b.iter(|| adapter.request(black_box(&lookup)));
     });
@@ -76,14 +76,13 @@ fn mexico(criterion: &mut Criterion) {
         curp: curp.clone(),
         document,
     };
-    let plain = answer(include_str!("answers/mx.json"));
-    let document = "JVBERi0x".repeat(7680);
-    let with = include_str!("answers/mx.json").replacen(
-        r#""result": {"#,
-        &format!(r#""result": {{"documento":"{document}","#),
-        1,
-    );
-    let with = answer(with);
+    let sample = include_str!("../samples/accuauth/curp_found.json");
+    let found = |document: &str| {
+        let mut found: serde_json::Value = serde_json::from_str(sample).unwrap();
+        found["result"]["documento"] = document.into();
+        answer(found.to_string())
+    };
+    let (plain, with) = (found(""), found(&"JVBERi0x".repeat(7680)));
     let omit = lookup(Document::Omit);
     criterion.bench_function("mx/request", |b| {
         b.iter(|| adapter.request(black_box(&omit)))
