@@ -2,7 +2,7 @@
 //! whether a line was removed or changed. docs/audit.md says what operators and auditors need to know.
 //!
 //! ```text
-//! record (made by a call: crate::call) → writer (one, from a bounded queue) → chain → sink: file, standard output → copies: OTLP
+//! record (made by a call) → writer (one, from a bounded queue) → chain → sink: file, standard output → copies: OTLP
 //! ```
 //!
 //! A result never waits: if the queue is full it is lost, and counted. An intent, which only

@@ -1,7 +1,7 @@
 //! How far a call came at the provider: until when it has time, how often it was sent, and what of that may
 //! be charged.
 //!
-//! Several calls may wait for one request ([`sharing`](crate::sharing)): then that request has a progress of
+//! Several calls may wait for one request: then that request has a progress of
 //! its own, and each call knows the part that it has in it.
 
 use std::sync::{
