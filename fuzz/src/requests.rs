@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use identity_gateway::{
-    access::fields::Filtered,
+    proto::fields::Filtered,
     domain::page_token::PageToken,
     proto::{
         self,
