@@ -1,31 +1,23 @@
 //! Compiles the contract without protoc.
 //!
-//! Writes four things to `OUT_DIR`: the generated code, the descriptor set with its method options
-//! (for reflection, field masks and the policy table), and for every message of ours a `Debug` that
-//! prints the message's name and nothing of its content, and the filter of its fields.
+//! Writes to `OUT_DIR` the generated code, the descriptor set with its method options (for reflection, field
+//! masks and the policy table), for every message of ours a `Debug` that prints the message's name and nothing
+//! of its content, and the filter of its fields, and for every request of a lookup what they have in common.
 
-use std::{env, error::Error, fmt::Write as _, fs, path::PathBuf};
+use std::{
+    collections::HashSet,
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use prost_types::{
-    DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
+    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet,
     field_descriptor_proto::{Label, Type},
 };
 use protox::prost::Message as _;
-
-const FILES: [&str; 2] = [
-    "idgw/identity/v1/identity_service.proto",
-    "idgw/person/v1/person_service.proto",
-];
-
-/// The packages whose messages hold personal data.
-const PACKAGES: [&str; 2] = ["idgw.identity.v1", "idgw.person.v1"];
-
-/// Records are large and handed on from room to room: a pointer moves for less.
-const BOXED: [&str; 3] = [
-    ".idgw.identity.v1.VerifyPeForeignerIdResponse.record",
-    ".idgw.identity.v1.ScrubKenyaIdResponse.record",
-    ".idgw.identity.v1.CheckCurpResponse.record",
-];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -35,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler
         .include_imports(true)
         .include_source_info(true)
-        .open_files(FILES)?;
+        .open_files(services(Path::new("proto"))?)?;
     // `encode_file_descriptor_set` keeps the custom method options, `file_descriptor_set` drops them.
     fs::write(
         out.join("descriptors.bin"),
@@ -45,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors: FileDescriptorSet = prost::Message::decode(encoded.as_slice())?;
 
     let messages = messages(&descriptors);
+    fs::write(out.join("lookup_requests.rs"), lookup_requests(&messages)?)?;
     fs::write(out.join("redacted_debug.rs"), redacted_debug(&messages)?)?;
     fs::write(out.join("filtered.rs"), filtered(&messages)?)?;
     let mut prost = tonic_prost_build::Config::new();
@@ -53,8 +46,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             .iter()
             .map(|(package, message)| format!(".{package}.{}", message.name())),
     );
-    for field in BOXED {
-        prost.boxed(field);
+    // Records are large and handed on from room to room: a pointer moves for less.
+    for (package, message) in &messages {
+        if message.name().ends_with("Response") && has(message, "record") {
+            prost.boxed(format!(".{package}.{}.record", message.name()));
+        }
     }
     tonic_prost_build::configure()
         .codec_path("crate::proto::codec::CountingCodec")
@@ -62,11 +58,40 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Every file that has a service, by its name: the rest is imported.
+fn services(root: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().ends_with("_service.proto") {
+                found.push(path.strip_prefix(root)?.to_owned());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The packages that have services: their messages hold personal data.
+fn packages(descriptors: &FileDescriptorSet) -> HashSet<&str> {
+    let files = descriptors.file.iter();
+    let files = files.filter(|file| !file.service.is_empty());
+    files.map(FileDescriptorProto::package).collect()
+}
+
+fn has(message: &DescriptorProto, field: &str) -> bool {
+    message.field.iter().any(|known| known.name() == field)
+}
+
 /// Each message of the contract, with its package.
 fn messages(descriptors: &FileDescriptorSet) -> Vec<(String, DescriptorProto)> {
+    let packages = packages(descriptors);
     let mut found = Vec::new();
     for file in &descriptors.file {
-        if !PACKAGES.contains(&file.package()) {
+        if !packages.contains(file.package()) {
             continue;
         }
         for message in &file.message_type {
@@ -102,7 +127,32 @@ fn redacted_debug(messages: &[(String, DescriptorProto)]) -> Result<String, std:
     Ok(code)
 }
 
-/// `Filtered` for each message: what `access::fields` takes out of an answer.
+/// `LookupRequest` for each request that looks somebody up: it has a `max_age`.
+fn lookup_requests(messages: &[(String, DescriptorProto)]) -> Result<String, std::fmt::Error> {
+    let mut code = String::new();
+    for (package, message) in messages {
+        if !has(message, "max_age") {
+            continue;
+        }
+        let (module, name) = (module(package), message.name());
+        writeln!(
+            code,
+            "impl lookup_request::LookupRequest for {module}::{name} {{\n    \
+             fn max_age(&self) -> Option<::prost_types::Duration> {{ self.max_age }}\n    \
+             fn read_mask(&self) -> Option<&::prost_types::FieldMask> {{ self.read_mask.as_ref() }}"
+        )?;
+        if has(message, "subject_consent") {
+            writeln!(
+                code,
+                "    fn subject_consent(&self) -> Option<bool> {{ Some(self.subject_consent) }}"
+            )?;
+        }
+        writeln!(code, "}}")?;
+    }
+    Ok(code)
+}
+
+/// `Filtered` for each message: what `proto::fields` takes out of an answer.
 fn filtered(messages: &[(String, DescriptorProto)]) -> Result<String, std::fmt::Error> {
     let mut code = String::new();
     for (package, message) in messages {
@@ -131,13 +181,7 @@ fn filter(field: &FieldDescriptorProto) -> String {
     let place = format!("self.{}{name}", if name == "type" { "r#" } else { "" });
     let inner = field.type_name();
     let part = match field.r#type() {
-        Type::Message
-            if PACKAGES
-                .iter()
-                .any(|ours| inner.starts_with(&format!(".{ours}."))) =>
-        {
-            "part.keep(inner)"
-        }
+        Type::Message if inner.starts_with(".idgw.") => "part.keep(inner)",
         Type::Message => "*part = reencoded(std::mem::take(part), inner)",
         _ => {
             return format!("if !is_whole(fields, {number}) {{ {place} = Default::default(); }}");

@@ -141,7 +141,7 @@ instructions *ARGS: build
 fuzz SECONDS="60" *TARGETS:
     .ci/fuzz run {{SECONDS}} {{TARGETS}}
 
-# Take over into fuzz/corpus what `just fuzz` found to reach code that nothing there reaches.
+# Take over into the archives of fuzz/corpus what `just fuzz` found to reach code that nothing there reaches.
 fuzz-keep *TARGETS:
     .ci/fuzz keep {{TARGETS}}
 

@@ -15,97 +15,74 @@ use identity_gateway::{
         foreigner_id::ForeignerId,
         kenya_id::{KenyaId, KenyaIdKind},
         lookup::{CurpLookup, Document, ForeignerLookup, KenyaLookup},
-        redaction::Secret,
         verification::Provider,
         violation::Violation,
     },
     proto::identity::v1::CheckCurpResponse,
     provider::{
-        accuauth::{Accuauth, BodyEncoding},
-        verifik::Verifik,
-        youverify::{IdTypes, Youverify},
+        Company as _, Supplies as _, accuauth::Accuauth, verifik::Verifik, youverify::Youverify,
     },
     service::mask::ReadMask,
     status,
-    telemetry::call_facts::CallFacts,
-    transport::{Answer, Credentials},
+    transport::Answer,
 };
 use prost_types::FieldMask;
 
-const CURP: &str = "RAZR811011HVZPXB09";
+const CURP: &str = "RAZR811011HVZXPB01";
 
 fn answer(body: impl Into<String>) -> Answer {
     Answer {
         status: 200,
         retry_after: None,
-        was_read: false,
         body: body.into().into(),
     }
 }
 
 fn kenya(criterion: &mut Criterion) {
-    let words = [
-        "national-id",
-        "passport",
-        "service-id",
-        "alien-registration",
-    ];
-    let [national_id, passport, service_id, alien_id] = words.map(str::to_owned);
-    let id_types = IdTypes {
-        national_id,
-        passport,
-        service_id,
-        alien_id,
-    };
-    let headers = Youverify::headers(&Secret::new("t")).unwrap();
-    let adapter = Youverify::new(Credentials::new(headers), id_types);
+    let adapter = Youverify::new(&Default::default());
     let lookup = KenyaLookup {
         id: KenyaId::parse(KenyaIdKind::NationalId, "1234567").unwrap(),
         consent: SubjectConsent::given(true).unwrap(),
         metadata: None,
     };
-    let found = answer(include_str!("answers/ke.json"));
+    let found = answer(include_str!("../samples/youverify/kenya_found.json"));
     criterion.bench_function("ke/request", |b| {
         b.iter(|| adapter.request(black_box(&lookup)))
     });
     criterion.bench_function("ke/read", |b| {
-        b.iter(|| adapter.read(black_box(&found)).unwrap())
+        b.iter(|| adapter.read(&lookup, black_box(&found)).unwrap())
     });
 }
 
 fn peru(criterion: &mut Criterion) {
-    let headers = Verifik::headers(&Secret::new("t")).unwrap();
-    let adapter = Verifik::new(Credentials::new(headers), "/v2/persons".to_owned());
+    let adapter = Verifik::new(&Default::default());
     let lookup = ForeignerLookup {
         document_number: ForeignerId::parse("005015372").unwrap(),
         birthdate: Birthdate::parse("1993-08-16", date::today()).unwrap(),
     };
-    let found = answer(include_str!("answers/pe.json"));
+    let found = answer(include_str!("../samples/verifik/foreigner_found.json"));
     criterion.bench_function("pe/request", |b| {
-        b.iter(|| adapter.foreigner_request(black_box(&lookup)));
+        b.iter(|| adapter.request(black_box(&lookup)));
     });
     criterion.bench_function("pe/read", |b| {
-        b.iter(|| adapter.read_foreigner(black_box(&found)).unwrap());
+        b.iter(|| adapter.read(&lookup, black_box(&found)).unwrap());
     });
 }
 
 fn mexico(criterion: &mut Criterion) {
-    let secret = Secret::new("t");
-    let headers = Accuauth::headers(&secret, &secret).unwrap();
-    let adapter = Accuauth::new(Credentials::new(headers), BodyEncoding::Json);
+    let adapter = Accuauth::new(&Default::default());
     let curp = Curp::parse(CURP, CurpRule::Strict, date::today()).unwrap();
     let lookup = |document| CurpLookup {
         curp: curp.clone(),
         document,
     };
-    let plain = answer(include_str!("answers/mx.json"));
-    let document = "JVBERi0x".repeat(7680);
-    let with = include_str!("answers/mx.json").replacen(
-        r#""result": {"#,
-        &format!(r#""result": {{"documento":"{document}","#),
-        1,
-    );
-    let with = answer(with);
+    let sample = include_str!("../samples/accuauth/curp_found.json");
+    let found = |document: &str| {
+        let mut found: serde_json::Value = serde_json::from_str(sample).unwrap();
+        found["result"]["documento"] = document.into();
+        answer(found.to_string())
+    };
+    let (plain, with) = (found(""), found(&"JVBERi0x".repeat(7680)));
     let omit = lookup(Document::Omit);
     criterion.bench_function("mx/request", |b| {
         b.iter(|| adapter.request(black_box(&omit)))
@@ -156,7 +133,7 @@ fn statuses(criterion: &mut Criterion) {
     ];
     for (name, failure) in failures {
         criterion.bench_function(name, |b| {
-            b.iter(|| status::of(black_box(&failure), &CallFacts::default()));
+            b.iter(|| status::of(black_box(&failure)));
         });
     }
 }

@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::{HeaderMap, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -27,9 +27,9 @@ use identity_gateway::{
         VerifyPeForeignerIdRequest, VerifyPeForeignerIdResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
-    provider::youverify::{IdTypes, Youverify},
+    provider::{Company as _, Supplies as _, youverify::Youverify},
     sandbox,
-    transport::{Answer, Credentials},
+    transport::Answer,
 };
 use tokio::runtime::Builder;
 use tonic::{Request, Response, Status, transport::Server};
@@ -43,6 +43,7 @@ struct Floor {
     client: Client<HttpConnector, Full<Bytes>>,
     provider: String,
     youverify: Youverify,
+    headers: HeaderMap,
 }
 
 fn broken(error: impl std::fmt::Display) -> Status {
@@ -67,11 +68,11 @@ impl IdentityService for Floor {
             .body(Full::new(asked.body.unwrap_or_default()))
             .map_err(broken)?;
         sent.headers_mut().extend(asked.headers);
+        sent.headers_mut().extend(self.headers.clone());
         let answer = self.client.request(sent).await.map_err(broken)?;
         let answer = Answer {
             status: answer.status().as_u16(),
             retry_after: None,
-            was_read: false,
             body: answer
                 .into_body()
                 .collect()
@@ -79,7 +80,7 @@ impl IdentityService for Floor {
                 .map_err(broken)?
                 .to_bytes(),
         };
-        let read = self.youverify.read(&answer);
+        let read = self.youverify.read(&lookup, &answer);
         let verified = read.map_err(|_| Status::internal("malformed"))?;
         Ok(Response::new(ScrubKenyaIdResponse {
             record: verified.record,
@@ -112,24 +113,12 @@ fn main() -> Result<(), Failed> {
     if !listen.ip().is_loopback() {
         return Err("the floor has no authentication: it listens on loopback only".into());
     }
-    let names = [
-        "national-id",
-        "passport",
-        "service-id",
-        "alien-registration",
-    ];
-    let [national_id, passport, service_id, alien_id] = names.map(str::to_owned);
-    let id_types = IdTypes {
-        national_id,
-        passport,
-        service_id,
-        alien_id,
-    };
-    let headers = Youverify::headers(&Secret::new(sandbox::YOUVERIFY_TOKEN))?;
+    let headers = Youverify::headers(&[Secret::new(sandbox::YOUVERIFY_TOKEN)])?;
     let floor = Floor {
         client: Client::builder(TokioExecutor::new()).build_http(),
         provider,
-        youverify: Youverify::new(Credentials::new(headers), id_types),
+        youverify: Youverify::new(&Default::default()),
+        headers,
     };
     // As many threads as the gateway has, and switched alike.
     let mut runtime = match std::thread::available_parallelism()?.get() {

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod audit;
 pub mod auth;
+pub mod call;
 pub mod cli;
 pub mod config;
 pub mod domain;
@@ -23,6 +24,7 @@ pub mod reload;
 pub mod sandbox;
 pub mod server;
 pub mod service;
+pub mod setting;
 pub mod sha256;
 pub mod sharing;
 pub mod status;

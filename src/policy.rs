@@ -12,7 +12,7 @@ use crate::proto::gateway::v1::{Charge, Repeat, RpcPolicy};
 
 const EXTENSION: &str = "idgw.gateway.v1.policy";
 /// Services of these packages are the contract's own; the others (health, reflection) are not here.
-const PACKAGES: [&str; 2] = ["idgw.identity.v1", "idgw.person.v1"];
+const OURS: &str = "idgw.";
 
 /// What one RPC may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Policy {
     pub requires_consent: bool,
     /// The scope that an authenticated caller needs.
     pub scope: String,
+    /// Whether the audit records its calls.
+    pub audited: bool,
 }
 
 /// A contract whose policy table has a gap.
@@ -50,7 +52,7 @@ impl Policies {
     /// If an RPC has no entry, or an incomplete one.
     pub fn from_descriptors(pool: &DescriptorPool) -> Result<Self, PolicyError> {
         pool.services()
-            .filter(|service| PACKAGES.contains(&service.package_name()))
+            .filter(|service| service.package_name().starts_with(OURS))
             .flat_map(|service| service.methods().collect::<Vec<_>>())
             .map(|method| Ok((path(&method), policy(pool, &method)?)))
             .collect::<Result<_, _>>()
@@ -94,6 +96,7 @@ fn policy(pool: &DescriptorPool, method: &MethodDescriptor) -> Result<Policy, Po
         repeat: stated.repeat(),
         requires_consent: stated.requires_consent,
         scope: stated.scope,
+        audited: stated.audited,
     };
     let gap = match &policy {
         Policy {

@@ -10,12 +10,9 @@ use std::collections::HashMap;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
-use crate::{
-    domain::{
-        failure::{Failure, Kind},
-        verification::Billing,
-    },
-    telemetry::call_facts::CallFacts,
+use crate::domain::{
+    failure::{Failure, Kind},
+    verification::Billing,
 };
 
 /// The `domain` of every `ErrorInfo`.
@@ -225,11 +222,10 @@ pub const fn cost(kind: Kind, billing: Option<Billing>) -> Option<&'static str> 
     }
 }
 
-/// The status that the caller gets, noted in the call's facts.
+/// The status that the caller gets.
 #[must_use]
-pub fn of(failure: &Failure, facts: &CallFacts) -> Status {
+pub fn of(failure: &Failure) -> Status {
     let (code, reason, words) = row(failure.kind);
-    facts.failed(reason, failure.billing);
     let mut message = match failure.provider {
         Some(provider) => format!("{provider}: {words}"),
         None => words.to_owned(),
@@ -371,7 +367,7 @@ mod tests {
                     billing,
                     ..Failure::new(kind)
                 };
-                let status = of(&failure, &CallFacts::default());
+                let status = of(&failure);
                 let said = status.message();
                 let says = |words: &str| said.contains(words);
                 assert_eq!(
@@ -401,7 +397,7 @@ mod tests {
                     retry_after: wait,
                     ..Failure::new(kind)
                 };
-                let status = of(&failure, &CallFacts::default());
+                let status = of(&failure);
                 let trailer = status.metadata().get(PUSHBACK);
                 let trailer = trailer.map(|millis| millis.to_str().unwrap());
                 assert_eq!(trailer, millis);
@@ -423,7 +419,7 @@ mod tests {
                 crate::domain::verification::Provider::Verifik,
             )
         };
-        let status = of(&failure, &CallFacts::default());
+        let status = of(&failure);
         assert_eq!(
             status
                 .get_details_bad_request()

@@ -157,6 +157,40 @@ fn every_build_takes_its_entropy_from_the_system() {
     assert!(image.lines().any(|line| line == "!.cargo"));
 }
 
+/// The image is built of what `.dockerignore` lets through: a file that the program holds must be among it.
+#[test]
+fn what_is_compiled_in_is_in_the_images_context() {
+    let image = read(&root().join(".dockerignore"));
+    let context: Vec<&str> = image.lines().filter_map(|l| l.strip_prefix('!')).collect();
+    let mut files = 0;
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = read(&path);
+            for include in ["include_str!(\"", "include_bytes!(\""] {
+                for (at, _) in text.match_indices(include) {
+                    let name = &text[at + include.len()..];
+                    let name = name.split('"').next().unwrap_or_default();
+                    let file = folder.join(name).canonicalize().expect(name);
+                    let file = file.strip_prefix(root()).expect("a file of the repository");
+                    assert!(
+                        context.iter().any(|kept| file.starts_with(kept)),
+                        "{} is not in .dockerignore",
+                        file.display()
+                    );
+                    files += 1;
+                }
+            }
+        }
+    }
+    assert!(files > 5, "{files} files");
+}
+
 /// A build without it works, and takes a fifth more CPU for each call (src/main.rs).
 #[test]
 fn every_build_of_the_program_has_tokios_switch() {

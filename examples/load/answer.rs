@@ -7,8 +7,8 @@ use tonic_types::StatusExt as _;
 
 use crate::ledger::Span;
 
-/// A request that had to wait and has less than this left is not sent any more: 100 ms, and the margin.
-const NOT_WORTH: Duration = Duration::from_millis(150);
+/// A request that had to wait is not sent any more if less than this is left before the gateway's own end.
+const LEAST_LEFT: Duration = Duration::from_millis(100);
 
 /// The end of one call.
 #[derive(Clone, Debug)]
@@ -73,7 +73,8 @@ impl Answer {
         match (refusal.code, refusal.reason.as_str()) {
             (Code::DeadlineExceeded, "DEADLINE_EXCEEDED")
                 if waited >= self.deadline * 4 / 5
-                    || refusal.billing == "not_billed" && waited + NOT_WORTH >= self.deadline =>
+                    || refusal.billing == "not_billed"
+                        && waited + not_worth(self.deadline) >= self.deadline =>
             {
                 Some(OwnEnd::Told)
             }
@@ -84,6 +85,12 @@ impl Answer {
             _ => None,
         }
     }
+}
+
+/// How long before the caller's deadline a request that had to wait is given up: the gateway ends a call earlier
+/// than its caller by a margin that grows with the deadline (docs/resilience.md).
+fn not_worth(deadline: Duration) -> Duration {
+    LEAST_LEFT + deadline / 100 + (deadline / 10).min(Duration::from_millis(100))
 }
 
 /// Who said that the caller's time is over.

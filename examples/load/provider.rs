@@ -17,13 +17,13 @@ pub async fn sandbox() -> Result<String, Failed> {
     Ok(url)
 }
 
-/// One that has found somebody, whoever it is asked about, and takes so long. It gives the answers that
-/// `just bench` and `just instructions` read, too.
+/// One that has found somebody, whoever it is asked about, and takes so long. It gives the documents' samples, as
+/// `just bench` and `just instructions` do.
 pub async fn found(delay: Duration) -> Result<String, Failed> {
     let [kenya, peru, mexico] = [
-        include_str!("../../benches/answers/ke.json"),
-        include_str!("../../benches/answers/pe.json"),
-        include_str!("../../benches/answers/mx.json"),
+        include_str!("../../samples/youverify/kenya_found.json"),
+        include_str!("../../samples/verifik/foreigner_found.json"),
+        include_str!("../../samples/accuauth/curp_found.json"),
     ]
     .map(|answer| serde_json::from_str::<serde_json::Value>(answer).map(|json| json.to_string()));
     let says = |answer: String| {

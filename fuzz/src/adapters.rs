@@ -2,16 +2,15 @@
 
 use identity_gateway::{
     domain::{
+        consent::SubjectConsent,
         curp::{Curp, CurpRule},
-        lookup::{CurpLookup, Document},
-        redaction::Secret,
+        date::Birthdate,
+        foreigner_id::ForeignerId,
+        kenya_id::{KenyaId, KenyaIdKind},
+        lookup::{CurpLookup, Document, ForeignerLookup, KenyaLookup},
     },
-    provider::{
-        accuauth::{Accuauth, BodyEncoding},
-        verifik::Verifik,
-        youverify::{IdTypes, Youverify},
-    },
-    transport::{Answer, Credentials},
+    provider::{Company as _, accuauth::Accuauth, verifik::Verifik, youverify::Youverify},
+    transport::Answer,
 };
 use jiff::civil::Date;
 
@@ -21,25 +20,30 @@ pub const TODAY: Date = jiff::civil::date(2026, 11, 21);
 const CURP: &str = "AAPR630321HDFLRC09";
 
 pub fn verifik() -> Verifik {
-    let headers = Verifik::headers(&Secret::new("token")).expect("a token");
-    Verifik::new(Credentials::new(headers), "/v2/persons".to_owned())
+    Verifik::new(&Default::default())
 }
 
 pub fn youverify() -> Youverify {
-    let id_types = IdTypes {
-        national_id: "national-id".to_owned(),
-        passport: "passport".to_owned(),
-        service_id: "service-id".to_owned(),
-        alien_id: "alien-registration".to_owned(),
-    };
-    let headers = Youverify::headers(&Secret::new("token")).expect("a token");
-    Youverify::new(Credentials::new(headers), id_types)
+    Youverify::new(&Default::default())
 }
 
 pub fn accuauth() -> Accuauth {
-    let (id, secret) = (Secret::new("id"), Secret::new("secret"));
-    let headers = Accuauth::headers(&id, &secret).expect("credentials");
-    Accuauth::new(Credentials::new(headers), BodyEncoding::Json)
+    Accuauth::new(&Default::default())
+}
+
+pub fn foreigner_lookup() -> ForeignerLookup {
+    ForeignerLookup {
+        document_number: ForeignerId::parse("005015372").expect("a number"),
+        birthdate: Birthdate::parse("1993-08-16", TODAY).expect("a date"),
+    }
+}
+
+pub fn kenya_lookup() -> KenyaLookup {
+    KenyaLookup {
+        id: KenyaId::parse(KenyaIdKind::NationalId, "1234567").expect("a number"),
+        consent: SubjectConsent::given(true).expect("a consent"),
+        metadata: None,
+    }
 }
 
 pub fn curp_lookup(document: Document) -> CurpLookup {
@@ -51,7 +55,6 @@ pub fn answer(status: u16, body: &[u8]) -> Answer {
     Answer {
         status,
         retry_after: None,
-        was_read: false,
         body: bytes::Bytes::copy_from_slice(body),
     }
 }

@@ -9,6 +9,7 @@ use identity_gateway::{
         verification::{Billing, Outcome, Verified},
     },
     proto::person::v1::Person,
+    provider::Supplies as _,
 };
 use prost::{Message, Name};
 use serde_json::{Value, value::RawValue};
@@ -19,7 +20,7 @@ use super::{adapters, adapters::answer, failures, records};
 pub fn verifik_foreigner(data: &[u8]) {
     let adapter = adapters::verifik();
     for status in [200, 404] {
-        let read = |body: &[u8]| adapter.read_foreigner(&answer(status, body));
+        let read = |body: &[u8]| adapter.read(&adapters::foreigner_lookup(), &answer(status, body));
         let verified = read(data);
         holds(&verified);
         depends_on_the_meaning_only(data, &verified, read);
@@ -40,7 +41,7 @@ pub fn verifik_foreigner(data: &[u8]) {
 /// YouVerify's envelope: only `data.status` decides.
 pub fn youverify(data: &[u8]) {
     let adapter = adapters::youverify();
-    let read = |body: &[u8]| adapter.read(&answer(200, body));
+    let read = |body: &[u8]| adapter.read(&adapters::kenya_lookup(), &answer(200, body));
     let verified = read(data);
     holds(&verified);
     depends_on_the_meaning_only(data, &verified, read);
@@ -185,7 +186,7 @@ pub fn error_bodies(data: &[u8]) {
         let answer = answer(status, body);
         let lookup = adapters::curp_lookup(Document::Omit);
         let verifik = adapters::verifik();
-        let foreigner = verifik.read_foreigner(&answer);
+        let foreigner = verifik.read(&adapters::foreigner_lookup(), &answer);
         if let Ok(verified) = &foreigner {
             assert_eq!((status, verified.outcome), (404, Outcome::NotFound));
         }
@@ -193,7 +194,9 @@ pub fn error_bodies(data: &[u8]) {
             foreigner.err(),
             verifik.read_person(&answer, View::Full, None).err(),
             verifik.read_deleted(&answer).err(),
-            adapters::youverify().read(&answer).err(),
+            adapters::youverify()
+                .read(&adapters::kenya_lookup(), &answer)
+                .err(),
             adapters::accuauth().read(&lookup, &answer).err(),
         ]
     };

@@ -2,7 +2,7 @@
 
 use identity_gateway::{
     domain::failure::Failure, domain::provider_code::ProviderCode, domain::verification::Billing,
-    status, telemetry::call_facts::CallFacts,
+    status,
 };
 use tonic::Code;
 
@@ -18,7 +18,7 @@ pub fn is_honest(failure: &Failure) {
         false => Billing::NotBilled,
     };
     assert_eq!(failure.billing, Some(billing), "{:?}", failure.kind);
-    let status = status::of(failure, &CallFacts::default());
+    let status = status::of(failure);
     // The message is a sentence of ours: nothing of the answer is in it.
     let (code, _, words) = status::row(failure.kind);
     let provider = failure.provider.expect("a failure at a provider");

@@ -10,6 +10,7 @@ use identity_gateway::domain::{
     person::PersonId,
     provider_code::ProviderCode,
 };
+use identity_gateway::provider::Supplies as _;
 
 use super::adapters::{self, TODAY};
 
@@ -117,7 +118,7 @@ fn foreigner(text: &str) {
         document_number,
         birthdate,
     };
-    let request = adapters::verifik().foreigner_request(&lookup);
+    let request = adapters::verifik().request(&lookup);
     let pairs: Vec<_> = url::form_urlencoded::parse(request.query.as_bytes()).collect();
     let expected = [("documentNumber", text), ("dateOfBirth", "16/08/1993")];
     assert_eq!(

@@ -237,7 +237,7 @@ impl Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::AuthMode;
+    use crate::auth::AuthMode;
 
     const MINUTE: Quota = Quota::CallsPerMinute;
     const DAY: Quota = Quota::ChargedCallsPerDay;

@@ -5,7 +5,7 @@
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
-use super::fields::Fields;
+use crate::proto::fields::Fields;
 use crate::{proto, proto::gateway::v1::DataClass};
 
 const EXTENSION: &str = "idgw.gateway.v1.data_class";

@@ -8,18 +8,16 @@ use http::Request;
 
 use super::{
     budget::{Budgets, Counted, Shared},
-    fields::Fields,
     grants::{Access, Grants},
     persons::Records,
     share::Share,
 };
 use crate::{
     auth::{self, Authenticator, StartError, identity::Caller},
-    config,
     domain::failure::{Failure, Kind, Quota},
     policy::Policies,
+    proto::fields::Fields,
     reload::{Content, Watch},
-    telemetry::call_facts::CallFacts,
 };
 
 /// What all calls share.
@@ -40,6 +38,25 @@ pub struct Rights {
     budgets: Arc<Budgets>,
 }
 
+/// What is known of a caller's rights at one RPC.
+#[derive(Debug)]
+pub struct Authorized {
+    /// The name of the policy file's rule that the caller falls under.
+    pub rule: Option<Arc<str>>,
+    /// What it may do; none if that is everything.
+    pub rights: Result<Option<Rights>, NotAllowed>,
+}
+
+/// No rule grants the RPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAllowed;
+
+impl From<NotAllowed> for Failure {
+    fn from(_: NotAllowed) -> Self {
+        Self::new(Kind::MethodNotAllowed)
+    }
+}
+
 impl Door {
     /// The configured modes and the policy file. A key set is fetched in a task of the current runtime; what
     /// is to be done when another file changes is added to `watches`.
@@ -48,7 +65,7 @@ impl Door {
     ///
     /// The setting that cannot be used.
     pub fn start(
-        settings: &config::Auth,
+        settings: &auth::Settings,
         policies: &Policies,
         shared: Option<Shared>,
         watches: &mut Vec<Watch>,
@@ -89,42 +106,33 @@ impl Door {
         identified.map_err(Failure::from)
     }
 
-    /// Lets a call of the contract in, and notes in its facts who calls and with which rights.
-    ///
-    /// # Errors
-    ///
-    /// As of [`identify`](Self::identify); [`Kind::MethodNotAllowed`] if no rule grants the RPC;
-    /// [`Kind::RateLimited`] if the caller's calls of this minute are spent.
-    pub async fn enter<B>(
-        &self,
-        request: &mut Request<B>,
-        facts: &CallFacts,
-    ) -> Result<(), Failure> {
-        let caller = self.identify(request).await?;
-        facts.called_by(Arc::clone(&caller));
+    /// What a caller may do at an RPC, by its path, as in `/package.Service/Method`.
+    #[must_use]
+    pub fn authorize(&self, caller: &Arc<Caller>, path: &str) -> Authorized {
         let Some(access) = &self.access else {
-            return Ok(());
+            return Authorized {
+                rule: None,
+                rights: Ok(None),
+            };
         };
-        let not_allowed = || Failure::new(Kind::MethodNotAllowed);
-        let grants = access.load().of(&caller).ok_or_else(not_allowed)?;
-        facts.falls_under(Arc::clone(&grants.name));
-        let fields = grants.rpcs.get(request.uri().path());
-        let fields = fields.map(Arc::clone).ok_or_else(not_allowed)?;
-        let records = grants.records.get(request.uri().path());
-        let records = records.map(Arc::clone).ok_or_else(not_allowed)?;
-        if let Some(limit) = grants.calls_per_minute {
-            let identity = &caller.identity;
-            let counted = self.budgets.take(identity, Quota::CallsPerMinute, limit);
-            // Boxed, here and below, so that callers without a budget have no room for it in each call.
-            let _stays_counted = Box::pin(counted).await?;
-        }
-        facts.may(Rights {
-            grants,
-            fields,
-            records,
-            budgets: Arc::clone(&self.budgets),
-        });
-        Ok(())
+        let Some(grants) = access.load().of(caller) else {
+            return Authorized {
+                rule: None,
+                rights: Err(NotAllowed),
+            };
+        };
+        let rule = Some(Arc::clone(&grants.name));
+        let (fields, records) = (grants.rpcs.get(path), grants.records.get(path));
+        let rights = match fields.zip(records) {
+            Some((fields, records)) => Ok(Some(Rights {
+                fields: Arc::clone(fields),
+                records: Arc::clone(records),
+                budgets: Arc::clone(&self.budgets),
+                grants,
+            })),
+            None => Err(NotAllowed),
+        };
+        Authorized { rule, rights }
     }
 }
 
@@ -145,6 +153,23 @@ impl Rights {
     #[must_use]
     pub fn share(&self) -> &Share {
         &self.grants.share
+    }
+
+    /// Counts a call of the caller's, if its calls are limited.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::RateLimited`] if its calls of this minute are spent.
+    pub async fn enter(&self, caller: &Caller) -> Result<(), Failure> {
+        let Some(limit) = self.grants.calls_per_minute else {
+            return Ok(());
+        };
+        let counted = self
+            .budgets
+            .take(&caller.identity, Quota::CallsPerMinute, limit);
+        // Boxed, here and below, so that callers without a budget have no room for it in each call.
+        let _stays_counted = Box::pin(counted).await?;
+        Ok(())
     }
 
     /// Counts a call that a provider may charge for; none if the caller has no such budget.

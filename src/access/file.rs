@@ -10,14 +10,13 @@ use serde::Deserialize;
 
 use super::{
     classes,
-    fields::{Fields, Lists},
     persons::{Records, Written as WrittenPersons},
 };
 use crate::{
-    auth::identity::Caller,
-    config::AuthMode,
+    auth::{AuthMode, identity::Caller},
     nearest::nearest,
     policy::{Policies, Policy},
+    proto::fields::{Fields, Lists},
     proto::{self, gateway::v1::DataClass},
 };
 

@@ -9,12 +9,15 @@ use foldhash::HashMap;
 use moka::sync::Cache;
 
 use super::{
-    fields::Fields,
     file::{self, FileError, Rule},
     persons::Records,
     share::Share,
 };
-use crate::{auth::identity::Caller, config::AuthMode, policy::Policies};
+use crate::{
+    auth::{AuthMode, identity::Caller},
+    policy::Policies,
+    proto::fields::Fields,
+};
 
 /// Most callers whose grants are remembered.
 const REMEMBERED: u64 = 50_000;

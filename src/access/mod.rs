@@ -13,7 +13,6 @@
 pub mod budget;
 pub mod classes;
 pub mod door;
-pub mod fields;
 pub mod file;
 pub mod grants;
 pub mod persons;

@@ -309,13 +309,12 @@ mod tests {
         audit::{
             hash::Hasher,
             record::{CallRecord, CallerRecord, End, Hashed},
-            words::{IdentifierKind, Purpose, Rpc},
+            words::Purpose,
         },
-        auth::identity::Identity,
-        config::{AuthMode, Environment},
+        auth::{AuthMode, identity::Identity},
         domain::{
             consent::SubjectConsent,
-            verification::{Billing, Outcome, Provider, Source},
+            verification::{Billing, Environment, Outcome, Provider, Source},
         },
     };
 
@@ -362,14 +361,14 @@ mod tests {
                 rule: Some("payments".into()),
                 caller_mode: "jwt",
             }),
-            rpc: Rpc::ScrubKenyaId,
+            rpc: "idgw.identity.v1.IdentityService/ScrubKenyaId".into(),
             purpose: Purpose::parse(br#"KYC \ "12""#).ok(),
             consent: SubjectConsent::given(true),
             provider: Some(Provider::Youverify),
             environment: Some(Environment::Sandbox),
             verification_id: None,
             identifier: Some(Hashed {
-                kind: IdentifierKind::KePassport,
+                kind: "ke_passport",
                 hash,
             }),
             created_hash: Some(hash),

@@ -7,8 +7,8 @@ use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 
-use super::chain::Digest;
-use crate::{config, sha256};
+use super::{chain::Digest, settings::Settings};
+use crate::sha256;
 
 /// The key of a chain.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ impl ChainKey {
 
     /// The key that the settings give; none if they give none.
     #[must_use]
-    pub fn of(settings: &config::Audit) -> Option<Self> {
+    pub fn of(settings: &Settings) -> Option<Self> {
         let own = settings.chain_key.as_ref();
         let own = own.map(|key| Self::new(key.expose().as_bytes()));
         let other = settings.key.as_ref();
@@ -75,10 +75,10 @@ mod tests {
     fn another_library_gets_the_same_macs_of_either_key() {
         let (own, audit) = ("the chain's own key", "the key of the hashes");
         let of = |chain_key: Option<&str>, key: Option<&str>| {
-            ChainKey::of(&config::Audit {
+            ChainKey::of(&Settings {
                 chain_key: chain_key.map(Secret::new),
                 key: key.map(Secret::new),
-                ..config::Audit::default()
+                ..Settings::default()
             })
         };
         let derived = hmac(audit.as_bytes(), b"chain key");

@@ -18,10 +18,10 @@ use std::{
 
 use super::{
     chain::{Digest, Place, Torn},
+    settings::Fsync,
     sink::Sink,
     tail,
 };
-use crate::config::Fsync;
 
 /// Nobody else needs to read it.
 const MODE: u32 = 0o600;

@@ -9,17 +9,7 @@ use std::{fmt, iter};
 
 use aws_lc_rs::hmac::{Context, HMAC_SHA256, Key};
 
-use super::words::IdentifierKind;
-use crate::{
-    domain::{
-        curp::Curp,
-        foreigner_id::ForeignerId,
-        kenya_id::{KenyaId, KenyaIdKind},
-        person::{FieldChange, FieldValue, PersonField, PersonId},
-    },
-    hex::Hex,
-    sha256,
-};
+use crate::{domain::identifier::Identifier, hex::Hex, sha256};
 
 /// The hash of an identifier. Only a [`Hasher`] makes one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,23 +27,6 @@ impl fmt::Debug for IdentifierHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.hex())
     }
-}
-
-/// What a call is about.
-#[derive(Debug, Clone, Copy)]
-pub enum Identifier<'a> {
-    /// A Peruvian foreigner's card.
-    Foreigner(&'a ForeignerId),
-    /// A Kenyan number; its kind is hashed with it.
-    Kenya(&'a KenyaId),
-    /// A CURP.
-    Curp(&'a Curp),
-    /// A person record.
-    Person(&'a PersonId),
-    /// Nobody in particular.
-    Many,
-    /// The document in a person record that is to be made, if it names one.
-    Fields(&'a [FieldChange]),
 }
 
 /// Makes hashes under one key.
@@ -79,32 +52,10 @@ impl Hasher {
         self.hash("key id", [])
     }
 
-    /// The kind of an identifier and its hash.
+    /// The hash of an identifier.
     #[must_use]
-    pub fn identifier(&self, of: Identifier<'_>) -> Option<(IdentifierKind, IdentifierHash)> {
-        let (kind, value, of_type) = match of {
-            Identifier::Foreigner(number) => (IdentifierKind::PeForeignerId, number.reveal(), None),
-            Identifier::Kenya(id) => {
-                let kind = match id.kind() {
-                    KenyaIdKind::NationalId => IdentifierKind::KeNationalId,
-                    KenyaIdKind::Passport => IdentifierKind::KePassport,
-                    KenyaIdKind::ServiceId => IdentifierKind::KeServiceId,
-                    KenyaIdKind::AlienId => IdentifierKind::KeAlienId,
-                };
-                (kind, id.reveal(), None)
-            }
-            Identifier::Curp(curp) => (IdentifierKind::MxCurp, curp.reveal(), None),
-            Identifier::Person(id) => (IdentifierKind::PersonId, id.reveal(), None),
-            Identifier::Many => return None,
-            Identifier::Fields(fields) => {
-                let number = text(fields, PersonField::DocumentNumber)?;
-                let of_type = text(fields, PersonField::DocumentType);
-                let of_type = of_type.filter(|of_type| !of_type.is_empty());
-                (IdentifierKind::PersonDocument, number, of_type)
-            }
-        };
-        let parts = iter::once(value).chain(of_type);
-        Some((kind, self.hash(kind.as_str(), parts)))
+    pub fn identifier(&self, of: Identifier<'_>) -> IdentifierHash {
+        self.hash(of.kind, iter::once(of.value).chain(of.of_type))
     }
 
     fn hash<'a>(&self, kind: &str, parts: impl IntoIterator<Item = &'a str>) -> IdentifierHash {
@@ -118,20 +69,19 @@ impl Hasher {
     }
 }
 
-fn text(fields: &[FieldChange], field: PersonField) -> Option<&str> {
-    fields.iter().find_map(|(known, value)| match value {
-        Some(FieldValue::Text(text)) if *known == field => Some(text.reveal().as_str()),
-        _ => None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use hmac::{Hmac, KeyInit as _, Mac as _};
     use sha2::Sha256;
 
     use super::*;
-    use crate::domain::{curp::CurpRule, redaction::Pii};
+    use crate::domain::{
+        curp::{Curp, CurpRule},
+        foreigner_id::ForeignerId,
+        kenya_id::{KenyaId, KenyaIdKind},
+        person::{self, FieldValue, PersonField, PersonId},
+        redaction::Pii,
+    };
 
     fn curp(text: &str) -> Curp {
         Curp::parse(text, CurpRule::Strict, jiff::civil::date(2026, 11, 1)).unwrap()
@@ -146,7 +96,7 @@ mod tests {
         let national = KenyaId::parse(KenyaIdKind::NationalId, "1234567").unwrap();
         let alien = KenyaId::parse(KenyaIdKind::AlienId, "1234567").unwrap();
         let other = KenyaId::parse(KenyaIdKind::NationalId, "1234568").unwrap();
-        let of = |key, id| hasher(key).identifier(Identifier::Kenya(id)).unwrap().1;
+        let of = |key, id: &KenyaId| hasher(key).identifier(id.identifier());
         assert_eq!(of("k", &national), of("k", &national));
         assert_ne!(of("k", &national), of("l", &national));
         assert_ne!(of("k", &national), of("k", &alien));
@@ -180,26 +130,26 @@ mod tests {
         for (kind, value, of_type, expected) in rows {
             let kenya = |kind| KenyaId::parse(kind, value).unwrap();
             let hasher = hasher(key);
-            let of = |identifier: Identifier<'_>| hasher.identifier(identifier).unwrap();
+            let of = |identifier: Identifier<'_>| (identifier.kind, hasher.identifier(identifier));
             let text = |text: &str| Some(FieldValue::Text(Pii::new(text.to_owned())));
             let (found, hash) = match kind {
-                "pe_foreigner_id" => of(Identifier::Foreigner(&ForeignerId::parse(value).unwrap())),
-                "ke_national_id" => of(Identifier::Kenya(&kenya(KenyaIdKind::NationalId))),
-                "ke_passport" => of(Identifier::Kenya(&kenya(KenyaIdKind::Passport))),
-                "ke_service_id" => of(Identifier::Kenya(&kenya(KenyaIdKind::ServiceId))),
-                "ke_alien_id" => of(Identifier::Kenya(&kenya(KenyaIdKind::AlienId))),
-                "mx_curp" => of(Identifier::Curp(&curp(value))),
-                "person_id" => of(Identifier::Person(&PersonId::parse(value).unwrap())),
+                "pe_foreigner_id" => of(ForeignerId::parse(value).unwrap().identifier()),
+                "ke_national_id" => of(kenya(KenyaIdKind::NationalId).identifier()),
+                "ke_passport" => of(kenya(KenyaIdKind::Passport).identifier()),
+                "ke_service_id" => of(kenya(KenyaIdKind::ServiceId).identifier()),
+                "ke_alien_id" => of(kenya(KenyaIdKind::AlienId).identifier()),
+                "mx_curp" => of(curp(value).identifier()),
+                "person_id" => of(PersonId::parse(value).unwrap().identifier()),
                 "person_document" => {
                     let mut fields = vec![(PersonField::DocumentNumber, text(value))];
                     if !of_type.is_empty() {
                         fields.push((PersonField::DocumentType, text(of_type)));
                     }
-                    of(Identifier::Fields(&fields))
+                    of(person::document(&fields).unwrap())
                 }
                 other => panic!("{other} is no kind"),
             };
-            assert_eq!(found.as_str(), kind);
+            assert_eq!(found, kind);
             let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
             mac.update(kind.as_bytes());
             mac.update(&[0]);
@@ -229,8 +179,7 @@ mod tests {
             (PersonField::GivenName, Some(name)),
             (PersonField::DocumentNumber, Some(number)),
         ];
-        let hash = |fields| hasher("k").identifier(Identifier::Fields(fields));
-        assert!(hash(&fields[..1]).is_none());
-        assert!(hash(&fields).is_some());
+        assert!(person::document(&fields[..1]).is_none());
+        assert!(person::document(&fields).is_some());
     }
 }

@@ -127,7 +127,7 @@ impl Losses {
         if let Some(call) = reached {
             tracing::error!(
                 call = %call.call,
-                rpc = call.rpc.as_str(),
+                rpc = &*call.rpc,
                 verification_id = call.verification_id.map(tracing::field::display),
                 code = call.end.map(|end| status::code_name(end.code)),
                 %why,

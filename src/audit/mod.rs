@@ -2,23 +2,20 @@
 //! whether a line was removed or changed. docs/audit.md says what operators and auditors need to know.
 //!
 //! ```text
-//! layer ── makes a Call for each recorded RPC, and records how it ended, however it ended
-//! call  ── what the handlers say of it: begin (its checks passed), intend (about to ask)
-//! record → writer (one, from a bounded queue) → chain → sink: file, standard output → copies: OTLP
+//! record (made by a call) → writer (one, from a bounded queue) → chain → sink: file, standard output → copies: OTLP
 //! ```
 //!
 //! A result never waits: if the queue is full it is lost, and counted. An intent, which only
 //! `audit.required` asks for, is waited for, up to `audit.write_timeout`.
 
-pub mod call;
 pub mod chain;
 pub mod chain_key;
 mod copies;
 mod file;
 pub mod hash;
-pub mod layer;
 mod losses;
 pub mod record;
+pub mod settings;
 pub mod sink;
 mod tail;
 #[cfg(test)]
@@ -28,7 +25,7 @@ pub mod words;
 mod writer;
 
 use std::{
-    io,
+    fmt, io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
@@ -39,7 +36,6 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
 };
-use tonic::Code;
 use uuid::Uuid;
 
 pub use self::losses::Counts;
@@ -48,16 +44,14 @@ use self::{
     chain_key::ChainKey,
     copies::{Copies, Unsendable},
     file::Files,
-    hash::Hasher,
+    hash::{Hasher, IdentifierHash},
     losses::{Losses, Why},
     record::Record,
+    settings::{AuditSink, Settings},
     sink::{Sink, Stdout},
     writer::{Entry, Message, Writer},
 };
-use crate::{
-    config::{self, AuditSink},
-    telemetry::call_facts::CallFacts,
-};
+use crate::domain::identifier::Identifier;
 
 /// How long the end of a process waits for its last lines.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -78,6 +72,12 @@ pub enum StartError {
     Copies(#[from] Unsendable),
 }
 
+/// A call whose end is not recorded yet.
+pub trait OpenCall: fmt::Debug + Send + Sync {
+    /// Records that the process cut it off.
+    fn cut_off(&self);
+}
+
 /// What all calls share.
 #[derive(Debug)]
 pub struct Audit {
@@ -89,7 +89,7 @@ pub struct Audit {
     write_timeout: Duration,
     losses: Arc<Losses>,
     /// The calls that have not ended, so that the end of the process can record them.
-    open: Mutex<HashMap<Uuid, Weak<CallFacts>>>,
+    open: Mutex<HashMap<Uuid, Weak<dyn OpenCall>>>,
 }
 
 /// A record could not be written in time.
@@ -102,7 +102,7 @@ impl Audit {
     /// # Errors
     ///
     /// If the sink takes no line: a gateway that is to be audited does not start without.
-    pub fn start(settings: &config::Audit) -> Result<Arc<Self>, StartError> {
+    pub fn start(settings: &Settings) -> Result<Arc<Self>, StartError> {
         let (sink, last): (Box<dyn Sink>, _) = match settings.sink {
             AuditSink::Off => return Self::over(settings, None),
             AuditSink::Stdout => (Box::<Stdout>::default(), None),
@@ -123,7 +123,7 @@ impl Audit {
 
     /// The audit over a sink, which may hold records already.
     fn over(
-        settings: &config::Audit,
+        settings: &Settings,
         sink: Option<(Box<dyn Sink>, Option<Digest>)>,
     ) -> Result<Arc<Self>, StartError> {
         // Without a configured key hashes compare within this process only.
@@ -171,7 +171,7 @@ impl Audit {
     }
 
     /// Records what ended. Never waits.
-    fn append(&self, record: Record) {
+    pub fn append(&self, record: Record) {
         let Some(queue) = &self.queue else {
             return;
         };
@@ -193,7 +193,11 @@ impl Audit {
     }
 
     /// Records what is about to happen, and waits until that is sure.
-    async fn assure(&self, record: Record) -> Result<(), NotRecorded> {
+    ///
+    /// # Errors
+    ///
+    /// If it could not be written in time.
+    pub async fn assure(&self, record: Record) -> Result<(), NotRecorded> {
         let Some(queue) = &self.queue else {
             return Ok(());
         };
@@ -214,14 +218,40 @@ impl Audit {
         recorded
     }
 
-    fn opened(&self, call: Uuid, facts: &Arc<CallFacts>) {
-        if self.queue.is_some() {
+    /// Whether there is a sink.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// Whether nobody may be asked unless that is recorded.
+    #[must_use]
+    pub const fn is_required(&self) -> bool {
+        self.is_required
+    }
+
+    /// Whether every call must say its purpose.
+    #[must_use]
+    pub const fn is_purpose_required(&self) -> bool {
+        self.is_purpose_required
+    }
+
+    /// The keyed hash of an identifier.
+    #[must_use]
+    pub fn hash(&self, identifier: Identifier<'_>) -> IdentifierHash {
+        self.hasher.identifier(identifier)
+    }
+
+    /// A call began: if the process ends before it does, it is recorded as cut off.
+    pub fn opened(&self, id: Uuid, call: Weak<dyn OpenCall>) {
+        if self.is_on() {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.insert(call, Arc::downgrade(facts));
+            open.insert(id, call);
         }
     }
 
-    fn closed(&self, call: Uuid) {
+    /// A call ended.
+    pub fn closed(&self, call: Uuid) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(&call);
     }
@@ -235,8 +265,8 @@ impl Audit {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *open)
         };
-        for facts in open.into_values().filter_map(|facts| facts.upgrade()) {
-            call::end(&facts, Code::Cancelled);
+        for call in open.into_values().filter_map(|call| call.upgrade()) {
+            call.cut_off();
         }
         let (closed, done) = oneshot::channel();
         let closing = async {

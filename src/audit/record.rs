@@ -11,14 +11,13 @@ use uuid::Uuid;
 use super::{
     chain::Digest,
     hash::IdentifierHash,
-    words::{Event, IdentifierKind, Purpose, Rpc},
+    words::{Event, Purpose},
 };
 use crate::{
     auth::identity::Identity,
-    config::Environment,
     domain::{
         consent::SubjectConsent,
-        verification::{Billing, Outcome, Provider, Source, VerificationId},
+        verification::{Billing, Environment, Outcome, Provider, Source, VerificationId},
     },
     json_line::JsonLine,
     status,
@@ -50,24 +49,36 @@ pub(super) struct Process {
 
 /// What is known of a call.
 #[derive(Debug, Clone)]
-pub(super) struct CallRecord {
+pub struct CallRecord {
+    /// The id of the call.
     pub call: Uuid,
+    /// The address that it came from.
     pub peer: Option<Arc<str>>,
+    /// Who called.
     pub caller: Option<CallerRecord>,
-    pub rpc: Rpc,
+    /// `package.Service/Method`.
+    pub rpc: Arc<str>,
+    /// Why.
     pub purpose: Option<Purpose>,
+    /// The consent of the person concerned.
     pub consent: Option<SubjectConsent>,
+    /// The provider.
     pub provider: Option<Provider>,
+    /// Whether its answers are about real people.
     pub environment: Option<Environment>,
+    /// The id of the verification.
     pub verification_id: Option<VerificationId>,
+    /// Whom it is about.
     pub identifier: Option<Hashed>,
+    /// The hash of the id of the person record that was created.
     pub created_hash: Option<IdentifierHash>,
+    /// How it ended; none before that.
     pub end: Option<End>,
 }
 
 /// Who called, where callers are identified.
 #[derive(Debug, Clone)]
-pub(super) struct CallerRecord {
+pub struct CallerRecord {
     /// The name that the mode vouches for.
     pub identity: Arc<Identity>,
     /// The policy file's rule that the caller falls under.
@@ -78,19 +89,27 @@ pub(super) struct CallerRecord {
 
 /// What was hashed, and its hash.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Hashed {
-    pub kind: IdentifierKind,
+pub struct Hashed {
+    /// The kind of number.
+    pub kind: &'static str,
+    /// The hash.
     pub hash: IdentifierHash,
 }
 
 /// How a call ended.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct End {
+pub struct End {
+    /// What the caller got.
     pub code: Code,
+    /// Why it failed.
     pub reason: Option<&'static str>,
+    /// What the provider found.
     pub outcome: Option<Outcome>,
+    /// What is known of the cost.
     pub billing: Billing,
+    /// Where the answer came from.
     pub source: Option<Source>,
+    /// How many attempts were made.
     pub attempts: u32,
 }
 
@@ -122,7 +141,9 @@ impl Record {
         }
     }
 
-    pub(super) fn of_call(event: Event, call: CallRecord) -> Self {
+    /// What became of a call, or is about to.
+    #[must_use]
+    pub fn of_call(event: Event, call: CallRecord) -> Self {
         Self {
             event,
             time: Timestamp::now(),
@@ -168,7 +189,7 @@ impl CallRecord {
             line.some_text("caller_rule", caller.rule.as_deref());
             line.word("caller_mode", caller.caller_mode);
         }
-        line.word("rpc", self.rpc.as_str());
+        line.text("rpc", &self.rpc);
         line.some_text("purpose", self.purpose.as_ref().map(Purpose::as_str));
         // It exists only if it was given.
         if self.consent.is_some() {
@@ -180,7 +201,7 @@ impl CallRecord {
             id(line, "verification_id", verification.into());
         }
         if let Some(identifier) = self.identifier {
-            line.word("identifier_kind", identifier.kind.as_str());
+            line.word("identifier_kind", identifier.kind);
             hash(line, "identifier_hash", Some(identifier.hash));
         }
         hash(line, "created_hash", self.created_hash);

@@ -3,14 +3,17 @@
 
 use std::{fs, io, path::PathBuf, sync::Arc};
 
+use tonic::Code;
+
 use super::{
     file::Options,
     record::{CallRecord, End},
+    settings::Fsync,
     verify::{Expected, Report, Trails, Verifier},
-    words::{Event, Rpc},
+    words::Event,
     *,
 };
-use crate::{config::Fsync, domain::verification::Billing};
+use crate::domain::verification::Billing;
 
 mod disk;
 mod keyed;
@@ -122,7 +125,7 @@ fn result() -> Record {
         caller: None,
         call: Uuid::now_v7(),
         peer: None,
-        rpc: Rpc::CheckCurp,
+        rpc: "idgw.identity.v1.IdentityService/CheckCurp".into(),
         purpose: None,
         consent: None,
         provider: None,

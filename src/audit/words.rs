@@ -1,4 +1,4 @@
-//! The bounded words of an audit record: events, RPCs, kinds of identifiers, sources, and the one
+//! The bounded words of an audit record: events, and the one
 //! text that a caller writes itself, the purpose.
 
 use serde::Deserialize;
@@ -29,107 +29,6 @@ impl Event {
             Self::Result => "result",
             Self::LateResult => "late_result",
             Self::Stop => "stop",
-        }
-    }
-}
-
-/// An RPC that is recorded: every one that may be about somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rpc {
-    /// Peru's foreigners.
-    VerifyPeForeignerId,
-    /// Kenya.
-    ScrubKenyaId,
-    /// Mexico.
-    CheckCurp,
-    /// A person record from data alone.
-    CreatePerson,
-    /// A person record after a test of liveness.
-    CreatePersonWithLiveness,
-    /// A look at a person record.
-    GetPerson,
-    /// A look at many.
-    ListPersons,
-    /// A change of a person record.
-    UpdatePerson,
-    /// The end of a person record.
-    DeletePerson,
-}
-
-impl Rpc {
-    /// Every recorded RPC.
-    pub const ALL: [Self; 9] = [
-        Self::VerifyPeForeignerId,
-        Self::ScrubKenyaId,
-        Self::CheckCurp,
-        Self::CreatePerson,
-        Self::CreatePersonWithLiveness,
-        Self::GetPerson,
-        Self::ListPersons,
-        Self::UpdatePerson,
-        Self::DeletePerson,
-    ];
-
-    /// `package.Service/Method`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::VerifyPeForeignerId => "idgw.identity.v1.IdentityService/VerifyPeForeignerId",
-            Self::ScrubKenyaId => "idgw.identity.v1.IdentityService/ScrubKenyaId",
-            Self::CheckCurp => "idgw.identity.v1.IdentityService/CheckCurp",
-            Self::CreatePerson => "idgw.person.v1.PersonService/CreatePerson",
-            Self::CreatePersonWithLiveness => {
-                "idgw.person.v1.PersonService/CreatePersonWithLiveness"
-            }
-            Self::GetPerson => "idgw.person.v1.PersonService/GetPerson",
-            Self::ListPersons => "idgw.person.v1.PersonService/ListPersons",
-            Self::UpdatePerson => "idgw.person.v1.PersonService/UpdatePerson",
-            Self::DeletePerson => "idgw.person.v1.PersonService/DeletePerson",
-        }
-    }
-
-    /// The RPC at an HTTP/2 path, if it is one that is recorded.
-    #[must_use]
-    pub fn at(path: &str) -> Option<Self> {
-        let rpc = path.strip_prefix('/')?;
-        Self::ALL.into_iter().find(|known| known.as_str() == rpc)
-    }
-}
-
-/// What was hashed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum IdentifierKind {
-    /// Number of a Peruvian foreigner's card.
-    PeForeignerId,
-    /// Kenyan national identity number.
-    KeNationalId,
-    /// Kenyan passport number.
-    KePassport,
-    /// Kenyan service id.
-    KeServiceId,
-    /// Kenyan alien id.
-    KeAlienId,
-    /// Mexican CURP.
-    MxCurp,
-    /// The provider's id of a person record.
-    PersonId,
-    /// Type and number of the document in a person record.
-    PersonDocument,
-}
-
-impl IdentifierKind {
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PeForeignerId => "pe_foreigner_id",
-            Self::KeNationalId => "ke_national_id",
-            Self::KePassport => "ke_passport",
-            Self::KeServiceId => "ke_service_id",
-            Self::KeAlienId => "ke_alien_id",
-            Self::MxCurp => "mx_curp",
-            Self::PersonId => "person_id",
-            Self::PersonDocument => "person_document",
         }
     }
 }
@@ -186,7 +85,6 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::{policy::Policies, proto};
 
     #[test]
     fn a_purpose_is_1_to_128_printable_characters() {
@@ -215,15 +113,5 @@ mod tests {
         assert!(matches!(Purpose::of(&headers), Ok(Some(_))));
         headers.append(PURPOSE, HeaderValue::from_static("kyc"));
         assert!(Purpose::of(&headers).is_err());
-    }
-
-    /// A new RPC must be thought about here.
-    #[test]
-    fn every_rpc_of_the_contract_that_is_about_people_is_recorded() {
-        let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
-        for (rpc, _) in policies.iter() {
-            assert!(Rpc::at(&format!("/{rpc}")).is_some(), "{rpc}");
-        }
-        assert_eq!(policies.iter().count(), Rpc::ALL.len());
     }
 }

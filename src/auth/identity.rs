@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use crate::config::AuthMode;
+use super::settings::AuthMode;
 
 /// Longest name, in bytes. A SPIFFE id may be longer by its standard, and is none in practice.
 const LONGEST: usize = 512;

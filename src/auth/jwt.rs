@@ -21,18 +21,19 @@ use moka::sync::Cache;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use self::source::{Look, Source};
+use self::{
+    settings::Jwt as Settings,
+    source::{Look, Source},
+};
 use super::{
     StartError, Unidentified,
     identity::{Caller, Identity},
+    settings::AuthMode,
 };
-use crate::{
-    config::{self, AuthMode},
-    domain::redaction::Secret,
-    sha256::Sha256,
-};
+use crate::{domain::redaction::Secret, sha256::Sha256};
 
 pub mod key_set;
+pub mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -82,7 +83,7 @@ impl Jwt {
     /// # Errors
     ///
     /// The setting that cannot be used.
-    pub(super) fn start(settings: &config::Jwt) -> Result<Self, StartError> {
+    pub(super) fn start(settings: &Settings) -> Result<Self, StartError> {
         let missing = |key| StartError::Setting(key, "is missing".to_owned());
         let issuer = settings.issuer.as_ref();
         let issuer = issuer.ok_or_else(|| missing("auth.jwt.issuer"))?;

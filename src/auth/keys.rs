@@ -12,10 +12,10 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use super::{
     Unidentified,
     identity::{Caller, Identity},
+    settings::AuthMode,
 };
 use crate::sha256::Sha256;
 use crate::{
-    config::AuthMode,
     domain::{redaction::Secret, weak_key},
     hex,
 };

@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use super::{
     Unidentified,
     identity::{Caller, Identity},
+    settings::{AuthMode, MeshHeader},
 };
-use crate::config::{AuthMode, MeshHeader};
 
 mod xfcc;
 

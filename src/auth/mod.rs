@@ -15,6 +15,8 @@ pub mod jwt;
 pub mod keys;
 pub mod mesh;
 pub mod mtls;
+pub mod peer;
+pub mod settings;
 pub mod spiffe;
 
 use std::{sync::Arc, time::Duration};
@@ -22,20 +24,20 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwapOption;
 use http::{Extensions, HeaderMap, header};
 
+pub use self::settings::{AuthMode, Settings};
 use self::{
     identity::Caller,
     jwt::Jwt,
     keys::{KeyTable, Keys},
     mesh::Mesh,
+    settings::PresharedKeys,
 };
 use crate::{
-    config::{self, AuthMode},
     domain::{
         failure::{Failure, Kind},
         redaction::Secret,
     },
     reload::{self, Content, Watch},
-    server::{ClientCertificate, peer},
 };
 
 const KEYS_FILE: &str = "auth.keys.file";
@@ -96,7 +98,7 @@ impl Authenticator {
     /// # Errors
     ///
     /// The setting that cannot be used.
-    pub fn start(settings: &config::Auth, watches: &mut Vec<Watch>) -> Result<Self, StartError> {
+    pub fn start(settings: &Settings, watches: &mut Vec<Watch>) -> Result<Self, StartError> {
         let modes = settings.mode.iter().filter_map(|mode| {
             Some(match mode {
                 AuthMode::None => return None,
@@ -143,7 +145,7 @@ impl Authenticator {
         for mode in &self.modes {
             let found = match mode {
                 Asked::Mtls => {
-                    mtls::identify(peer::certificate(extensions).map(ClientCertificate::chain))?
+                    mtls::identify(peer::certificate(extensions).map(|shown| shown.chain()))?
                 }
                 Asked::Mesh(_) => named.clone()?,
                 Asked::Jwt(jwt) => match bearer.as_ref().map_err(|refused| *refused)? {
@@ -193,12 +195,12 @@ impl Authenticator {
     }
 }
 
-fn mesh(settings: &config::Mesh) -> Result<Mesh, StartError> {
+fn mesh(settings: &settings::Mesh) -> Result<Mesh, StartError> {
     Mesh::new(&settings.peers, settings.headers.clone())
         .map_err(|_| StartError::Setting("auth.mesh.peers", "holds what is no address".to_owned()))
 }
 
-fn keys(settings: &config::PresharedKeys, watches: &mut Vec<Watch>) -> Result<Keys, StartError> {
+fn keys(settings: &PresharedKeys, watches: &mut Vec<Watch>) -> Result<Keys, StartError> {
     let table = settings
         .read()
         .map_err(|(key, problem)| StartError::Setting(key, problem))?;

@@ -12,9 +12,9 @@ use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
 use super::{
     Unidentified,
     identity::{Caller, Identity},
+    settings::AuthMode,
     spiffe,
 };
-use crate::config::AuthMode;
 
 /// Who presents these certificates; none if there are none.
 ///

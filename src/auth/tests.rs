@@ -1,8 +1,8 @@
 use http::HeaderValue;
 
-use super::*;
+use super::{settings::MeshHeader, *};
+use crate::auth::peer::Peer;
 use crate::sha256::Sha256;
-use crate::{config::MeshHeader, server::peer::Peer};
 use issuer::{AUDIENCE, ISSUER, Signer, key_set};
 
 /// How often files are looked at.
@@ -11,28 +11,28 @@ const KEY: &str = "a preshared key of thirty-two bytes";
 const L5D: &str = "l5d-client-id";
 const SIDECAR: &str = "127.0.0.6:1";
 
-fn settings(modes: &[AuthMode], jwks: &std::path::Path) -> config::Auth {
+fn settings(modes: &[AuthMode], jwks: &std::path::Path) -> Settings {
     let hash: String = Sha256::digest(KEY)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    config::Auth {
+    Settings {
         mode: modes.to_vec(),
-        jwt: config::Jwt {
+        jwt: settings::Jwt {
             issuer: Some(ISSUER.to_owned()),
             audience: vec![AUDIENCE.to_owned()],
             jwks_file: Some(jwks.to_owned()),
-            ..config::Jwt::default()
+            ..settings::Jwt::default()
         },
-        mesh: config::Mesh {
+        mesh: settings::Mesh {
             peers: vec!["127.0.0.6".to_owned()],
             headers: vec![MeshHeader::L5dClientId],
         },
-        keys: config::PresharedKeys {
+        keys: PresharedKeys {
             hashes: vec![format!("key-holder {hash}")],
-            ..config::PresharedKeys::default()
+            ..PresharedKeys::default()
         },
-        ..config::Auth::default()
+        ..Settings::default()
     }
 }
 
@@ -105,7 +105,7 @@ async fn the_first_mode_whose_credential_is_there_decides() {
 
 #[tokio::test]
 async fn where_nobody_is_identified_credentials_go_no_further_either() {
-    let authenticator = Authenticator::start(&config::Auth::default(), &mut Vec::new()).unwrap();
+    let authenticator = Authenticator::start(&Settings::default(), &mut Vec::new()).unwrap();
     assert!(!authenticator.is_on());
     let mut headers = HeaderMap::new();
     for name in ["authorization", L5D, "x-forwarded-client-cert", "x-purpose"] {
@@ -151,10 +151,10 @@ async fn keys_are_read_again_and_a_file_that_cannot_be_used_keeps_the_old_for_a_
         "new key of thirty-two bytes at all",
     );
     std::fs::write(&path, line("payments", old)).unwrap();
-    let settings = config::PresharedKeys {
+    let settings = PresharedKeys {
         file: Some(path.clone()),
         max_stale: "300ms".parse().unwrap(),
-        ..config::PresharedKeys::default()
+        ..PresharedKeys::default()
     };
     let mut watches = Vec::new();
     let keys = keys(&settings, &mut watches).unwrap();

@@ -51,19 +51,12 @@ async fn serve(settings: &config::SandboxSettings) -> io::Result<()> {
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    writeln!(
-        io::stdout(),
-        "provider sandbox on http://{}\n  \
-         Verifik    authorization: Bearer {}\n  \
-         YouVerify  token: {}\n  \
-         AccuAuth   x-df-api-id: {}  x-df-api-secret: {}\n  \
-         charges    GET /_sandbox/ledger",
-        listener.local_addr()?,
-        sandbox::VERIFIK_TOKEN,
-        sandbox::YOUVERIFY_TOKEN,
-        sandbox::ACCUAUTH_API_ID,
-        sandbox::ACCUAUTH_API_SECRET,
-    )?;
+    let mut said = format!("provider sandbox on http://{}\n", listener.local_addr()?);
+    for company in sandbox::credentials() {
+        said.push_str(&format!("  {company}\n"));
+    }
+    said.push_str("  charges    GET /_sandbox/ledger\n");
+    io::stdout().write_all(said.as_bytes())?;
     let options = sandbox::Options {
         delay: settings.delay.get(),
     };

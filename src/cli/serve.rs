@@ -12,8 +12,8 @@ use std::{
 use tokio::net::TcpListener;
 
 use crate::{
-    config::{self, Environment, ProviderState, Settings, Sources},
-    domain::redaction::Secret,
+    config::{self, BaseUrl, ProviderState, Settings, Sources},
+    domain::{redaction::Secret, verification::Provider},
     sandbox,
     server::{self, ServeError},
     telemetry::{logging::Style, setup::Telemetry},
@@ -97,36 +97,41 @@ async fn start_sandbox(settings: &mut Settings) -> Result<(), ServeError> {
         }
     });
     let url = url
-        .parse::<config::BaseUrl>()
+        .parse::<BaseUrl>()
         .map_err(|_| failed(io::Error::other("the sandbox's own address is no base URL")))?;
-    let providers = &mut settings.providers;
-    // Nothing of the real ones may reach in: no credential from a file, and no proxy may see the sandbox.
-    providers.verifik.token_file = None;
-    providers.verifik.proxy = None;
-    providers.youverify.token_file = None;
-    providers.youverify.proxy = None;
-    providers.accuauth.api_id_file = None;
-    providers.accuauth.api_secret_file = None;
-    providers.accuauth.proxy = None;
-    let secret = |text: &str| Some(Secret::new(text));
-    providers.verifik.base_url = url.clone();
-    providers.verifik.token = secret(sandbox::VERIFIK_TOKEN);
-    providers.verifik.environment = Environment::Sandbox;
-    providers.verifik.persons_path = config::Verifik::default().persons_path;
-    providers.youverify.base_url = url.clone();
-    providers.youverify.token = secret(sandbox::YOUVERIFY_TOKEN);
-    providers.youverify.environment = Environment::Sandbox;
-    providers.youverify.id_types = config::IdTypes::default();
-    // Who tries one documented failure after the other shall see them all and no open circuit; the
-    // failure rate still opens it.
-    providers.verifik.breaker_consecutive_failures = 0;
-    providers.youverify.breaker_consecutive_failures = 0;
-    providers.accuauth.breaker_consecutive_failures = 0;
-    providers.accuauth.base_url = url;
-    providers.accuauth.api_id = secret(sandbox::ACCUAUTH_API_ID);
-    providers.accuauth.api_secret = secret(sandbox::ACCUAUTH_API_SECRET);
-    providers.accuauth.environment = Environment::Sandbox;
+    point_at_sandbox(&mut settings.providers, &url);
     Ok(())
+}
+
+/// Nothing of the real providers may reach the sandbox: no credential from a file, no path that only they have.
+fn point_at_sandbox(providers: &mut config::Providers, url: &BaseUrl) {
+    let secret = |text: &str| Some(Secret::new(text));
+    for provider in Provider::ALL {
+        match provider {
+            Provider::Verifik => {
+                let verifik = &mut providers.verifik;
+                verifik.point_at_sandbox(url.clone());
+                verifik.token = secret(sandbox::VERIFIK_TOKEN);
+                verifik.token_file = None;
+                verifik.persons_path = config::Verifik::default().persons_path;
+            }
+            Provider::Youverify => {
+                let youverify = &mut providers.youverify;
+                youverify.point_at_sandbox(url.clone());
+                youverify.token = secret(sandbox::YOUVERIFY_TOKEN);
+                youverify.token_file = None;
+                youverify.id_types = config::IdTypes::default();
+            }
+            Provider::Accuauth => {
+                let accuauth = &mut providers.accuauth;
+                accuauth.point_at_sandbox(url.clone());
+                accuauth.api_id = secret(sandbox::ACCUAUTH_API_ID);
+                accuauth.api_id_file = None;
+                accuauth.api_secret = secret(sandbox::ACCUAUTH_API_SECRET);
+                accuauth.api_secret_file = None;
+            }
+        }
+    }
 }
 
 const fn word(state: ProviderState) -> &'static str {
@@ -142,18 +147,68 @@ fn announce(
     style: Style,
     grpc: SocketAddr,
     admin: SocketAddr,
-    states: [(&'static str, ProviderState); 3],
+    states: [(Provider, ProviderState); Provider::ALL.len()],
 ) {
-    let [(_, verifik), (_, youverify), (_, accuauth)] = states.map(|(name, s)| (name, word(s)));
+    let [(_, verifik), (_, youverify), (_, accuauth)] =
+        states.map(|(provider, state)| (provider, word(state)));
     let look_in = (style == Style::Json).then(|| format!("grpcurl -plaintext {grpc} list"));
     tracing::info!(%grpc, %admin, verifik, youverify, accuauth, look_in, "serving");
     if style == Style::Text {
         let mut text = format!("\n  gRPC    {grpc}\n  admin   http://{admin}/readyz\n");
-        for (name, state) in states {
-            text.push_str(&format!("  {name:<9} {}\n", word(state)));
+        for (provider, state) in states {
+            text.push_str(&format!("  {:<9} {}\n", provider.as_str(), word(state)));
         }
         text.push_str(&format!("\n  Look in:  grpcurl -plaintext {grpc} list\n\n"));
         // The log line above has said it all to whoever does not read this.
         let _told = io::stdout().write_all(text.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who adds a key that names a credential's file has to think of the sandbox.
+    #[test]
+    fn nothing_of_the_real_providers_reaches_the_sandbox() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"http://canary.example").unwrap();
+        let path = file.path().display();
+        let mut text = String::new();
+        let schema = Settings::schema();
+        for provider in Provider::ALL {
+            let section = &schema["properties"]["providers"]["properties"][provider.as_str()];
+            let keys = section["properties"].as_object().unwrap();
+            text.push_str(&format!(
+                "[providers.{provider}]\nbase_url = 'https://canary'\n"
+            ));
+            for secret in keys.keys().filter(|key| keys[*key]["x-secret"] == true) {
+                text.push_str(&format!("{secret}_file = '{path}'\n"));
+            }
+        }
+        let configuration = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(configuration.path(), text).unwrap();
+        let mut settings = config::load(Sources {
+            file: Some(configuration.path().to_owned()),
+            ..Sources::default()
+        })
+        .unwrap();
+        point_at_sandbox(
+            &mut settings.providers,
+            &"http://127.0.0.1:1".parse().unwrap(),
+        );
+        for provider in Provider::ALL {
+            let upstream = settings.providers.upstream(provider);
+            assert_eq!(upstream.base_url.as_str(), "http://127.0.0.1:1/");
+            assert!(upstream.proxy.is_none());
+            assert_eq!(settings.providers.state(provider), ProviderState::Sandbox);
+        }
+        let shown = settings.redacted_toml();
+        let named = shown.matches(&path.to_string()).count();
+        assert_eq!(
+            named,
+            Provider::ALL.len(),
+            "only the proxies' files are left: {shown}"
+        );
     }
 }

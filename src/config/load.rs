@@ -3,8 +3,8 @@
 use super::layers::Layers;
 use super::schema::{Leaf, leaf, leaves};
 use super::settings::Settings;
-use super::{ConfigError, Sources, check};
-use crate::files;
+use super::{ConfigError, Sources, relations};
+use crate::{files, setting::secret};
 
 /// Reads the configuration.
 ///
@@ -19,10 +19,10 @@ pub fn load(sources: Sources) -> Result<Settings, ConfigError> {
     layers.flags(&sources.overrides);
     secrets_from_files(&mut layers);
     let settings = deserialize(&mut layers);
-    for (key, problem) in check::relations(&settings) {
+    for (key, problem) in relations::problems(&settings) {
         // A key that was refused above is not missing besides; nor is one whose file was.
-        if !layers.problems.iter().any(|known| known.starts_with(key)) {
-            layers.later_problem(key, &problem);
+        if !layers.problems.iter().any(|known| known.starts_with(&key)) {
+            layers.later_problem(&key, &problem);
         }
     }
     match layers.problems {
@@ -48,7 +48,7 @@ fn secrets_from_files(layers: &mut Layers) {
             )),
             None => files::text(path.as_ref(), files::SECRET).and_then(|text| {
                 let text = text.trim_end();
-                check::secret(text)?;
+                secret::check(text)?;
                 Ok(toml::Value::String(text.to_owned()))
             }),
         };

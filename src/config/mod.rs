@@ -1,48 +1,54 @@
-//! The configuration: typed, every key defined and documented once.
+//! The machinery of the configuration: typed, every key defined and documented once, in the room that it is about
+//! (`settings.rs`). No room below this one knows it.
 //!
 //! Layers, later wins: built-in defaults, TOML file (`--config` or `IDGW_CONFIG`), environment (`IDGW_`, `__`
 //! between levels), flags. Unknown keys and wrong types are errors that name the key (and the variable) and
 //! never repeat a value: any value may turn out to be a secret in the wrong place. All problems that can be
 //! found at once are reported at once.
 
-mod audit;
-mod auth;
-mod base_url;
-mod cache;
 mod check;
 mod docs;
 mod layers;
 mod load;
-mod price;
-mod providers;
+mod relations;
 mod schema;
+mod server;
 mod settings;
-mod span;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use audit::{Audit, AuditSink, Fsync};
-pub use auth::{Auth, AuthMode, Jwt, JwtAlgorithm, Mesh, MeshHeader, PresharedKeys};
-pub use base_url::{BaseUrl, BaseUrlError};
-pub use cache::Cache;
-pub use check::credential;
 pub use docs::markdown;
 pub use load::load;
-pub use price::{NotAPrice, Price};
-pub use providers::{
-    Accuauth, BodyEncoding, Environment, Environments, IdTypes, ProviderState, Providers, Upstream,
-    Verifik, Youverify,
+pub use server::{Admin, ClientAuth, Server, Tls};
+pub use settings::Settings;
+
+// What the sections are made of, for those above who read or make a configuration.
+pub use crate::{
+    audit::settings::{AuditSink, Fsync, Settings as Audit},
+    auth::settings::{
+        AuthMode, Jwt, JwtAlgorithm, Mesh, MeshHeader, PresharedKeys, Settings as Auth,
+    },
+    domain::{
+        price::Price,
+        verification::{Environment, Environments},
+    },
+    provider::{
+        accuauth::settings::{BodyEncoding, Settings as Accuauth},
+        settings::{ProviderState, Providers},
+        verifik::settings::Settings as Verifik,
+        youverify::settings::{IdTypes, Settings as Youverify},
+    },
+    sandbox::settings::Settings as SandboxSettings,
+    service::settings::{CurpCheck, CurpRules, Persons},
+    setting::{BaseUrl, Span, secret::credential},
+    sharing::settings::Settings as Cache,
+    telemetry::settings::{Log, LogFormat, Settings as Telemetry},
+    transport::settings::Upstream,
 };
-pub use settings::{
-    Admin, ClientAuth, CurpCheck, CurpRules, Log, LogFormat, Persons, SandboxSettings, Server,
-    Settings, Telemetry, Tls,
-};
-pub use span::{NotASpan, Span};
 
 /// Prefix of every environment variable of the configuration.
 const PREFIX: &str = "IDGW_";

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::PREFIX;
 use super::settings::Settings;
-use super::span::Span;
+use crate::setting::Span;
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 
 use jiff::civil::Date;
 
-use super::redaction::Pii;
+use super::{identifier::Identifier, redaction::Pii};
 
 const LENGTH: usize = 18;
 const ENTITIES: [&[u8; 2]; 33] = [
@@ -67,6 +67,12 @@ impl Curp {
     #[must_use]
     pub fn reveal(&self) -> &str {
         self.0.reveal()
+    }
+
+    /// The number as the audit names it.
+    #[must_use]
+    pub fn identifier(&self) -> Identifier<'_> {
+        Identifier::new("mx_curp", self.reveal())
     }
 }
 

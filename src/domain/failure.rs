@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     provider_code::ProviderCode,
-    verification::{Billing, Provider, VerificationId},
+    verification::{Billing, Drift, Provider, VerificationId},
     violation::Violation,
 };
 
@@ -149,6 +149,8 @@ pub struct Failure {
     pub verification_id: Option<VerificationId>,
     /// Which of the caller's budgets is spent.
     pub quota: Option<Quota>,
+    /// What of the answer the provider's document does not list.
+    pub drift: Drift,
 }
 
 /// A budget of a caller.
@@ -185,6 +187,11 @@ impl Failure {
             violations: Vec::new(),
             verification_id: None,
             quota: None,
+            drift: Drift {
+                code: false,
+                value: false,
+                field: false,
+            },
         }
     }
 

@@ -1,6 +1,6 @@
 //! The number of a Peruvian foreigner's card (Carné de Extranjería).
 
-use super::redaction::Pii;
+use super::{identifier::Identifier, redaction::Pii};
 
 /// 8 to 12 of `0-9`, `A-Z`. Leading zeros are kept and none is added (findings.md, "Verifik").
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,6 +27,12 @@ impl ForeignerId {
     #[must_use]
     pub fn reveal(&self) -> &str {
         self.0.reveal()
+    }
+
+    /// The number as the audit names it.
+    #[must_use]
+    pub fn identifier(&self) -> Identifier<'_> {
+        Identifier::new("pe_foreigner_id", self.reveal())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Kenyan identity numbers, by kind (findings.md, "Kenya formats").
 
-use super::redaction::Pii;
+use super::{identifier::Identifier, redaction::Pii};
 
 /// What kind of number it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,6 +13,18 @@ pub enum KenyaIdKind {
     ServiceId,
     /// Alien id: 6 to 9 digits.
     AlienId,
+}
+
+impl KenyaIdKind {
+    /// The audit's word for it.
+    const fn identifier_kind(self) -> &'static str {
+        match self {
+            Self::NationalId => "ke_national_id",
+            Self::Passport => "ke_passport",
+            Self::ServiceId => "ke_service_id",
+            Self::AlienId => "ke_alien_id",
+        }
+    }
 }
 
 /// A Kenyan number of the shape of its kind. Leading zeros are kept.
@@ -70,6 +82,12 @@ impl KenyaId {
     #[must_use]
     pub fn reveal(&self) -> &str {
         self.number.reveal()
+    }
+
+    /// The number as the audit names it.
+    #[must_use]
+    pub fn identifier(&self) -> Identifier<'_> {
+        Identifier::new(self.kind.identifier_kind(), self.reveal())
     }
 }
 

@@ -3,7 +3,7 @@
 //! A provider counts pages, and what is on a page moves when records come and go in between. So a token
 //! names the last records that were given, by digests, and the page where the very last one was seen:
 //! the list goes on behind them, wherever they are by then. Nothing in it is secret; its text is
-//! authenticated where it is made ([`sharing::handles`](crate::sharing::handles)).
+//! authenticated where it is made (`sharing::handles`).
 
 use super::person::View;
 use crate::sha256::Sha256;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::civil::Date;
 
-use super::{date::Birthdate, redaction::Pii};
+use super::{date::Birthdate, identifier::Identifier, redaction::Pii};
 
 /// A provider's id of a person record, safe to stand in a URL path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,12 @@ impl PersonId {
     #[must_use]
     pub fn reveal(&self) -> &str {
         self.0.reveal()
+    }
+
+    /// The number as the audit names it.
+    #[must_use]
+    pub fn identifier(&self) -> Identifier<'_> {
+        Identifier::new("person_id", self.reveal())
     }
 }
 
@@ -170,6 +176,21 @@ pub enum FieldValue {
 
 /// What a caller wrote: a field with its value, or without one to clear it.
 pub type FieldChange = (PersonField, Option<FieldValue>);
+
+/// The document among the fields as the audit names it; none without a number.
+#[must_use]
+pub fn document(fields: &[FieldChange]) -> Option<Identifier<'_>> {
+    let text = |field: PersonField| {
+        fields.iter().find_map(|(known, value)| match value {
+            Some(FieldValue::Text(text)) if *known == field => Some(text.reveal().as_str()),
+            _ => None,
+        })
+    };
+    Some(Identifier {
+        of_type: text(PersonField::DocumentType).filter(|of_type| !of_type.is_empty()),
+        ..Identifier::new("person_document", text(PersonField::DocumentNumber)?)
+    })
+}
 
 /// How much of a record the caller wants back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

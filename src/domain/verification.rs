@@ -5,37 +5,89 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A company that the gateway asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Provider {
-    /// Verifik: Peru's foreigners, and person records.
-    Verifik,
-    /// YouVerify: Kenya.
-    Youverify,
-    /// AccuAuth: Mexico.
-    Accuauth,
+/// Defines the companies: a variant, its name, its place in [`Provider::ALL`]. None of the three can be forgotten.
+macro_rules! providers {
+    ($($(#[$about:meta])* $name:ident = $word:literal,)*) => {
+        /// A company that the gateway asks.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Provider {
+            $($(#[$about])* $name,)*
+        }
+
+        impl Provider {
+            /// Every provider.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$name),*];
+
+            /// The name that callers and operators see.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
 }
 
-impl Provider {
-    /// Every provider.
-    pub const ALL: [Self; 3] = [Self::Verifik, Self::Youverify, Self::Accuauth];
-
-    /// The name that callers and operators see.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Verifik => "verifik",
-            Self::Youverify => "youverify",
-            Self::Accuauth => "accuauth",
-        }
-    }
+providers! {
+    /// Verifik: Peru's foreigners, and person records.
+    Verifik = "verifik",
+    /// YouVerify: Kenya.
+    Youverify = "youverify",
+    /// AccuAuth: Mexico.
+    Accuauth = "accuauth",
 }
 
 impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Whether a provider's answers are about real people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// The provider's production service.
+    #[default]
+    Live,
+    /// A test service: every verification says ENVIRONMENT_SANDBOX.
+    Sandbox,
+}
+
+impl Environment {
+    /// The word of configuration and audit.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+/// About whom each provider answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Environments([Environment; Provider::ALL.len()]);
+
+impl Environments {
+    /// What `one` says of each.
+    #[must_use]
+    pub fn of_each(one: impl FnMut(Provider) -> Environment) -> Self {
+        Self(Provider::ALL.map(one))
+    }
+
+    /// About whom one answers.
+    #[must_use]
+    pub fn of(self, provider: Provider) -> Environment {
+        let mut all = Provider::ALL.into_iter().zip(self.0);
+        let found = all.find(|(known, _)| *known == provider);
+        // There always is one: `ALL` holds every provider.
+        found.map_or(Environment::Live, |(_, environment)| environment)
     }
 }
 
@@ -150,4 +202,35 @@ pub struct Verified<R> {
     pub billing: Billing,
     /// The record, only with [`Outcome::Found`].
     pub record: Option<Box<R>>,
+    /// What the provider's document does not list.
+    pub drift: Drift,
+}
+
+/// What in an answer the provider's document does not list: reported once by who asked, never by an adapter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// A code or status of the result.
+    pub code: bool,
+    /// A value of an enumerated field.
+    pub value: bool,
+    /// A field.
+    pub field: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_provider_keeps_its_own_environment() {
+        for sandbox in Provider::ALL {
+            let environments = Environments::of_each(|provider| match provider == sandbox {
+                true => Environment::Sandbox,
+                false => Environment::Live,
+            });
+            let found = Provider::ALL.into_iter();
+            let found = found.filter(|p| environments.of(*p) == Environment::Sandbox);
+            assert_eq!(found.collect::<Vec<_>>(), [sandbox]);
+        }
+    }
 }

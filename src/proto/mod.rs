@@ -35,13 +35,16 @@ pub mod person {
 }
 
 pub mod codec;
+pub mod fields;
+pub mod lookup_request;
 pub mod well_known;
 
+include!(concat!(env!("OUT_DIR"), "/lookup_requests.rs"));
 include!(concat!(env!("OUT_DIR"), "/redacted_debug.rs"));
 
 /// What each message shows to whom may see only some of its fields.
 mod filtered {
-    use crate::access::fields::{Fields, Filtered, Numbers, is_whole, reencoded};
+    use super::fields::{Fields, Filtered, Numbers, is_whole, reencoded};
 
     include!(concat!(env!("OUT_DIR"), "/filtered.rs"));
 }

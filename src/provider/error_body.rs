@@ -13,9 +13,8 @@ use crate::{
     domain::{
         failure::{Failure, Kind},
         provider_code::ProviderCode,
-        verification::{Billing, Provider},
+        verification::{Billing, Drift, Provider},
     },
-    telemetry::{labels::Drift, metrics},
     transport::Answer,
 };
 
@@ -178,8 +177,8 @@ pub fn parse<'a, T: Deserialize<'a>>(provider: Provider, answer: &'a Answer) -> 
     serde_json::from_slice(&answer.body).map_err(|_| malformed(provider, answer))
 }
 
-/// The same of an answer's body as it is given, and reports once if it has fields that nobody here
-/// reads: the provider's document lists every field that is read.
+/// The same of an answer's body as it is given, and says whether it has fields that nobody here reads: the
+/// provider's document lists every field that is read.
 ///
 /// # Errors
 ///
@@ -188,12 +187,17 @@ pub fn parse_watched<'a, T: Deserialize<'a>>(
     provider: Provider,
     answer: &Answer,
     body: &'a [u8],
-) -> Result<T, Failure> {
+) -> Result<(T, Drift), Failure> {
     let (read, has_unread) = watched::read(body);
-    if has_unread && !answer.was_read {
-        metrics::drifted(provider, Drift::Field);
-    }
-    read.ok_or_else(|| malformed(provider, answer))
+    let drift = Drift {
+        field: has_unread,
+        ..Drift::default()
+    };
+    let malformed = || Failure {
+        drift,
+        ..malformed(provider, answer)
+    };
+    Ok((read.ok_or_else(malformed)?, drift))
 }
 
 /// An answer that is not what the provider's document describes. It may have been charged.

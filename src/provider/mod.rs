@@ -9,34 +9,82 @@ mod country;
 pub mod error_body;
 mod gender;
 mod lenient;
+pub mod settings;
 pub mod verifik;
 mod watched;
 pub mod youverify;
 
-use crate::proto::identity::v1::{
-    CurpRecord, CurpStatus, Gender, KenyaIdRecord, PeForeignerIdRecord,
+use std::{fmt, path::PathBuf};
+
+use http::{HeaderMap, header::InvalidHeaderValue};
+
+use crate::{
+    domain::{
+        failure::Failure,
+        redaction::Secret,
+        verification::{Provider, Verified},
+    },
+    transport::{Answer, Request},
 };
 
-/// A record that may hold a value which the provider's document does not list.
-pub trait Listed {
-    /// Whether all its enumerated values are listed.
-    fn is_listed(&self) -> bool {
-        true
+/// One company. No credential inside: the upstream adds the headers as it sends.
+pub trait Company: fmt::Debug + Send + Sync + 'static {
+    /// Which.
+    const PROVIDER: Provider;
+    /// The key of the files of its credential, where a change of them is told.
+    const FILE_KEY: &'static str;
+    /// The key of the file of its CAs.
+    const CA_FILE_KEY: &'static str;
+
+    /// Its settings.
+    type Settings;
+
+    /// The adapter.
+    fn new(settings: &Self::Settings) -> Self;
+
+    /// The parts of its credential; none if one of them is missing.
+    fn credential(settings: &Self::Settings) -> Vec<CredentialPart>;
+
+    /// The headers that carry the parts, in the same order.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot stand in an HTTP header.
+    fn headers(parts: &[Secret]) -> Result<HeaderMap, InvalidHeaderValue>;
+}
+
+/// A part of a credential, such as a token.
+#[derive(Debug)]
+pub struct CredentialPart {
+    /// What it is now.
+    pub secret: Secret,
+    /// The file that it is read from, if it is.
+    pub file: Option<PathBuf>,
+}
+
+impl CredentialPart {
+    /// The part, if it is there.
+    #[must_use]
+    pub fn of(secret: Option<&Secret>, file: Option<&PathBuf>) -> Option<Self> {
+        Some(Self {
+            secret: secret?.clone(),
+            file: file.cloned(),
+        })
     }
 }
 
-impl Listed for PeForeignerIdRecord {}
+/// How a company answers a lookup. Pure: no socket, no metric, no credential, no gRPC type but the record.
+pub trait Supplies<L>: fmt::Debug + Send + Sync {
+    /// What the registry holds.
+    type Record;
 
-impl Listed for KenyaIdRecord {
-    fn is_listed(&self) -> bool {
-        self.gender_raw.is_none() || self.gender() != Gender::Unspecified
-    }
-}
+    /// What to send.
+    fn request(&self, lookup: &L) -> Request;
 
-impl Listed for CurpRecord {
-    fn is_listed(&self) -> bool {
-        let status = self.status_raw.is_none() || self.status() != CurpStatus::Unspecified;
-        let gender = self.gender_raw.is_none() || self.gender() != Gender::Unspecified;
-        status && gender
-    }
+    /// Reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// The provider's fault, or an answer that is not what its document describes.
+    fn read(&self, lookup: &L, answer: &Answer) -> Result<Verified<Self::Record>, Failure>;
 }

@@ -3,35 +3,19 @@
 //! A request counts as soon as it has arrived in full, before any delay or fault: a caller that
 //! gives up waiting is charged all the same. `received` is always the sum of the other three.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use http::Method;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::reply::{Billing, Reply};
+use crate::domain::verification::Provider;
 
 pub(super) const PATH: &str = "/_sandbox/ledger";
 
-/// The provider that a request was sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Provider {
-    Verifik,
-    Youverify,
-    Accuauth,
-}
-
-impl Provider {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Verifik => "verifik",
-            Self::Youverify => "youverify",
-            Self::Accuauth => "accuauth",
-        }
-    }
-}
-
-#[derive(Default, Serialize)]
+#[derive(Clone, Copy, Default, Serialize)]
 struct Counts {
     received: u64,
     billed: u64,
@@ -39,24 +23,13 @@ struct Counts {
     unknown: u64,
 }
 
-#[derive(Default, Serialize)]
-struct Totals {
-    verifik: Counts,
-    youverify: Counts,
-    accuauth: Counts,
-}
-
 #[derive(Default)]
-pub(super) struct Ledger(Mutex<Totals>);
+pub(super) struct Ledger(Mutex<HashMap<Provider, Counts>>);
 
 impl Ledger {
     pub fn record(&self, provider: Provider, billing: Billing) {
         let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = match provider {
-            Provider::Verifik => &mut totals.verifik,
-            Provider::Youverify => &mut totals.youverify,
-            Provider::Accuauth => &mut totals.accuauth,
-        };
+        let counts = totals.entry(provider).or_default();
         counts.received += 1;
         match billing {
             Billing::Billed => counts.billed += 1,
@@ -68,7 +41,8 @@ impl Ledger {
     /// Answers a request to [`PATH`].
     pub fn answer(&self, method: &Method) -> Reply {
         if method == Method::DELETE {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Totals::default();
+            let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.clear();
         } else if method != Method::GET {
             let body = json!({ "error": "GET shows the ledger, DELETE resets it" });
             return Reply::json(405, body, Billing::NotBilled);
@@ -76,8 +50,13 @@ impl Ledger {
         Reply::json(200, self.show(), Billing::NotBilled)
     }
 
+    /// Every provider, also one that was asked nothing.
     fn show(&self) -> Value {
         let totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        serde_json::to_value(&*totals).unwrap_or(Value::Null)
+        let shown = Provider::ALL.into_iter().map(|provider| {
+            let counts = totals.get(&provider).copied().unwrap_or_default();
+            (provider.as_str().to_owned(), json!(counts))
+        });
+        Value::Object(shown.collect::<Map<_, _>>())
     }
 }

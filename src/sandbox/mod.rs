@@ -7,22 +7,18 @@
 //! `GET /_sandbox/ledger` shows what each provider would have charged.
 
 mod accuauth;
-mod accuauth_cases;
+mod case;
+mod company;
 mod faults;
 mod ledger;
-mod pdf;
-mod person_fields;
-mod person_store;
-mod persons;
 mod reply;
-mod samples;
+mod sample;
+pub mod settings;
 mod table;
 #[cfg(test)]
 mod tests;
 mod verifik;
-mod verifik_conditions;
 mod youverify;
-mod youverify_cases;
 
 use std::future::Future;
 use std::pin::pin;
@@ -40,21 +36,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::verification::Provider;
+use company::{Memory, company};
 use faults::{Body, Cut};
-use ledger::{Ledger, Provider};
-use person_store::PersonStore;
+use ledger::Ledger;
 use reply::{Billing, Received, Reply};
 
+pub use accuauth::{API_ID as ACCUAUTH_API_ID, API_SECRET as ACCUAUTH_API_SECRET};
+pub use company::credentials;
 pub use table::{Row, markdown, table};
-
-/// The token that the sandbox takes as Verifik's.
-pub const VERIFIK_TOKEN: &str = "sandbox-verifik-token";
-/// The token that the sandbox takes as YouVerify's.
-pub const YOUVERIFY_TOKEN: &str = "sandbox-youverify-token";
-/// The API id that the sandbox takes as AccuAuth's.
-pub const ACCUAUTH_API_ID: &str = "sandbox-api-id";
-/// The API secret that the sandbox takes as AccuAuth's.
-pub const ACCUAUTH_API_SECRET: &str = "sandbox-api-secret";
+pub use verifik::TOKEN as VERIFIK_TOKEN;
+pub use youverify::TOKEN as YOUVERIFY_TOKEN;
 
 /// Longest request body. The gateway takes 8 MiB of images, a third more in base64.
 const MAX_BODY: usize = 32 * 1024 * 1024;
@@ -73,7 +65,7 @@ pub struct Options {
 struct Sandbox {
     options: Options,
     ledger: Ledger,
-    persons: PersonStore,
+    memory: Memory,
 }
 
 /// Serves until `shutdown` ends, then lets answers in flight finish for a short time.
@@ -89,7 +81,7 @@ pub async fn serve(
     let sandbox = Arc::new(Sandbox {
         options,
         ledger: Ledger::default(),
-        persons: PersonStore::default(),
+        memory: Memory::default(),
     });
     let closing = CancellationToken::new();
     let mut connections = JoinSet::new();
@@ -164,20 +156,13 @@ impl Sandbox {
         faults::deliver(reply).await
     }
 
-    /// Finds whose path it is. A path that no provider would have gets a plain 404.
+    /// A path that is no company's gets a plain 404.
     fn route(&self, received: &Received) -> (Option<Provider>, Reply) {
-        let path = received.path.as_str();
-        if persons::owns(path) {
-            let reply = persons::answer(received, &self.persons);
-            (Some(Provider::Verifik), reply)
-        } else if path.starts_with("/v2/api/") {
-            (Some(Provider::Youverify), youverify::answer(received))
-        } else if path.starts_with("/v2/") {
-            (Some(Provider::Verifik), verifik::answer(received))
-        } else if path.starts_with("/verify/") {
-            (Some(Provider::Accuauth), accuauth::answer(received))
-        } else {
-            (None, Reply::html(404, "<h1>Not Found</h1>"))
-        }
+        let owner = company::owner(&received.path);
+        let reply = match owner {
+            Some(provider) => (company(provider).answer)(received, &self.memory),
+            None => Reply::html(404, "<h1>Not Found</h1>"),
+        };
+        (owner, reply)
     }
 }

@@ -114,20 +114,3 @@ impl Reply {
         self
     }
 }
-
-/// What a magic id does: answers something else, or spoils the answer that was due.
-pub(super) enum Effect {
-    Answer(fn() -> Reply),
-    Spoil(Fault),
-}
-
-impl Effect {
-    /// The reply, given the one that was due. `due` is run only if it is the answer, so that a
-    /// refused request changes nothing.
-    pub fn apply(&self, due: impl FnOnce() -> Reply) -> Reply {
-        match self {
-            Self::Answer(answer) => answer(),
-            Self::Spoil(fault) => due().spoilt(*fault),
-        }
-    }
-}

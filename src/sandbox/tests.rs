@@ -19,6 +19,14 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+const MX_CURP: &str = "RAZR811011HVZXPB01";
+
+/// A file of `samples/`, without its ending.
+fn document(name: &str) -> Value {
+    let path = format!("{}/samples/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
 /// A sandbox on a port of its own. Dropping it stops it.
 struct Running {
     address: SocketAddr,

@@ -32,24 +32,23 @@ use super::{
     deadline,
     holding::{self, Holding},
     passing::{self, Passing},
-    peer,
     quota::Quota,
     slow_body, stream,
 };
 use crate::{
-    access::door::Door,
-    auth::identity::Identity,
+    access::door::{Authorized, Door},
+    auth::{identity::Identity, peer},
+    call::Call,
     config::AuthMode,
     domain::{
         failure::{Failure, Kind},
-        verification::{Billing, Outcome, Provider, Source},
+        verification::Billing,
         violation::Violation,
     },
     policy::{Policies, Policy},
     proto::{codec, gateway::v1::Charge},
-    status,
     telemetry::{
-        call_facts::CallFacts,
+        call_end::CallEnd,
         labels::{Limit, Rpc, Rpcs},
         metrics,
         sampled::Sampled,
@@ -78,8 +77,8 @@ pub enum Caller {
 }
 
 impl Caller {
-    fn of(facts: &CallFacts, extensions: &Extensions) -> Self {
-        let known = facts.caller().map(|caller| &caller.identity);
+    fn of(call: &Call, extensions: &Extensions) -> Self {
+        let known = call.caller().map(|caller| &caller.identity);
         match known.filter(|identity| identity.mode() != AuthMode::None) {
             Some(identity) => Self::Identified(Arc::clone(identity)),
             None => Self::at(extensions),
@@ -191,10 +190,10 @@ where
         if path.starts_with(HEALTH) {
             if !peer::is_good(request.extensions()) {
                 let failure = Failure::new(Kind::Unauthenticated);
-                let refused = refusal(&failure, &CallFacts::default());
+                let refused = refusal(&failure, &Call::default());
                 return Box::pin(async move { Ok(refused) });
             }
-            let caller = Caller::of(&CallFacts::default(), request.extensions());
+            let caller = Caller::of(&Call::default(), request.extensions());
             // At once, and not when its turn comes: many may wait for that.
             let request = passing::slim(request, shared.request_timeout);
             return Box::pin(async move {
@@ -208,16 +207,16 @@ where
         let has_room = unknown.take(head_bytes(request.headers())).is_ok();
         if path.starts_with(REFLECTION) {
             if !has_room {
-                let facts = CallFacts::default();
-                let refused = refusal(&overloaded(&facts), &facts);
+                let call = Call::default();
+                let refused = refusal(&overloaded(&call), &call);
                 return Box::pin(async move { Ok(refused) });
             }
             return Box::pin(async move {
                 let _unknown = unknown;
                 if let Err(failure) = shared.door.identify(&mut request).await {
-                    return Ok(refusal(&failure, &CallFacts::default()));
+                    return Ok(refusal(&failure, &Call::default()));
                 }
-                let caller = Caller::of(&CallFacts::default(), request.extensions());
+                let caller = Caller::of(&Call::default(), request.extensions());
                 let answer = inner.call(passing::slim(request, shared.request_timeout));
                 shared.passing.reflection(caller, answer).await
             });
@@ -226,31 +225,30 @@ where
         // and the caller's own timer would be first, with no word of why.
         let budget = deadline::budget(request.headers(), shared.default_deadline);
         let end = Instant::now() + budget;
-        let facts = request.extensions().get::<Arc<CallFacts>>();
-        let facts = facts.map(Arc::clone).unwrap_or_default();
+        let call = Call::of(request.extensions());
         // Whatever a caller wrote there that is not of the contract belongs into no log.
         let rpc = shared.rpcs.of(path);
         let mut told = Told::new(
             Arc::clone(&shared),
             rpc,
-            Arc::clone(&facts),
+            Arc::clone(&call),
             request.headers(),
         );
         if !has_room {
-            let refused = told.end(refusal(&overloaded(&facts), &facts));
+            let refused = told.end(refusal(&overloaded(&call), &call));
             return Box::pin(async move { Ok(refused) });
         }
         let context = told.span.context();
-        let call = async move {
+        let answer = async move {
             let policy = shared.policies.get(request.uri().path());
-            let door = enter(&shared.door, &mut request, policy, &facts);
+            let door = enter(&shared.door, &mut request, policy, &call);
             let entered = tokio::time::timeout_at(end, door).await;
-            let late = |_elapsed| Err(cut_off(Kind::DeadlineExceeded, &facts, policy));
+            let late = |_elapsed| Err(cut_off(Kind::DeadlineExceeded, &call, policy));
             if let Err(failure) = entered.unwrap_or_else(late) {
-                return Ok(told.end(refusal(&failure, &facts)));
+                return Ok(told.end(refusal(&failure, &call)));
             }
             drop(unknown);
-            let caller = Caller::of(&facts, request.extensions());
+            let caller = Caller::of(&call, request.extensions());
             let share = shared.bytes.share(caller.clone());
             let place = shared.places.enter(caller);
             let connection = peer::address(request.extensions());
@@ -258,44 +256,44 @@ where
             let holding = place.map(|place| Holding::new(place, share, of_connection));
             let head = head_bytes(request.headers());
             let Some(holding) = holding.ok().filter(|held| held.take(head).is_ok()) else {
-                return Ok(told.end(refusal(&overloaded(&facts), &facts)));
+                return Ok(told.end(refusal(&overloaded(&call), &call)));
             };
             if end <= Instant::now() {
                 // A future is polled once before its time is looked at: no work for nobody.
-                let failure = cut_off(Kind::DeadlineExceeded, &facts, policy);
-                return Ok(told.end(refusal(&failure, &facts)));
+                let failure = cut_off(Kind::DeadlineExceeded, &call, policy);
+                return Ok(told.end(refusal(&failure, &call)));
             }
-            facts.ends(end);
-            request.extensions_mut().insert(Arc::clone(&facts));
+            call.progress.ends(end);
+            request.extensions_mut().insert(Arc::clone(&call));
             let held = Some(Arc::clone(&holding));
             let request = request.map(|body| slow_body::within(shared.request_timeout, body, held));
-            let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
-            match tokio::time::timeout_at(end, answer).await {
+            let handled = AssertUnwindSafe(inner.call(request)).catch_unwind();
+            match tokio::time::timeout_at(end, handled).await {
                 Ok(Ok(answered)) => {
                     let response = answered?;
-                    let unread = policy.and_then(|_| unreadable(&response, &facts, policy));
+                    let unread = policy.and_then(|_| unreadable(&response, &call, policy));
                     if let Some(failure) = unread {
-                        return Ok(told.end(refusal(&failure, &facts)));
+                        return Ok(told.end(refusal(&failure, &call)));
                     }
                     stream::ends(end);
                     let held = tokio::time::timeout_at(end, holding::held(response, holding)).await;
                     let response =
-                        held.map_err(|_elapsed| cut_off(Kind::DeadlineExceeded, &facts, policy));
+                        held.map_err(|_elapsed| cut_off(Kind::DeadlineExceeded, &call, policy));
                     let response =
-                        response.and_then(|held| held.map_err(|_full| overloaded(&facts)));
-                    Ok(told.end(response.unwrap_or_else(|failure| refusal(&failure, &facts))))
+                        response.and_then(|held| held.map_err(|_full| overloaded(&call)));
+                    Ok(told.end(response.unwrap_or_else(|failure| refusal(&failure, &call))))
                 }
                 Ok(Err(_panic)) => {
-                    let failure = cut_off(Kind::Internal, &facts, policy);
-                    Ok(told.end(refusal(&failure, &facts)))
+                    let failure = cut_off(Kind::Internal, &call, policy);
+                    Ok(told.end(refusal(&failure, &call)))
                 }
                 Err(_elapsed) => {
-                    let failure = cut_off(Kind::DeadlineExceeded, &facts, policy);
-                    Ok(told.end(refusal(&failure, &facts)))
+                    let failure = cut_off(Kind::DeadlineExceeded, &call, policy);
+                    Ok(told.end(refusal(&failure, &call)))
                 }
             }
         };
-        Box::pin(call.with_context(context))
+        Box::pin(answer.with_context(context))
     }
 }
 
@@ -304,12 +302,22 @@ async fn enter(
     door: &Door,
     request: &mut Request<Body>,
     policy: Option<&Policy>,
-    facts: &CallFacts,
+    call: &Call,
 ) -> Result<(), Failure> {
-    match policy {
-        Some(_) => door.enter(request, facts).await,
-        None => door.identify(request).await.map(|_anybody| ()),
+    let caller = door.identify(request).await?;
+    if policy.is_none() {
+        return Ok(());
     }
+    call.called_by(Arc::clone(&caller));
+    let Authorized { rule, rights } = door.authorize(&caller, request.uri().path());
+    if let Some(rule) = rule {
+        call.falls_under(rule);
+    }
+    if let Some(rights) = rights? {
+        rights.enter(&caller).await?;
+        call.may(rights);
+    }
+    Ok(())
 }
 
 /// What the headers of a request take, as HTTP/2 counts it.
@@ -320,29 +328,25 @@ fn head_bytes(headers: &HeaderMap) -> usize {
 }
 
 /// There is no place, or no room for what the call makes the gateway hold. If a provider was asked, that stands.
-fn overloaded(facts: &CallFacts) -> Failure {
+fn overloaded(call: &Call) -> Failure {
     metrics::refused(None, Limit::Process);
     Failure {
         retry_after: Some(OVERLOAD_WAIT),
-        provider: facts.provider(),
-        verification_id: facts.verification_id(),
-        billing: facts.billing(),
+        provider: call.facts.provider(),
+        verification_id: call.facts.verification_id(),
+        billing: call.facts.billing(),
         ..Failure::new(Kind::Overloaded)
     }
 }
 
-fn refusal(failure: &Failure, facts: &CallFacts) -> Response<Body> {
-    status::of(failure, facts).into_http()
+fn refusal(failure: &Failure, call: &Call) -> Response<Body> {
+    call.fails(failure).into_http()
 }
 
 /// What tonic refused before a handler saw it, and so without a reason: the request's frame. It is the
 /// caller's to mend, whatever code tonic has for it.
-fn unreadable(
-    response: &Response<Body>,
-    facts: &CallFacts,
-    policy: Option<&Policy>,
-) -> Option<Failure> {
-    if facts.reason().is_some() {
+fn unreadable(response: &Response<Body>, call: &Call, policy: Option<&Policy>) -> Option<Failure> {
+    if call.facts.reason().is_some() {
         return None;
     }
     let status = Status::from_header_map(response.headers())?;
@@ -353,14 +357,14 @@ fn unreadable(
         }]));
     }
     if status.message() == slow_body::NO_ROOM {
-        return Some(overloaded(facts));
+        return Some(overloaded(call));
     }
     let rule = match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => {
             "must be no larger than server.max_request_bytes"
         }
         // It did not arrive in time.
-        Code::DeadlineExceeded => return Some(cut_off(Kind::DeadlineExceeded, facts, policy)),
+        Code::DeadlineExceeded => return Some(cut_off(Kind::DeadlineExceeded, call, policy)),
         Code::Internal | Code::InvalidArgument => "must be a message of the contract",
         _ => return None,
     };
@@ -379,15 +383,18 @@ fn known_field(name: &str) -> &'static str {
 
 /// The call was cut off, by the caller's deadline or by a defect: what it may have cost depends on
 /// what was out by then.
-fn cut_off(kind: Kind, facts: &CallFacts, policy: Option<&Policy>) -> Failure {
+fn cut_off(kind: Kind, call: &Call, policy: Option<&Policy>) -> Failure {
     let chargeable = policy.is_some_and(|policy| policy.charge == Charge::PerRequest);
     Failure {
-        provider: facts.provider(),
-        verification_id: facts.verification_id(),
-        billing: facts.provider().map(|_| match facts.may_be_charged() {
-            true if chargeable => Billing::Unknown,
-            _ => Billing::NotBilled,
-        }),
+        provider: call.facts.provider(),
+        verification_id: call.facts.verification_id(),
+        billing: call
+            .facts
+            .provider()
+            .map(|_| match call.progress.may_be_charged() {
+                true if chargeable => Billing::Unknown,
+                _ => Billing::NotBilled,
+            }),
         ..Failure::new(kind)
     }
 }
@@ -397,18 +404,18 @@ fn cut_off(kind: Kind, facts: &CallFacts, policy: Option<&Policy>) -> Failure {
 struct Told {
     shared: Arc<Shared>,
     rpc: Rpc,
-    facts: Arc<CallFacts>,
+    call: Arc<Call>,
     started: Instant,
     code: Code,
     span: CallSpan,
 }
 
 impl Told {
-    fn new(shared: Arc<Shared>, rpc: Rpc, facts: Arc<CallFacts>, headers: &HeaderMap) -> Self {
+    fn new(shared: Arc<Shared>, rpc: Rpc, call: Arc<Call>, headers: &HeaderMap) -> Self {
         Self {
             shared,
             rpc,
-            facts,
+            call,
             started: Instant::now(),
             // Until it is known better: a future that is dropped was given up by the caller.
             code: Code::Cancelled,
@@ -422,14 +429,12 @@ impl Told {
         response
     }
 
-    fn count(&self, took: Duration) {
-        let facts = &self.facts;
-        metrics::called(self.rpc, self.code, took, &self.span.span_context());
-        if let Some(reason) = facts.reason() {
-            metrics::failed(self.rpc, reason, facts.provider());
+    fn count(&self, end: &CallEnd<'_>) {
+        metrics::called(self.rpc, self.code, end.took, &self.span.span_context());
+        if let Some(reason) = end.reason {
+            metrics::failed(self.rpc, reason, end.provider);
         }
-        let verified = facts.provider().zip(facts.outcome()).zip(facts.source());
-        if let Some(((provider, outcome), source)) = verified {
+        if let Some(((provider, outcome), source)) = end.provider.zip(end.outcome).zip(end.source) {
             metrics::verified(provider, outcome, source);
         }
     }
@@ -439,19 +444,11 @@ impl Drop for Told {
     fn drop(&mut self) {
         // A call that is given up is dropped outside of its context.
         let _entered = self.span.context().attach();
-        let took = self.started.elapsed();
-        self.span.tell(self.code, &self.facts);
-        self.count(took);
-        let (rpc, facts) = (self.rpc.as_str(), &self.facts);
-        let code = status::code_name(self.code);
-        let duration_ms = took.as_secs_f64() * 1e3;
-        let (reason, caller) = (facts.reason(), facts.rule());
-        let verification_id = facts.verification_id().map(tracing::field::display);
-        let provider = facts.provider().map(Provider::as_str);
-        let outcome = facts.outcome().map(Outcome::as_str);
-        let billing = facts.billing().map(Billing::as_str);
-        let source = facts.source().map(Source::as_str);
-        let attempts = facts.attempts();
+        let end = self
+            .call
+            .end_with(self.rpc, self.code, self.started.elapsed());
+        self.span.tell(&end);
+        self.count(&end);
         let mut suppressed = None;
         if self.code == Code::Unauthenticated {
             // Whoever reaches the port could fill the log.
@@ -460,34 +457,6 @@ impl Drop for Told {
                 None => return,
             }
         }
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    rpc,
-                    caller,
-                    code,
-                    reason,
-                    duration_ms,
-                    verification_id,
-                    provider,
-                    outcome,
-                    billing,
-                    source,
-                    attempts,
-                    suppressed,
-                    "call"
-                )
-            };
-        }
-        match self.code {
-            // Defects, and what may have cost money for nothing.
-            Code::Internal | Code::Unknown | Code::DataLoss => line!(error),
-            // Somebody has to look after a provider or the load.
-            Code::Unavailable
-            | Code::FailedPrecondition
-            | Code::ResourceExhausted
-            | Code::DeadlineExceeded => line!(warn),
-            _ => line!(info),
-        }
+        end.log(suppressed);
     }
 }

@@ -18,11 +18,12 @@ use tower_service::Service;
 use super::{
     lifecycle::{Lifecycle, Phase},
     listener::Connection,
-    peer::Peer,
     stream::Streams,
-    tls::ClientCertificate,
 };
-use crate::config;
+use crate::{
+    auth::peer::{ClientCertificate, Peer},
+    config,
+};
 
 /// Streams of one connection that its client reset before anybody saw them, and streams that were reset
 /// because they broke the protocol: one more ends the connection. A proxy whose callers all give up in a
@@ -113,7 +114,7 @@ impl Connections {
         }
     }
 
-    async fn cut_off(&self, certificate: Option<&ClientCertificate>) {
+    async fn cut_off(&self, certificate: Option<&dyn ClientCertificate>) {
         match certificate {
             Some(certificate) => certificate.ended().await,
             None => std::future::pending().await,
@@ -122,7 +123,7 @@ impl Connections {
     }
 }
 
-async fn about_to_end(certificate: Option<&ClientCertificate>) {
+async fn about_to_end(certificate: Option<&dyn ClientCertificate>) {
     match certificate {
         Some(certificate) => certificate.about_to_end().await,
         None => std::future::pending().await,

@@ -13,7 +13,6 @@ mod lifecycle;
 mod listener;
 mod memory;
 mod passing;
-pub mod peer;
 mod quota;
 mod slow_body;
 mod start;
@@ -23,4 +22,3 @@ mod unread;
 
 pub use lifecycle::Lifecycle;
 pub use start::{ServeError, Serving, bind};
-pub use tls::ClientCertificate;

@@ -25,8 +25,9 @@ use super::{
 };
 use crate::{
     access::door::Door,
-    audit::{Audit, StartError, layer::AuditLayer},
+    audit::{Audit, StartError},
     auth,
+    call::recorder::AuditLayer,
     config::Settings,
     domain::verification::Provider,
     policy::{Policies, PolicyError},
@@ -138,10 +139,10 @@ impl Serving {
             tokio::spawn(memory::watch(limit, Arc::clone(&memory_is_short)));
         }
         let audit = Audit::start(&settings.audit)?;
-        let recorded =
-            AuditLayer::new(audit.clone(), &policies, settings.providers.environments())?;
+        let recorded = AuditLayer::new(audit.clone(), &policies, settings.providers.environments());
         let answers = memory::answers(max_memory);
-        let (gateway, mut watches) = Gateway::new(settings, policies.clone(), answers)?;
+        let (gateway, mut watches) =
+            Gateway::new(settings.of_service(), policies.clone(), answers)?;
         let door = Door::start(&settings.auth, &policies, gateway.counts(), &mut watches)?;
         if door.has_owners() && settings.persons.handle_key.is_none() {
             tracing::warn!(
@@ -169,7 +170,7 @@ impl Serving {
             settings.server.max_request_bytes,
             settings.server.max_response_bytes,
         );
-        let identity = IdentityServiceServer::new(Identity::new(gateway.clone())?)
+        let identity = IdentityServiceServer::new(Identity::new(&gateway)?)
             .max_decoding_message_size(requests)
             .max_encoding_message_size(answers);
         let persons = PersonServiceServer::new(Persons::new(gateway.clone())?)
@@ -225,17 +226,15 @@ fn limits(settings: &Settings, max_memory: Option<u64>) -> listener::Limits {
 
 /// The circuits of the configured providers.
 fn circuits(gateway: &Gateway) -> Vec<(Provider, watch::Receiver<Circuit>)> {
-    let verifik = gateway.verifik.as_ref().map(|route| &route.upstream);
-    let youverify = gateway.youverify.as_ref().map(|route| &route.upstream);
-    let accuauth = gateway.accuauth.as_ref().map(|route| &route.upstream);
-    [
-        (Provider::Verifik, verifik),
-        (Provider::Youverify, youverify),
-        (Provider::Accuauth, accuauth),
-    ]
-    .into_iter()
-    .filter_map(|(provider, upstream)| Some((provider, upstream?.circuit())))
-    .collect()
+    let upstream = |provider| match provider {
+        Provider::Verifik => gateway.verifik.as_ref().map(|route| &route.upstream),
+        Provider::Youverify => gateway.youverify.as_ref().map(|route| &route.upstream),
+        Provider::Accuauth => gateway.accuauth.as_ref().map(|route| &route.upstream),
+    };
+    Provider::ALL
+        .into_iter()
+        .filter_map(|provider| Some((provider, upstream(provider)?.circuit())))
+        .collect()
 }
 
 /// Goes through the phases; returns when the calls in flight have had their time.

@@ -3,56 +3,29 @@
 use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
-use url::Url;
 use zeroize::Zeroizing;
 
-use super::request_ids::RequestIds;
+use super::{
+    request_ids::RequestIds,
+    routes::{Configured, RouteError, Routes},
+    settings::{CurpCheck, CurpRules, Persons},
+};
 use crate::{
     access::budget::Shared,
-    config::{self, Settings},
-    domain::{
-        curp::CurpRule,
-        failure::{Failure, Kind},
-        redaction::Secret,
-        verification::Provider,
-    },
+    domain::curp::CurpRule,
     policy::{Policies, Policy, PolicyError},
-    provider::{
-        accuauth::{self, Accuauth},
-        verifik::Verifik,
-        youverify::{self, Youverify},
-    },
-    reload::{self, Watch},
+    provider::{accuauth::Accuauth, settings::Providers, verifik::Verifik, youverify::Youverify},
+    reload::Watch,
     sharing::{
-        Answers, Creates, Handles, Keys, Lifetimes, Remote, Turns,
+        self, Answers, Creates, Handles, Keys, Lifetimes, Remote, Turns,
         keys::{self, KeyError},
         remote::NotAServer,
         turns::Everywhere,
-    },
-    telemetry::{metrics, token},
-    transport::{
-        Credentials, Upstream,
-        client::AddressError,
-        tls::{ClientTls, OwnCas, TlsError},
-        upstream,
     },
 };
 
 #[cfg(test)]
 mod tests;
-
-/// An adapter with the way to its provider.
-#[derive(Debug)]
-pub struct Route<A> {
-    /// What to send and how to read the answer.
-    pub adapter: A,
-    /// The way there.
-    pub upstream: Upstream,
-    /// Where it leads.
-    pub base_url: Url,
-    /// Whether the registry behind it is about real people.
-    pub environment: config::Environment,
-}
 
 /// Why a gateway cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -60,15 +33,9 @@ pub enum BuildError {
     /// The contract's policy table has a gap.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be made: {0}")]
-    Client(#[from] AddressError),
-    /// A provider cannot be reached over TLS.
+    /// A provider cannot be reached as configured.
     #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// A credential holds bytes that no HTTP header can.
-    #[error("the credential of {0} holds characters that an HTTP header cannot carry")]
-    Credential(Provider),
+    Route(#[from] RouteError),
     /// The cache cannot be used as configured.
     #[error(transparent)]
     Cache(#[from] NotAServer),
@@ -77,15 +44,28 @@ pub enum BuildError {
     CacheKey(#[from] KeyError),
 }
 
+/// The settings of what the handlers share.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// The providers.
+    pub providers: &'a Providers,
+    /// What is shared between calls and replicas.
+    pub cache: &'a sharing::settings::Settings,
+    /// How much of a CURP is tested.
+    pub curp: &'a CurpRules,
+    /// Person records.
+    pub persons: &'a Persons,
+}
+
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Gateway {
     /// Verifik, if it is configured.
-    pub verifik: Option<Route<Verifik>>,
+    pub verifik: Configured<Verifik>,
     /// YouVerify, if it is configured.
-    pub youverify: Option<Route<Youverify>>,
+    pub youverify: Configured<Youverify>,
     /// AccuAuth, if it is configured.
-    pub accuauth: Option<Route<Accuauth>>,
+    pub accuauth: Configured<Accuauth>,
     /// How much of a CURP is tested.
     pub curp_rule: CurpRule,
     /// The answers that are kept for `max_age`.
@@ -111,21 +91,20 @@ impl Gateway {
     ///
     /// If the policy table has a gap, or a credential, a key, a CA or the HTTP client is unusable.
     pub fn new(
-        settings: &Settings,
+        settings: Settings<'_>,
         policies: Policies,
         answer_memory: usize,
     ) -> Result<(Arc<Self>, Vec<Watch>), BuildError> {
-        let providers = &settings.providers;
+        let providers = settings.providers;
         let (answers, creates, turns, counts) = shared(settings)?;
-        let mut ways = Ways::new(providers, answer_memory);
-        let mut watches = Vec::new();
+        let mut routes = Routes::new(providers, answer_memory);
         let gateway = Arc::new(Self {
-            verifik: verifik(&providers.verifik, &mut ways, &mut watches)?,
-            youverify: youverify(&providers.youverify, &mut ways, &mut watches)?,
-            accuauth: accuauth(&providers.accuauth, &mut ways, &mut watches)?,
+            verifik: routes.to(&providers.verifik)?,
+            youverify: routes.to(&providers.youverify)?,
+            accuauth: routes.to(&providers.accuauth)?,
             curp_rule: match settings.curp.check {
-                config::CurpCheck::Strict => CurpRule::Strict,
-                config::CurpCheck::Shape => CurpRule::Shape,
+                CurpCheck::Strict => CurpRule::Strict,
+                CurpCheck::Shape => CurpRule::Shape,
             },
             answers,
             request_ids: RequestIds::new(
@@ -139,8 +118,7 @@ impl Gateway {
             counts,
             policies,
         });
-        watches.extend(ways.tls.into_watches());
-        Ok((gateway, watches))
+        Ok((gateway, routes.into_watches()))
     }
 
     /// Waits until nothing runs any more that no call in flight waits for: creates, and what is written to
@@ -170,32 +148,11 @@ impl Gateway {
     }
 }
 
-/// What the ways to the providers have in common.
-struct Ways {
-    tls: ClientTls,
-    /// Of each.
-    answer_memory: usize,
-}
-
-impl Ways {
-    /// Each provider has its own part of the memory: what one of them sends does not keep the others' answers.
-    fn new(providers: &config::Providers, answer_memory: usize) -> Self {
-        let states = providers.states();
-        let configured = states
-            .iter()
-            .filter(|(_, state)| *state != config::ProviderState::NotConfigured);
-        Self {
-            tls: ClientTls::default(),
-            answer_memory: answer_memory / configured.count().max(1),
-        }
-    }
-}
-
 /// What is shared between calls, and between replicas if there is a Redis.
 fn shared(
-    settings: &Settings,
+    settings: Settings<'_>,
 ) -> Result<(Answers, Option<Creates>, Turns, Option<Shared>), BuildError> {
-    let cache = &settings.cache;
+    let cache = settings.cache;
     let keys = Arc::new(match &cache.key {
         Some(key) => Keys::derived(key.expose())?,
         None => Keys::random()?,
@@ -236,8 +193,8 @@ fn shared(
 }
 
 /// Handles under `persons.handle_key`, or under what all replicas have anyway.
-fn handles(settings: &Settings) -> Result<Handles, BuildError> {
-    let persons = &settings.persons;
+fn handles(settings: Settings<'_>) -> Result<Handles, BuildError> {
+    let persons = settings.persons;
     let token = settings.providers.verifik.token.as_ref();
     let newest = match (&persons.handle_key, &settings.cache.key, token) {
         (Some(key), ..) | (None, Some(key), _) => keys::master(key.expose())?,
@@ -254,166 +211,4 @@ fn handles(settings: &Settings) -> Result<Handles, BuildError> {
         &newest,
         older.iter().map(|key| key.as_slice()),
     ))
-}
-
-fn verifik(
-    settings: &config::Verifik,
-    ways: &mut Ways,
-    watches: &mut Vec<Watch>,
-) -> Result<Option<Route<Verifik>>, BuildError> {
-    let Some(token) = &settings.token else {
-        return Ok(None);
-    };
-    let headers = |token: &Secret| {
-        let headers = Verifik::headers(token);
-        headers.map_err(|_| BuildError::Credential(Provider::Verifik))
-    };
-    let credentials = Credentials::new(headers(token)?);
-    metrics::token_expires(Provider::Verifik, token::expiry(token));
-    if let Some(file) = &settings.token_file {
-        let credentials = credentials.clone();
-        let key = "providers.verifik.token_file";
-        watches.push(Watch::new(key, vec![file.clone()], move |files| {
-            let token = config::credential(only(files)?)?;
-            credentials.replace(headers(&token).map_err(|error| error.to_string())?);
-            metrics::token_expires(Provider::Verifik, token::expiry(&token));
-            Ok(())
-        }));
-    }
-    let adapter = Verifik::new(credentials, settings.persons_path.clone());
-    route(Provider::Verifik, adapter, settings.upstream(), ways).map(Some)
-}
-
-fn youverify(
-    settings: &config::Youverify,
-    ways: &mut Ways,
-    watches: &mut Vec<Watch>,
-) -> Result<Option<Route<Youverify>>, BuildError> {
-    let Some(token) = &settings.token else {
-        return Ok(None);
-    };
-    let headers = |token: &Secret| {
-        let headers = Youverify::headers(token);
-        headers.map_err(|_| BuildError::Credential(Provider::Youverify))
-    };
-    let credentials = Credentials::new(headers(token)?);
-    if let Some(file) = &settings.token_file {
-        let credentials = credentials.clone();
-        let key = "providers.youverify.token_file";
-        watches.push(Watch::new(key, vec![file.clone()], move |files| {
-            let token = config::credential(only(files)?)?;
-            credentials.replace(headers(&token).map_err(|error| error.to_string())?);
-            Ok(())
-        }));
-    }
-    let words = settings.id_types.clone();
-    let id_types = youverify::IdTypes {
-        national_id: words.national_id,
-        passport: words.passport,
-        service_id: words.service_id,
-        alien_id: words.alien_id,
-    };
-    let adapter = Youverify::new(credentials, id_types);
-    route(Provider::Youverify, adapter, settings.upstream(), ways).map(Some)
-}
-
-fn accuauth(
-    settings: &config::Accuauth,
-    ways: &mut Ways,
-    watches: &mut Vec<Watch>,
-) -> Result<Option<Route<Accuauth>>, BuildError> {
-    let (Some(id), Some(secret)) = (&settings.api_id, &settings.api_secret) else {
-        return Ok(None);
-    };
-    let headers = |id: &Secret, secret: &Secret| {
-        let headers = Accuauth::headers(id, secret);
-        headers.map_err(|_| BuildError::Credential(Provider::Accuauth))
-    };
-    let credentials = Credentials::new(headers(id, secret)?);
-    let (id_file, secret_file) = (&settings.api_id_file, &settings.api_secret_file);
-    let files: Vec<_> = id_file.iter().chain(secret_file).cloned().collect();
-    if !files.is_empty() {
-        let credentials = credentials.clone();
-        // What is not in a file stays what it was at the start.
-        let (id, secret) = (id.clone(), secret.clone());
-        let (id_from_file, secret_from_file) = (id_file.is_some(), secret_file.is_some());
-        let key = "providers.accuauth.api_secret_file";
-        watches.push(Watch::new(key, files, move |files| {
-            let mut files = files.iter().map(|file| config::credential(file));
-            let mut next = |from_file: bool, kept: &Secret| match from_file {
-                true => files.next().ok_or("is missing")?,
-                false => Ok(kept.clone()),
-            };
-            let id = next(id_from_file, &id)?;
-            let secret = next(secret_from_file, &secret)?;
-            credentials.replace(headers(&id, &secret).map_err(|error| error.to_string())?);
-            Ok(())
-        }));
-    }
-    let encoding = match settings.body_encoding {
-        config::BodyEncoding::Json => accuauth::BodyEncoding::Json,
-        config::BodyEncoding::Form => accuauth::BodyEncoding::Form,
-    };
-    let adapter = Accuauth::new(credentials, encoding);
-    route(Provider::Accuauth, adapter, settings.upstream(), ways).map(Some)
-}
-
-/// The one file of a watch.
-fn only(files: &[reload::Content]) -> Result<&reload::Content, String> {
-    files.first().ok_or_else(|| "is missing".to_owned())
-}
-
-fn route<A>(
-    provider: Provider,
-    adapter: A,
-    settings: config::Upstream,
-    ways: &mut Ways,
-) -> Result<Route<A>, BuildError> {
-    let base_url = settings.base_url.clone();
-    let over_tls = base_url.scheme() == "https"
-        || settings
-            .proxy
-            .as_ref()
-            .is_some_and(|proxy| proxy.expose().starts_with("https:"));
-    let config = match &settings.ca_file {
-        _ if !over_tls => ClientTls::none(),
-        None => ways.tls.system()?,
-        Some(file) => ways.tls.own(OwnCas {
-            key: match provider {
-                Provider::Verifik => "providers.verifik.ca_file",
-                Provider::Youverify => "providers.youverify.ca_file",
-                Provider::Accuauth => "providers.accuauth.ca_file",
-            },
-            file,
-        })?,
-    };
-    let settings_of_way = upstream::Settings {
-        provider,
-        base_url: settings.base_url,
-        proxy: settings.proxy,
-        timeout: settings.timeout,
-        connect_timeout: settings.connect_timeout,
-        keep_alive: settings.keep_alive,
-        trace: settings.trace,
-        max_response_bytes: settings.max_response_bytes,
-        answer_memory: ways.answer_memory,
-        limits: settings.limits,
-        price: settings.price,
-    };
-    let upstream = Upstream::new(settings_of_way, config)?;
-    Ok(Route {
-        adapter,
-        upstream,
-        base_url,
-        environment: settings.environment,
-    })
-}
-
-/// The route, or the failure that says that there is none.
-///
-/// # Errors
-///
-/// [`Kind::NotConfigured`].
-pub fn configured<A>(provider: Provider, route: Option<&Route<A>>) -> Result<&Route<A>, Failure> {
-    route.ok_or_else(|| Failure::before_sending(Kind::NotConfigured, provider))
 }

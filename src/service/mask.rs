@@ -2,16 +2,16 @@
 //!
 //! A path goes through singular messages by field names, as `google.protobuf.FieldMask` defines, so
 //! every field of every reply can be named, also those that a later version adds. What a caller may not
-//! see ([`CallFacts::visible`](crate::telemetry::call_facts::CallFacts::visible)) is taken out of every
+//! see ([`Call::visible`](crate::call::Call::visible)) is taken out of every
 //! reply besides: a mask cannot bring it back.
 
 use prost::Name;
 use prost_reflect::MessageDescriptor;
 use prost_types::FieldMask;
 
-use crate::{
-    access::fields::{Fields, Filtered, Lists},
-    proto,
+use crate::proto::{
+    self,
+    fields::{Fields, Filtered, Lists},
 };
 
 /// The fields that a caller wants of a reply.

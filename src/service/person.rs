@@ -7,19 +7,21 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{
-    charged, facts_of,
-    gateway::{Gateway, Route, configured},
+    charged,
+    gateway::Gateway,
     person_fields::created,
     person_ids::{Named, owner, told},
     reply,
     request_ids::{self, Fingerprint},
+    routes::{Route, configured},
 };
 use crate::{
-    audit::{call as audit, hash::Identifier, words::PURPOSE},
+    audit::words::PURPOSE,
+    call::Call,
     domain::{
         date,
         failure::Failure,
-        person::{FieldChange, PersonField, PersonId, View},
+        person::{self, FieldChange, PersonField, PersonId, View},
         verification::Provider,
         violation::Violations,
     },
@@ -32,7 +34,7 @@ use crate::{
         person_service_server::PersonService,
     },
     provider::verifik::{Verifik, persons::Creation},
-    telemetry::call_facts::CallFacts,
+    transport::Progress,
 };
 
 /// `person.biometric_data` in the answer of `GetPerson`, and `persons.biometric_data` in that of
@@ -78,35 +80,35 @@ impl Persons {
         })
     }
 
-    pub(super) fn verifik(&self, facts: &CallFacts) -> Result<&Route<Verifik>, Failure> {
-        facts.asks(Provider::Verifik);
-        configured(Provider::Verifik, self.gateway.verifik.as_ref())
+    pub(super) fn verifik(&self, call: &Call) -> Result<&Route<Verifik>, Failure> {
+        call.facts.asks(Provider::Verifik);
+        configured(&self.gateway.verifik)
     }
 
     /// Begins the record of a call about a person. One that is not the caller's is recorded too.
     pub(super) fn begin(
         &self,
-        facts: &CallFacts,
+        call: &Call,
         named: Named,
     ) -> Result<(PersonId, Option<Arc<str>>), Failure> {
-        facts.asks(Provider::Verifik);
-        let identifier = named.id().map_or(Identifier::Many, Identifier::Person);
-        audit::begin(facts, identifier, None);
+        call.facts.asks(Provider::Verifik);
+        let identifier = named.id().map(PersonId::identifier);
+        call.begin(identifier, None);
         named.usable()
     }
 
-    async fn create(&self, facts: Arc<CallFacts>, create: Create) -> Result<Person, Failure> {
-        audit::begin(&facts, Identifier::Fields(&create.fields), None);
-        facts.asks(Provider::Verifik);
-        audit::intend(&facts).await?;
-        self.verifik(&facts)?;
+    async fn create(&self, call: Arc<Call>, create: Create) -> Result<Person, Failure> {
+        call.begin(person::document(&create.fields), None);
+        call.facts.asks(Provider::Verifik);
+        call.intend().await?;
+        self.verifik(&call)?;
         let policy = match create.creation {
             Creation::Plain => self.create.clone(),
             Creation::WithLiveness => self.create_with_liveness.clone(),
         };
-        let (gateway, own) = (Arc::clone(&self.gateway), Arc::clone(&facts));
-        let run = |shared: Arc<CallFacts>| async move {
-            let route = configured(Provider::Verifik, gateway.verifik.as_ref())?;
+        let (gateway, own) = (Arc::clone(&self.gateway), Arc::clone(&call));
+        let run = |shared: Arc<Progress>| async move {
+            let route = configured(&gateway.verifik)?;
             let request = route
                 .adapter
                 .create_request(create.creation, &create.fields);
@@ -114,74 +116,78 @@ impl Persons {
             let created = route.upstream.call(&shared, &policy, &request, read);
             // Here, because a repeat costs nothing, and the caller may have left by now.
             let created = charged(&own, created).await;
-            audit::created(&own, &created);
+            own.created(&created);
             created
         };
         let created = match create.request_id {
-            None => run(Arc::clone(&facts)).await,
+            None => run(Arc::clone(&call.progress)).await,
             Some(id) => {
-                let id = request_ids::of_caller(id, facts.caller());
+                let id = request_ids::of_caller(id, call.caller());
                 self.gateway
                     .request_ids
-                    .once(id, create.fingerprint, &facts, run)
+                    .once(id, create.fingerprint, &call, run)
                     .await
             }
         };
-        audit::created(&facts, &created);
-        told(created?, owner(&facts).as_ref(), &self.gateway.handles)
+        call.created(&created);
+        told(created?, owner(&call).as_ref(), &self.gateway.handles)
     }
 
-    async fn get(&self, facts: &CallFacts, request: GetPersonRequest) -> Result<Person, Failure> {
+    async fn get(&self, call: &Call, request: GetPersonRequest) -> Result<Person, Failure> {
         let mut bad = Violations::default();
         let handles = &self.gateway.handles;
-        let named = bad.check("id", Named::read(&request.id, facts, handles));
+        let named = bad.check("id", Named::read(&request.id, call, handles));
         let view = bad.check("view", view(request.view));
-        let view = view.map(|view| seen(facts, view));
-        bad.check(PURPOSE, audit::purpose(facts));
+        let view = view.map(|view| seen(call, view));
+        bad.check(PURPOSE, call.purpose());
         let (Some(named), Some(view), true) = (named, view, bad.is_empty()) else {
             return Err(Failure::invalid(bad.into_vec()));
         };
-        let (id, owner) = self.begin(facts, named)?;
-        audit::intend(facts).await?;
+        let (id, owner) = self.begin(call, named)?;
+        call.intend().await?;
         let Route {
             adapter, upstream, ..
-        } = self.verifik(facts)?;
+        } = self.verifik(call)?;
         let read = |answer: &_| adapter.read_person(answer, view, Some(&id));
         let request = adapter.get_request(&id);
-        let person = upstream.call(facts, &self.get, &request, read).await?;
+        let person = upstream
+            .call(&call.progress, &self.get, &request, read)
+            .await?;
         told(person, owner.as_ref(), handles)
     }
 
     async fn delete(
         &self,
-        facts: &CallFacts,
+        call: &Call,
         request: DeletePersonRequest,
     ) -> Result<DeletePersonResponse, Failure> {
         let mut bad = Violations::default();
         let handles = &self.gateway.handles;
-        let named = bad.check("id", Named::read(&request.id, facts, handles));
-        bad.check(PURPOSE, audit::purpose(facts));
+        let named = bad.check("id", Named::read(&request.id, call, handles));
+        bad.check(PURPOSE, call.purpose());
         let (Some(named), true) = (named, bad.is_empty()) else {
             return Err(Failure::invalid(bad.into_vec()));
         };
-        let (id, _) = self.begin(facts, named)?;
-        audit::intend(facts).await?;
+        let (id, _) = self.begin(call, named)?;
+        call.intend().await?;
         let Route {
             adapter, upstream, ..
-        } = self.verifik(facts)?;
+        } = self.verifik(call)?;
         let read = |answer: &_| adapter.read_deleted(answer);
         let request = adapter.delete_request(&id);
         let deleted = async {
             let _turn = self.turn(&id).await?;
-            upstream.call(facts, &self.delete, &request, read).await
+            upstream
+                .call(&call.progress, &self.delete, &request, read)
+                .await
         };
-        charged(facts, deleted).await?;
+        charged(call, deleted).await?;
         Ok(DeletePersonResponse {})
     }
 }
 
 fn check_create(
-    facts: &CallFacts,
+    call: &Call,
     creation: Creation,
     person: Option<&Person>,
     request_id: &str,
@@ -194,8 +200,8 @@ fn check_create(
     let absent = Person::default();
     let person = person.unwrap_or(&absent);
     let fields = created(&mut bad, person, required, date::today());
-    check_writable(&mut bad, facts, &fields);
-    bad.check(PURPOSE, audit::purpose(facts));
+    check_writable(&mut bad, call, &fields);
+    bad.check(PURPOSE, call.purpose());
     let request_id = match request_id {
         "" => Ok(None),
         text => Uuid::try_parse(text)
@@ -214,9 +220,9 @@ fn check_create(
 }
 
 /// What a caller may not see it may not write either: it would overwrite what it does not know.
-pub(super) fn check_writable(bad: &mut Violations, facts: &CallFacts, changes: &[FieldChange]) {
+pub(super) fn check_writable(bad: &mut Violations, call: &Call, changes: &[FieldChange]) {
     for (field, _) in changes {
-        if !facts.visible().has(field.numbers()) {
+        if !call.visible().has(field.numbers()) {
             bad.add(
                 field.path(),
                 "may not be written by a caller who may not see it",
@@ -234,8 +240,8 @@ pub(super) fn view(view: i32) -> Result<View, &'static str> {
 }
 
 /// Images that the caller may not see are not decoded for it.
-pub(super) fn seen(facts: &CallFacts, view: View) -> View {
-    match facts.visible().has(&IMAGES) {
+pub(super) fn seen(call: &Call, view: View) -> View {
+    match call.visible().has(&IMAGES) {
         true => view,
         false => View::Basic,
     }
@@ -247,40 +253,40 @@ impl PersonService for Persons {
         &self,
         request: Request<CreatePersonRequest>,
     ) -> Result<Response<CreatePersonResponse>, Status> {
-        let facts = facts_of(&request);
+        let call = Call::of(request.extensions());
         let request = request.into_inner();
         let created = async {
             let person = request.person.as_ref();
-            let create = check_create(&facts, Creation::Plain, person, &request.request_id)?;
-            let person = Some(self.create(Arc::clone(&facts), create).await?);
+            let create = check_create(&call, Creation::Plain, person, &request.request_id)?;
+            let person = Some(self.create(Arc::clone(&call), create).await?);
             Ok(CreatePersonResponse { person })
         };
-        reply(&facts, created.await)
+        reply(&call, created.await)
     }
 
     async fn create_person_with_liveness(
         &self,
         request: Request<CreatePersonWithLivenessRequest>,
     ) -> Result<Response<CreatePersonWithLivenessResponse>, Status> {
-        let facts = facts_of(&request);
+        let call = Call::of(request.extensions());
         let request = request.into_inner();
         let created = async {
             let person = request.person.as_ref();
-            let create = check_create(&facts, Creation::WithLiveness, person, &request.request_id)?;
-            let person = Some(self.create(Arc::clone(&facts), create).await?);
+            let create = check_create(&call, Creation::WithLiveness, person, &request.request_id)?;
+            let person = Some(self.create(Arc::clone(&call), create).await?);
             Ok(CreatePersonWithLivenessResponse { person })
         };
-        reply(&facts, created.await)
+        reply(&call, created.await)
     }
 
     async fn get_person(
         &self,
         request: Request<GetPersonRequest>,
     ) -> Result<Response<GetPersonResponse>, Status> {
-        let facts = facts_of(&request);
-        let person = self.get(&facts, request.into_inner()).await;
+        let call = Call::of(request.extensions());
+        let person = self.get(&call, request.into_inner()).await;
         reply(
-            &facts,
+            &call,
             person.map(|person| GetPersonResponse {
                 person: Some(person),
             }),
@@ -291,18 +297,18 @@ impl PersonService for Persons {
         &self,
         request: Request<ListPersonsRequest>,
     ) -> Result<Response<ListPersonsResponse>, Status> {
-        let facts = facts_of(&request);
-        reply(&facts, self.list(&facts, request.into_inner()).await)
+        let call = Call::of(request.extensions());
+        reply(&call, self.list(&call, request.into_inner()).await)
     }
 
     async fn update_person(
         &self,
         request: Request<UpdatePersonRequest>,
     ) -> Result<Response<UpdatePersonResponse>, Status> {
-        let facts = facts_of(&request);
-        let person = self.update(&facts, request.into_inner()).await;
+        let call = Call::of(request.extensions());
+        let person = self.update(&call, request.into_inner()).await;
         reply(
-            &facts,
+            &call,
             person.map(|person| UpdatePersonResponse {
                 person: Some(person),
             }),
@@ -313,7 +319,7 @@ impl PersonService for Persons {
         &self,
         request: Request<DeletePersonRequest>,
     ) -> Result<Response<DeletePersonResponse>, Status> {
-        let facts = facts_of(&request);
-        reply(&facts, self.delete(&facts, request.into_inner()).await)
+        let call = Call::of(request.extensions());
+        reply(&call, self.delete(&call, request.into_inner()).await)
     }
 }

@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_numbers_of_a_field_are_those_of_the_contract() {
-        use crate::access::fields::{Fields, Lists};
+        use crate::proto::fields::{Fields, Lists};
         let answer =
             crate::proto::descriptors().get_message_by_name("idgw.person.v1.GetPersonResponse");
         for field in PersonField::ALL {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::{
     access::persons::Records,
+    call::Call,
     domain::{
         failure::{Failure, Kind},
         person::PersonId,
@@ -15,7 +16,6 @@ use crate::{
     },
     proto::person::v1::Person,
     sharing::{Handles, handles},
-    telemetry::call_facts::CallFacts,
 };
 
 /// A record as a caller names it.
@@ -33,9 +33,9 @@ impl Named {
     /// # Errors
     ///
     /// The rule that it breaks.
-    pub fn read(text: &str, facts: &CallFacts, handles: &Handles) -> Result<Self, &'static str> {
+    pub fn read(text: &str, call: &Call, handles: &Handles) -> Result<Self, &'static str> {
         let id = handles::id_in(text);
-        let owners = match facts.records() {
+        let owners = match call.records() {
             Records::All => {
                 let id = id.map_or_else(|| PersonId::parse(text), Ok)?;
                 return Ok(Self::Usable(id, None));
@@ -99,8 +99,8 @@ pub fn told(
 }
 
 /// Who owns what the caller creates; none where records have no owners.
-pub fn owner(facts: &CallFacts) -> Option<Arc<str>> {
-    match facts.records() {
+pub fn owner(call: &Call) -> Option<Arc<str>> {
+    match call.records() {
         Records::All => None,
         Records::Own(owners) => owners.first().map(Arc::clone),
     }

@@ -8,7 +8,8 @@
 
 use super::person::Persons;
 use crate::{
-    audit::{call as audit, hash::Identifier, words::PURPOSE},
+    audit::words::PURPOSE,
+    call::Call,
     domain::{
         failure::{Failure, Kind},
         page_token::{Digest, NAMED, PageToken},
@@ -17,9 +18,8 @@ use crate::{
     },
     proto::person::v1::{ListPersonsRequest, ListPersonsResponse, Person},
     provider::verifik::person_list::Page,
-    service::{gateway::Route, person::seen},
+    service::{person::seen, routes::Route},
     sharing::Handles,
-    telemetry::call_facts::CallFacts,
 };
 
 const DEFAULT_PAGE_SIZE: u32 = 50;
@@ -32,20 +32,23 @@ const PASSED: u32 = 16;
 impl Persons {
     pub(super) async fn list(
         &self,
-        facts: &CallFacts,
+        call: &Call,
         request: ListPersonsRequest,
     ) -> Result<ListPersonsResponse, Failure> {
         let handles = &self.gateway.handles;
-        let query = query(facts, &request, handles)?;
-        audit::begin(facts, Identifier::Many, None);
+        let query = query(call, &request, handles)?;
+        call.begin(None, None);
         let Route {
             adapter, upstream, ..
-        } = self.verifik(facts)?;
-        audit::intend(facts).await?;
+        } = self.verifik(call)?;
+        call.intend().await?;
         let fetch = |page| async move {
             let request = adapter.list_request(page, query.page_size);
             let read = |answer: &_| adapter.read_page(answer, query.view);
-            match upstream.call(facts, &self.list, &request, read).await {
+            match upstream
+                .call(&call.progress, &self.list, &request, read)
+                .await
+            {
                 // Some call a page behind the last one a record that is not there.
                 Err(failure) if page > 1 && failure.kind == Kind::PersonNotFound => {
                     Ok(Page::default())
@@ -70,15 +73,11 @@ struct Query {
     from: Option<PageToken>,
 }
 
-fn query(
-    facts: &CallFacts,
-    request: &ListPersonsRequest,
-    handles: &Handles,
-) -> Result<Query, Failure> {
+fn query(call: &Call, request: &ListPersonsRequest, handles: &Handles) -> Result<Query, Failure> {
     let mut bad = Violations::default();
     let size = bad.check("page_size", page_size(request.page_size));
     let view = bad.check("view", super::person::view(request.view));
-    let view = view.map(|view| seen(facts, view));
+    let view = view.map(|view| seen(call, view));
     let token = match request.page_token.as_str() {
         "" => Ok(None),
         text => handles
@@ -87,7 +86,7 @@ fn query(
             .ok_or("must be a next_page_token of this service"),
     };
     let token = bad.check("page_token", token);
-    bad.check(PURPOSE, audit::purpose(facts));
+    bad.check(PURPOSE, call.purpose());
     if let (Some(size), Some(view), Some(Some(token))) = (size, view, &token)
         && (token.page_size, token.view) != (size, view)
     {

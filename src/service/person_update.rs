@@ -11,13 +11,14 @@ use opentelemetry::trace::FutureExt as _;
 
 use super::{
     charged,
-    gateway::{Route, configured},
     person::{Persons, check_writable},
     person_fields::updated,
     person_ids::{Named, told},
+    routes::{Route, configured},
 };
 use crate::{
-    audit::{call as audit, words::PURPOSE},
+    audit::words::PURPOSE,
+    call::Call,
     domain::{
         date,
         failure::{Failure, Kind},
@@ -27,7 +28,6 @@ use crate::{
     },
     proto::person::v1::{Person, UpdatePersonRequest},
     sharing::{remote::NoAnswer, turns::Turn},
-    telemetry::call_facts::CallFacts,
 };
 
 /// What a caller is asked to wait while Redis is down.
@@ -36,41 +36,43 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 impl Persons {
     pub(super) async fn update(
         &self,
-        facts: &Arc<CallFacts>,
+        call: &Arc<Call>,
         request: UpdatePersonRequest,
     ) -> Result<Person, Failure> {
         let mut bad = Violations::default();
         let person = request.person.unwrap_or_default();
         let handles = &self.gateway.handles;
-        let named = bad.check("person.id", Named::read(&person.id, facts, handles));
+        let named = bad.check("person.id", Named::read(&person.id, call, handles));
         let mask = request.update_mask.as_ref();
         let changes = updated(&mut bad, &person, mask, date::today());
-        check_writable(&mut bad, facts, &changes);
-        bad.check(PURPOSE, audit::purpose(facts));
+        check_writable(&mut bad, call, &changes);
+        bad.check(PURPOSE, call.purpose());
         let (Some(named), true) = (named, bad.is_empty()) else {
             return Err(Failure::invalid(bad.into_vec()));
         };
-        let (id, owner) = self.begin(facts, named)?;
-        facts.asks(Provider::Verifik);
-        audit::intend(facts).await?;
-        self.verifik(facts)?;
-        let updated = charged(facts, self.change(facts, id, changes)).await?;
+        let (id, owner) = self.begin(call, named)?;
+        call.facts.asks(Provider::Verifik);
+        call.intend().await?;
+        self.verifik(call)?;
+        let updated = charged(call, self.change(call, id, changes)).await?;
         told(updated, owner.as_ref(), handles)
     }
 
     async fn change(
         &self,
-        facts: &Arc<CallFacts>,
+        call: &Arc<Call>,
         id: PersonId,
         changes: Vec<FieldChange>,
     ) -> Result<Person, Failure> {
         let Route {
             adapter, upstream, ..
-        } = self.verifik(facts)?;
+        } = self.verifik(call)?;
         let turn = self.turn(&id).await?;
         let request = adapter.get_request(&id);
         let read = |answer: &_| adapter.read_stored(answer, &id);
-        let stored = upstream.call(facts, &self.get, &request, read).await?;
+        let stored = upstream
+            .call(&call.progress, &self.get, &request, read)
+            .await?;
         if stored.would_be_nameless(&changes) {
             return Err(Failure::invalid(vec![Violation {
                 field: "update_mask",
@@ -79,15 +81,15 @@ impl Persons {
         }
         let (object, before) = stored.changed(&changes);
         let request = adapter.update_request(&id, &object);
-        let (gateway, facts) = (Arc::clone(&self.gateway), Arc::clone(facts));
+        let (gateway, progress) = (Arc::clone(&self.gateway), Arc::clone(&call.progress));
         let policy = self.update.clone();
         let write = async move {
             let _turn = turn;
             let Route {
                 adapter, upstream, ..
-            } = configured(Provider::Verifik, gateway.verifik.as_ref())?;
+            } = configured(&gateway.verifik)?;
             let read = |answer: &_| adapter.read_changed(answer, &id);
-            let after = upstream.call(&facts, &policy, &request, read).await?;
+            let after = upstream.call(&progress, &policy, &request, read).await?;
             match before.becomes(&after, &changes) {
                 true => Ok(after.person),
                 false => Err(Failure::after_sending(

@@ -22,12 +22,12 @@ use uuid::Uuid;
 use self::register::{Entry, Found, Register};
 use super::defect;
 use crate::{
-    auth::identity::Caller,
-    config::AuthMode,
-    domain::failure::Failure,
+    auth::{AuthMode, identity::Caller},
+    call::Call,
+    domain::{failure::Failure, verification::Provider},
     sha256::Sha256,
     sharing::{Creates, creates::Created},
-    telemetry::call_facts::{CallFacts, Part},
+    transport::{Part, Progress},
 };
 
 /// Says what a create asks for, to find another content under the same id.
@@ -89,30 +89,31 @@ impl RequestIds {
         self.running.wait().await;
     }
 
-    /// Runs the create, or waits for the one that runs or ran under this id. It is given the facts that
-    /// all who wait for it share.
+    /// Runs the create, or waits for the one that runs or ran under this id. It is given the progress
+    /// that all who wait for it share.
     pub async fn once<C>(
         &self,
         id: Uuid,
         fingerprint: Fingerprint,
-        facts: &Arc<CallFacts>,
-        create: impl FnOnce(Arc<CallFacts>) -> C,
+        call: &Call,
+        create: impl FnOnce(Arc<Progress>) -> C,
     ) -> Created
     where
         C: Future<Output = Created> + Send + 'static,
     {
         let key = (id, self.everywhere.as_ref().map(|_| fingerprint));
-        let entry = match self.here.enter(key, fingerprint, facts.provider()) {
+        let entry = match self.here.enter(key, fingerprint, call.facts.provider()) {
             Found::Free(run) => {
                 let entry = run.entry();
-                let call = Arc::clone(&entry.call);
-                facts.shares(Part::Starts, Arc::clone(&call));
-                call.has_no_deadline();
-                let create = caught(create(Arc::clone(&call)), Arc::clone(&call));
+                let progress = Arc::clone(&entry.progress);
+                call.progress.shares(Part::Starts, Arc::clone(&progress));
+                progress.has_no_deadline();
+                let create = create(Arc::clone(&progress));
+                let create = caught(create, entry.provider, Arc::clone(&progress));
                 let everywhere = self.everywhere.clone();
                 self.running.spawn(async move {
                     let created = match everywhere {
-                        Some(creates) => creates.once(id, fingerprint.0, &call, create).await,
+                        Some(creates) => creates.once(id, fingerprint.0, &progress, create).await,
                         None => create.await,
                     };
                     run.ends(created);
@@ -125,23 +126,31 @@ impl RequestIds {
             Found::Taken(entry) => {
                 // What the first has sent may be charged, and this caller is told of it as well.
                 match entry.is_over() {
-                    true => facts.waits(),
-                    false => facts.shares(Part::Joins, Arc::clone(&entry.call)),
+                    true => call.progress.waits(),
+                    false => call
+                        .progress
+                        .shares(Part::Joins, Arc::clone(&entry.progress)),
                 }
                 entry
             }
         };
-        let Entry { answer, call, .. } = entry;
+        let Entry {
+            answer, progress, ..
+        } = entry;
         register::outcome(answer)
             .await
-            .unwrap_or_else(|| Err(defect(facts.provider(), &call)))
+            .unwrap_or_else(|| Err(defect(call.facts.provider(), &progress)))
     }
 }
 
 /// The create, whose panic is an outcome too: the replicas must hear of it like of any other.
-async fn caught(create: impl Future<Output = Created>, call: Arc<CallFacts>) -> Created {
+async fn caught(
+    create: impl Future<Output = Created>,
+    provider: Option<Provider>,
+    progress: Arc<Progress>,
+) -> Created {
     let created = AssertUnwindSafe(create).catch_unwind().await;
-    created.unwrap_or_else(|_panic| Err(defect(call.provider(), &call)))
+    created.unwrap_or_else(|_panic| Err(defect(provider, &progress)))
 }
 
 #[cfg(test)]

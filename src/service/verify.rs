@@ -1,386 +1,185 @@
-//! One verification: from a kept answer, from an identical call in flight, or from the provider.
+//! What an RPC that looks somebody up is ([`Verify`]), and the one handler of all of them.
 //!
-//! In this order: a kept answer if the caller set `max_age` and one is young enough; else the flight
-//! of an identical lookup, or a new one. Each caller has an id, a deadline and a mask of its own, and
-//! each reads the record for itself if it wants another part of the provider's answer than the
-//! starter did. `billing` is what the provider's document says of the result, wherever it comes from;
-//! `source` says whether the provider was asked for this call.
+//! The handler does once for all what the contract promises of every lookup: all bad fields at once, consent,
+//! purpose, the audit's record, a cached answer or one provider call for identical lookups, the reply, and the
+//! caller's mask.
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use opentelemetry::context::FutureExt as _;
+use jiff::civil::Date;
+use prost::Name;
 
 use super::{
-    defect,
-    gateway::{Gateway, Route, configured},
-    lookups::Lookup,
+    answers::Lookups,
+    gateway::Gateway,
+    mask::ReadMask,
+    reading,
+    routes::{AnyRoute, Supplier},
 };
 use crate::{
-    access::{budget::Counted, share::Share},
-    audit::call as audit,
-    config::Environment,
+    audit::words::PURPOSE,
+    call::Call,
     domain::{
-        failure::Failure,
-        lookup::Document,
-        verification::{Billing, Outcome, Source, VerificationId, Verified},
+        consent::SubjectConsent,
+        curp::CurpRule,
+        date,
+        failure::{Failure, Kind},
+        lookup::Lookup,
+        verification::VerificationId,
+        violation::Violations,
     },
-    policy::Policy,
-    proto::identity::v1 as pb,
-    provider::Listed as _,
-    sharing::{
-        Age, Answers, Flights, Kept, Name,
-        flights::{Boarded, Keep},
-    },
-    telemetry::{
-        call_facts::{CallFacts, Part},
-        labels::{CacheResult, Drift},
-        metrics::{self, current_span},
-        spans::{Wait, WaitSpan},
-    },
-    transport::{Answer, Priced, Request},
+    policy::{Policy, PolicyError},
+    proto::{fields::Filtered, identity::v1::Verification, lookup_request::LookupRequest},
+    sharing::answers::Record,
 };
 
-/// An RPC that verifies, with its lookups in flight.
+/// An RPC of the contract that looks somebody up.
+pub trait Verify: Send + Sync + 'static {
+    /// `package.Service/Method`: policy, scope, audit, span and metric label follow from the contract.
+    const RPC: &'static str;
+
+    /// The request.
+    type Request: LookupRequest;
+    /// The reply.
+    type Response: Name + Filtered;
+    /// What is looked up.
+    type Lookup: Lookup;
+    /// What the registry holds.
+    type Record: Record;
+
+    /// The lookup, or every bad field in `bad`; none without a bad field if the consent is missing.
+    fn check(request: &Self::Request, rules: &Rules, bad: &mut Violations) -> Option<Self::Lookup>;
+
+    /// The lookup without what is not wanted, by field numbers of the reply.
+    fn narrowed(lookup: Self::Lookup, _wanted: impl Fn(&[u32]) -> bool) -> Self::Lookup {
+        lookup
+    }
+
+    /// The reply.
+    fn response(
+        request: Self::Request,
+        verification: Verification,
+        record: Option<Box<Self::Record>>,
+    ) -> Self::Response;
+}
+
+/// What a request is checked against.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Today, for dates that must not be in the future.
+    pub today: Date,
+    /// How much of a CURP is tested.
+    pub curp: CurpRule,
+    /// The consent of the person concerned, if there is one.
+    pub consent: Option<SubjectConsent>,
+}
+
+/// The handler of one RPC.
 #[derive(Debug)]
-pub struct Rpc<L: Lookup> {
+pub struct Handler<V: Verify> {
     policy: Policy,
-    flights: Flights<Landed<L>>,
+    /// In the order in which they are asked.
+    suppliers: Box<[Supplier<V>]>,
+    lookups: Lookups<V>,
+    curp: CurpRule,
 }
 
-/// How a flight ended, for all who waited.
-type Landed<L> = Arc<Result<Fresh<L>, Failure>>;
-
-/// The answer of a flight.
-struct Fresh<L: Lookup> {
-    verified: Verified<L::Record>,
-    /// What of the answer was read.
-    document: Document,
-    answer: Answer,
-    checked_at: Timestamp,
-    age: Age,
-}
-
-impl<L: Lookup> Rpc<L> {
-    /// The RPC under its policy.
-    #[must_use]
-    pub fn new(policy: Policy) -> Self {
-        Self {
+impl<V: Verify> Handler<V> {
+    /// The handler over those who can answer.
+    ///
+    /// # Errors
+    ///
+    /// If the RPC has no policy.
+    pub fn new<const N: usize>(
+        gateway: &Gateway,
+        suppliers: [Supplier<V>; N],
+    ) -> Result<Self, PolicyError> {
+        let policy = gateway.policy(V::RPC)?;
+        Ok(Self {
+            suppliers: Box::new(suppliers),
+            lookups: Lookups::new(gateway.answers.clone(), policy.clone()),
             policy,
-            flights: Flights::default(),
-        }
-    }
-}
-
-/// Answers a lookup whose request passed its checks.
-///
-/// # Errors
-///
-/// What went wrong; every failure carries the verification's own id.
-pub async fn verify<L: Lookup>(
-    gateway: &Arc<Gateway>,
-    facts: &CallFacts,
-    rpc: &Rpc<L>,
-    lookup: L,
-    max_age: Option<Duration>,
-) -> Result<(pb::Verification, Option<Box<L::Record>>), Failure> {
-    let id = VerificationId::mint();
-    facts.verifies(id);
-    facts.asks(L::PROVIDER);
-    let asked = async {
-        audit::intend(facts).await?;
-        let route = configured(L::PROVIDER, L::route(gateway))?;
-        let (kept, source) = answer(gateway, facts, rpc, route, lookup, max_age).await?;
-        Ok((kept, source, route.environment))
-    };
-    let (kept, source, environment) = asked.await.map_err(|failure: Failure| failure.of(id))?;
-    let verified = kept.verified;
-    if source == Source::Provider {
-        report_drift::<L>(&verified);
-    }
-    facts.found(verified.outcome, verified.billing);
-    facts.comes_from(source);
-    let verification = pb::Verification {
-        id: id.to_string(),
-        outcome: outcome(verified.outcome).into(),
-        provider: L::PROVIDER.as_str().to_owned(),
-        provider_reference: verified.reference,
-        provider_code: verified.code,
-        provider_message: verified.message,
-        checked_at: Some(timestamp(kept.checked_at)),
-        source: shown(source).into(),
-        billing: billing(verified.billing).into(),
-        environment: match environment {
-            Environment::Live => pb::Environment::Live,
-            Environment::Sandbox => pb::Environment::Sandbox,
-        }
-        .into(),
-    };
-    Ok((verification, verified.record))
-}
-
-async fn answer<L: Lookup>(
-    gateway: &Arc<Gateway>,
-    facts: &CallFacts,
-    rpc: &Rpc<L>,
-    route: &Route<L::Adapter>,
-    lookup: L,
-    max_age: Option<Duration>,
-) -> Result<(Kept<L::Record>, Source), Failure> {
-    let answers = &gateway.answers;
-    let request = lookup.request(&route.adapter);
-    let names = Names::of(answers, facts.share(), route, &lookup, &request);
-    let own = names.of_document(lookup.document());
-    let max_age = max_age.filter(|age| !age.is_zero());
-    if let Some(max_age) = max_age {
-        let looking = WaitSpan::start(Wait::Cache, L::PROVIDER);
-        let kept = answers.get(&own, max_age).await;
-        drop(looking);
-        if let Some(kept) = kept {
-            report_hit::<L>(&kept);
-            return Ok((kept, Source::Cache));
-        }
-    }
-    let keep = match (max_age, lookup.document()) {
-        (None, _) => Keep::Nothing,
-        (Some(_), Document::Omit) => Keep::Answer,
-        (Some(_), Document::Include) => Keep::WithDocument,
-    };
-    let mut counted = None;
-    let boarded = match rpc.flights.join(names.0, keep, facts) {
-        // Whoever began it pays for it: a spent budget is no hindrance.
-        Some(flight) => Boarded::Flight(flight, Part::Joins),
-        None => {
-            // Before anything is sent, and not for an answer that is there already.
-            counted = facts.charge().await?;
-            rpc.flights.board(
-                names.0,
-                keep,
-                facts,
-                || answers.get_here(&own, max_age?),
-                |shared| {
-                    // Whoever polls the flight, its spans belong to the call that started it.
-                    shared.runs_under(current_span());
-                    fly(
-                        Arc::clone(gateway),
-                        shared,
-                        rpc.policy.clone(),
-                        lookup.clone(),
-                        request,
-                    )
-                    .with_current_context()
-                },
-                conclude(Arc::clone(gateway), lookup.clone(), names),
-            )
-        }
-    };
-    let (flight, part) = match boarded {
-        Boarded::Kept(kept) => {
-            give_back(counted);
-            report_hit::<L>(&kept);
-            return Ok((kept, Source::Cache));
-        }
-        Boarded::Flight(flight, part) => (flight, part),
-    };
-    if max_age.is_some() {
-        metrics::looked_up(L::PROVIDER, CacheResult::Miss, None);
-    }
-    let (source, waiting) = match part {
-        Part::Starts => (Source::Provider, None),
-        Part::Joins => {
-            give_back(counted.take());
-            let waiting = WaitSpan::start(Wait::Coalesced, L::PROVIDER);
-            if let Some(starter) = facts.span_of_starter() {
-                waiting.link(starter);
-            }
-            (Source::Coalesced, Some(waiting))
-        }
-    };
-    let landed = flight.await;
-    drop(waiting);
-    let landed = landed.unwrap_or_else(|| Arc::new(Err(defect(Some(L::PROVIDER), facts))));
-    if is_free(&landed) {
-        give_back(counted);
-    }
-    // Who flew alone, as most do, has the answer to itself.
-    let kept = match Arc::try_unwrap(landed) {
-        Ok(own) => own?.seen_by_one(&lookup, &route.adapter),
-        Err(shared) => match shared.as_ref() {
-            Ok(fresh) => fresh.seen_by(&lookup, &route.adapter, lookup.document()),
-            Err(failure) => Err(failure.clone()),
-        },
-    };
-    Ok((kept?, source))
-}
-
-/// Whether the provider surely does not charge for a flight.
-fn is_free<L: Lookup>(landed: &Result<Fresh<L>, Failure>) -> bool {
-    let billing = match landed {
-        Ok(fresh) => Some(fresh.verified.billing),
-        Err(failure) => failure.billing,
-    };
-    billing == Some(Billing::NotBilled)
-}
-
-fn give_back(counted: Option<Counted>) {
-    if let Some(counted) = counted {
-        counted.give_back();
-    }
-}
-
-/// What is not in the provider's document; once for each answer.
-fn report_drift<L: Lookup>(verified: &Verified<L::Record>) {
-    if verified.outcome == Outcome::Inconclusive {
-        metrics::drifted(L::PROVIDER, Drift::Code);
-    }
-    let record = verified.record.as_ref();
-    if record.is_some_and(|record| !record.is_listed()) {
-        metrics::drifted(L::PROVIDER, Drift::Value);
-    }
-}
-
-fn report_hit<L: Lookup>(kept: &Kept<L::Record>) {
-    metrics::looked_up(L::PROVIDER, CacheResult::Hit, Some(kept.age.now()));
-}
-
-/// Asks the provider, for all who wait.
-#[expect(
-    clippy::manual_async_fn,
-    reason = "an async fn has room twice for what it is given"
-)]
-fn fly<L: Lookup>(
-    gateway: Arc<Gateway>,
-    facts: Arc<CallFacts>,
-    policy: Policy,
-    lookup: L,
-    request: Request,
-) -> impl Future<Output = Landed<L>> + Send {
-    async move {
-        let asked = async {
-            let Route {
-                adapter, upstream, ..
-            } = configured(L::PROVIDER, L::route(&gateway))?;
-            let read = |answer: &Answer| {
-                Ok(Fresh {
-                    verified: lookup.read(adapter, answer)?,
-                    document: lookup.document(),
-                    answer: Answer {
-                        was_read: true,
-                        ..answer.clone()
-                    },
-                    checked_at: Timestamp::now(),
-                    age: Age::of(Duration::ZERO),
-                })
-            };
-            upstream.call(&facts, &policy, &request, read).await
-        };
-        Arc::new(asked.await)
-    }
-}
-
-/// Keeps what those who wait want to be kept.
-fn conclude<L: Lookup>(
-    gateway: Arc<Gateway>,
-    lookup: L,
-    names: Names,
-) -> impl Fn(&Landed<L>, Keep) + Send + 'static {
-    move |landed, keep| {
-        let (Ok(fresh), Some(route)) = (landed.as_ref(), L::route(&gateway)) else {
-            return;
-        };
-        let documents: &[Document] = match keep {
-            Keep::Nothing => &[],
-            Keep::Answer => &[Document::Omit],
-            Keep::WithDocument => &[Document::Omit, Document::Include],
-        };
-        for document in documents {
-            if let Ok(kept) = fresh.seen_by(&lookup, &route.adapter, *document) {
-                gateway.answers.keep(&names.of_document(*document), &kept);
-            }
-        }
-    }
-}
-
-impl<L: Lookup> Priced for Fresh<L> {
-    fn billing(&self) -> Billing {
-        self.verified.billing
-    }
-}
-
-impl<L: Lookup> Fresh<L> {
-    /// The answer as one sees it who wants the document or does not.
-    fn seen_by(
-        &self,
-        lookup: &L,
-        adapter: &L::Adapter,
-        document: Document,
-    ) -> Result<Kept<L::Record>, Failure> {
-        let verified = if self.document == document {
-            self.verified.clone()
-        } else {
-            lookup.with(document).read(adapter, &self.answer)?
-        };
-        Ok(Kept {
-            verified,
-            checked_at: self.checked_at,
-            age: self.age,
+            curp: gateway.curp_rule,
         })
     }
 
-    /// The same for the only one who waited.
-    fn seen_by_one(self, lookup: &L, adapter: &L::Adapter) -> Result<Kept<L::Record>, Failure> {
-        if self.document != lookup.document() {
-            return self.seen_by(lookup, adapter, lookup.document());
+    /// Answers a request.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong; from the checks on every failure carries the verification's own id.
+    pub async fn answer(&self, call: &Call, request: V::Request) -> Result<V::Response, Failure> {
+        let Checked {
+            lookup,
+            max_age,
+            mask,
+        } = self.check(call, &request)?;
+        let id = VerificationId::mint();
+        call.facts.verifies(id);
+        // A block and no function: that would have room for the lookup once more.
+        let known = async {
+            let route = self.route(call).await?;
+            self.lookups.answer(call, route, lookup, max_age).await
+        };
+        let known = known.await.map_err(|failure| failure.of(id))?;
+        call.facts
+            .found(known.verified.outcome, known.verified.billing);
+        call.facts.comes_from(known.source);
+        let (verification, record) = reading::verification(id, known);
+        Ok(mask.apply(V::response(request, verification, record)))
+    }
+
+    fn check(&self, call: &Call, request: &V::Request) -> Result<Checked<V>, Failure> {
+        let mut bad = Violations::default();
+        let consent = match request.subject_consent() {
+            Some(said) if self.policy.requires_consent => SubjectConsent::given(said),
+            _ => None,
+        };
+        let rules = Rules {
+            today: date::today(),
+            curp: self.curp,
+            consent,
+        };
+        let lookup = V::check(request, &rules, &mut bad);
+        let max_age = bad.check("max_age", max_age(request.max_age()));
+        bad.check(PURPOSE, call.purpose());
+        let mask = ReadMask::of::<V::Response>(request.read_mask());
+        let mask = bad.check("read_mask", mask);
+        let (Some(max_age), Some(mask), true) = (max_age, mask, bad.is_empty()) else {
+            return Err(Failure::invalid(bad.into_vec()));
+        };
+        if self.policy.requires_consent && consent.is_none() {
+            return Err(Failure::new(Kind::ConsentRequired));
         }
-        Ok(Kept {
-            verified: self.verified,
-            checked_at: self.checked_at,
-            age: self.age,
+        let lookup = lookup.ok_or(Failure::new(Kind::Internal))?;
+        // What the caller may not see is not decoded for it.
+        let wanted = |field: &[u32]| mask.wants(field) && call.visible().has(field);
+        let lookup = V::narrowed(lookup, wanted);
+        call.begin(Some(lookup.identifier()), consent);
+        Ok(Checked {
+            lookup,
+            max_age: max_age.filter(|age| !age.is_zero()),
+            mask,
         })
+    }
+
+    /// The way to the first supplier that is configured; from here on the audit knows who is asked.
+    async fn route(&self, call: &Call) -> Result<Arc<AnyRoute<V>>, Failure> {
+        let configured = self.suppliers.iter().find(|one| one.route.is_some());
+        let supplier = configured.or(self.suppliers.first());
+        let supplier = supplier.ok_or(Failure::new(Kind::Internal))?;
+        call.facts.asks(supplier.provider);
+        call.intend().await?;
+        let not_configured = || Failure::before_sending(Kind::NotConfigured, supplier.provider);
+        supplier.route.clone().ok_or_else(not_configured)
     }
 }
 
-/// The names of a lookup's kept answers: who shares them, at which account, and what is asked. A flight
-/// has the name of the plain one.
-#[derive(Clone, Copy)]
-struct Names(Name);
-
-impl Names {
-    /// The names of the lookup, given what it sends.
-    fn of<L: Lookup>(
-        answers: &Answers,
-        share: &Share,
-        route: &Route<L::Adapter>,
-        lookup: &L,
-        sent: &Request,
-    ) -> Self {
-        let common = lookup.common();
-        let common = common.map(|common| common.request(&route.adapter));
-        let request = common.as_ref().unwrap_or(sent);
-        let [kind, group] = share.parts();
-        let credential = sent.credential.as_ref();
-        let credential = credential.map(|known| known.fingerprint.as_bytes());
-        let plain = answers.name([
-            kind,
-            group,
-            credential.unwrap_or_default(),
-            L::PROVIDER.as_str().as_bytes(),
-            route.environment.as_str().as_bytes(),
-            route.base_url.as_str().as_bytes(),
-            request.method.as_str().as_bytes(),
-            request.path.as_bytes(),
-            request.query.as_bytes(),
-            request.body.as_deref().unwrap_or_default(),
-        ]);
-        Self(plain)
-    }
-
-    fn of_document(&self, document: Document) -> Name {
-        match document {
-            Document::Omit => self.0,
-            Document::Include => self.0.beside(),
-        }
-    }
+/// A request that passed its checks.
+struct Checked<V: Verify> {
+    lookup: V::Lookup,
+    max_age: Option<Duration>,
+    mask: ReadMask,
 }
 
 /// Reads `max_age`.
@@ -388,39 +187,7 @@ impl Names {
 /// # Errors
 ///
 /// The rule that it breaks.
-pub fn max_age(max_age: Option<prost_types::Duration>) -> Result<Option<Duration>, &'static str> {
+fn max_age(max_age: Option<prost_types::Duration>) -> Result<Option<Duration>, &'static str> {
     let age = max_age.map(Duration::try_from).transpose();
     age.map_err(|_| "must be a duration that is not negative")
-}
-
-fn timestamp(at: Timestamp) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: at.as_second(),
-        nanos: at.subsec_nanosecond(),
-    }
-}
-
-const fn shown(source: Source) -> pb::Source {
-    match source {
-        Source::Provider => pb::Source::Provider,
-        Source::Coalesced => pb::Source::Coalesced,
-        Source::Cache => pb::Source::Cache,
-    }
-}
-
-const fn outcome(outcome: Outcome) -> pb::Outcome {
-    match outcome {
-        Outcome::Found => pb::Outcome::Found,
-        Outcome::NotFound => pb::Outcome::NotFound,
-        Outcome::InvalidIdentifier => pb::Outcome::InvalidIdentifier,
-        Outcome::Inconclusive => pb::Outcome::Inconclusive,
-    }
-}
-
-const fn billing(billing: Billing) -> pb::Billing {
-    match billing {
-        Billing::Billed => pb::Billing::Billed,
-        Billing::NotBilled => pb::Billing::NotBilled,
-        Billing::Unknown => pb::Billing::Unknown,
-    }
 }

@@ -172,7 +172,7 @@ impl fmt::Debug for Answers {
 mod tests {
     use super::*;
     use crate::{
-        domain::verification::{Billing, Outcome, Verified},
+        domain::verification::{Billing, Drift, Outcome, Verified},
         proto::identity::v1::CurpRecord,
     };
 
@@ -205,6 +205,7 @@ mod tests {
                 message: None,
                 billing: Billing::Unknown,
                 record: Some(Box::new(record)),
+                drift: Drift::default(),
             },
             checked_at: jiff::Timestamp::now(),
             age: Age::of(Duration::ZERO),

@@ -32,7 +32,7 @@ use crate::{
         verification::Provider,
     },
     proto::person::v1::Person,
-    telemetry::call_facts::CallFacts,
+    transport::Progress,
 };
 
 /// What became of a create.
@@ -91,7 +91,7 @@ impl<S: Store> Creates<S> {
         &self,
         id: Uuid,
         fingerprint: [u8; 32],
-        facts: &CallFacts,
+        progress: &Progress,
         create: impl Future<Output = Created> + Send,
     ) -> Created {
         let label: &[u8] = b"create, 1";
@@ -116,12 +116,12 @@ impl<S: Store> Creates<S> {
                     return Err(not_now());
                 }
             }
-            facts.waits();
+            progress.waits();
             if let Some(outcome) = entry.outcome().await {
                 return outcome;
             }
             // Refused over there, and free of charge: the id is free again.
-            facts.settled();
+            progress.settled();
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

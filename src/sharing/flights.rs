@@ -27,7 +27,7 @@ use futures_util::{
 };
 
 use super::keys::Name;
-use crate::telemetry::call_facts::{CallFacts, Part};
+use crate::transport::{Part, Progress};
 
 /// What the waiters of a flight want to be kept of its answer. The greatest wish counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +56,7 @@ pub enum Boarded<T, K> {
 struct Entry<T: Clone> {
     work: WeakShared<Work<T>>,
     /// Tells this flight from a later one with the same name, too.
-    facts: Arc<CallFacts>,
+    progress: Arc<Progress>,
     keep: Keep,
 }
 
@@ -73,42 +73,42 @@ impl<T: Clone> Default for Flights<T> {
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// Joins the flight of this name, if there is one.
-    pub fn join(&self, name: Name, keep: Keep, facts: &CallFacts) -> Option<Flight<T>> {
-        joined(&mut locked(&self.0), name, keep, facts)
+    pub fn join(&self, name: Name, keep: Keep, progress: &Progress) -> Option<Flight<T>> {
+        joined(&mut locked(&self.0), name, keep, progress)
     }
 
     /// Joins the flight of this name, or starts it unless `kept` has its answer by now.
     ///
-    /// `start` makes the work, which notes its attempts in the facts it is given. `conclude` is told
+    /// `start` makes the work, which notes its attempts in the progress it is given. `conclude` is told
     /// once or more often what is to be kept of the answer, before any waiter gets it.
     pub fn board<K, W>(
         &self,
         name: Name,
         keep: Keep,
-        facts: &CallFacts,
+        progress: &Progress,
         kept: impl FnOnce() -> Option<K>,
-        start: impl FnOnce(Arc<CallFacts>) -> W,
+        start: impl FnOnce(Arc<Progress>) -> W,
         conclude: impl Fn(&T, Keep) + Send + 'static,
     ) -> Boarded<T, K>
     where
         W: Future<Output = T> + Send + 'static,
     {
         let mut register = locked(&self.0);
-        if let Some(flight) = joined(&mut register, name, keep, facts) {
+        if let Some(flight) = joined(&mut register, name, keep, progress) {
             return Boarded::Flight(flight, Part::Joins);
         }
         // Asked under the lock: the flight that was missed above kept its answer before it left.
         if let Some(kept) = kept() {
             return Boarded::Kept(kept);
         }
-        let shared = Arc::new(CallFacts::default());
-        facts.shares(Part::Starts, Arc::clone(&shared));
+        let shared = Arc::new(Progress::default());
+        progress.shares(Part::Starts, Arc::clone(&shared));
         let work = start(Arc::clone(&shared));
         // Made last: its drop takes the lock, so nothing that may fail stands between here and `insert`.
         let mut place = Place {
             register: Arc::clone(&self.0),
             name,
-            facts: Arc::clone(&shared),
+            progress: Arc::clone(&shared),
             has_left: false,
         };
         // No async block: that would hold the work twice, as what it was given and as what it waits for.
@@ -125,7 +125,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         if let Some(work) = flight.downgrade() {
             let entry = Entry {
                 work,
-                facts: shared,
+                progress: shared,
                 keep,
             };
             register.insert(name, entry);
@@ -138,12 +138,12 @@ fn joined<T: Clone>(
     register: &mut HashMap<Name, Entry<T>>,
     name: Name,
     keep: Keep,
-    facts: &CallFacts,
+    progress: &Progress,
 ) -> Option<Flight<T>> {
     let entry = register.get_mut(&name)?;
     let flight = entry.work.upgrade()?;
     entry.keep = entry.keep.max(keep);
-    facts.shares(Part::Joins, Arc::clone(&entry.facts));
+    progress.shares(Part::Joins, Arc::clone(&entry.progress));
     Some(flight)
 }
 
@@ -151,7 +151,7 @@ fn joined<T: Clone>(
 struct Place<T: Clone> {
     register: Arc<Register<T>>,
     name: Name,
-    facts: Arc<CallFacts>,
+    progress: Arc<Progress>,
     has_left: bool,
 }
 
@@ -163,7 +163,7 @@ impl<T: Clone> Place<T> {
         }
         let mut register = locked(&self.register);
         if let hash_map::Entry::Occupied(entry) = register.entry(self.name)
-            && Arc::ptr_eq(&entry.get().facts, &self.facts)
+            && Arc::ptr_eq(&entry.get().progress, &self.progress)
         {
             let keep = entry.get().keep;
             if keep > done {

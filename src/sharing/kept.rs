@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use prost::{Message, bytes::Bytes};
 use tokio::time::Instant;
 
-use crate::domain::verification::{Billing, Outcome, Verified};
+use crate::domain::verification::{Billing, Drift, Outcome, Verified};
 
 /// The longest that an answer is kept, by its outcome.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +89,7 @@ impl<R: Message + Default> Kept<R> {
             message,
             billing,
             record,
+            drift: _,
         } = &self.verified;
         let stored = Stored {
             outcome: outcome_number(*outcome),
@@ -118,6 +119,7 @@ impl<R: Message + Default> Kept<R> {
                 message: stored.message,
                 billing: billing(stored.billing)?,
                 record,
+                drift: Drift::default(),
             },
             checked_at: Timestamp::new(stored.seconds, stored.nanos).ok()?,
             age: age(Duration::from_millis(stored.lifetime_ms)),
@@ -215,6 +217,7 @@ mod tests {
                 message: Some(String::new()),
                 billing: Billing::Billed,
                 record: (outcome == Outcome::Found).then(|| Box::new(record)),
+                drift: Drift::default(),
             },
             checked_at: "2026-11-21T10:00:00.5Z".parse().unwrap(),
             age: Age::of(Duration::ZERO),

@@ -24,6 +24,7 @@ pub mod handles;
 pub mod kept;
 pub mod keys;
 pub mod remote;
+pub mod settings;
 pub mod store;
 pub mod turns;
 

@@ -21,8 +21,8 @@ use super::{
     export,
     log_filter::{self, LogFilter},
     log_line::Line,
+    settings::{Log, LogFormat},
 };
-use crate::config::{Log, LogFormat};
 
 /// The filter in force, to be changed while the process runs.
 static FILTER: OnceLock<Arc<LogFilter>> = OnceLock::new();

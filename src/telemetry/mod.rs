@@ -1,7 +1,7 @@
 //! What operators see of calls, without seeing persons: traces, metrics, and a log line for each.
 
 pub mod admin;
-pub mod call_facts;
+pub mod call_end;
 pub(crate) mod export;
 pub mod labels;
 mod log_filter;
@@ -13,6 +13,7 @@ pub mod panics;
 mod propagation;
 pub mod sampled;
 mod sampling;
+pub mod settings;
 pub mod setup;
 pub mod spans;
 pub mod token;

@@ -18,9 +18,10 @@ use super::{
     labels::Signal,
     logging::{self, Style},
     metrics::{self, prometheus},
-    names, propagation, sampling, spans,
+    names, propagation, sampling,
+    settings::{Log, Settings},
+    spans,
 };
-use crate::config::{Log, Telemetry as Settings};
 
 /// How long the last export may take.
 const FLUSH_LIMIT: Duration = Duration::from_secs(3);

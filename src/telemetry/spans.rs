@@ -20,7 +20,7 @@ use tonic::Code;
 use url::Url;
 
 use super::{
-    call_facts::CallFacts,
+    call_end::CallEnd,
     labels::Rpc,
     metrics::{self, Attempts},
     names, propagation,
@@ -97,11 +97,12 @@ impl CallSpan {
     }
 
     /// Notes how the call ended and what is known of it.
-    pub fn tell(&self, code: Code, facts: &CallFacts) {
+    pub fn tell(&self, end: &CallEnd<'_>) {
         let span = self.0.span();
         if !span.is_recording() {
             return;
         }
+        let code = end.code;
         let word = status::code_name(code);
         span.set_attribute(KeyValue::new(names::RPC_STATUS_CODE, word));
         if code != Code::Ok {
@@ -110,26 +111,26 @@ impl CallSpan {
         if is_server_error(code) {
             span.set_status(Status::error(""));
         }
-        if let Some(rule) = facts.rule() {
+        if let Some(rule) = end.rule {
             span.set_attribute(KeyValue::new(names::CALLER, rule.to_owned()));
         }
-        if let Some(id) = facts.verification_id() {
+        if let Some(id) = end.verification_id {
             span.set_attribute(KeyValue::new(names::VERIFICATION_ID, id.to_string()));
         }
         let words = [
-            (names::PROVIDER, facts.provider().map(Provider::as_str)),
-            (names::OUTCOME, facts.outcome().map(Outcome::as_str)),
-            (names::BILLING, facts.billing().map(Billing::as_str)),
-            (names::SOURCE, facts.source().map(Source::as_str)),
-            (names::REASON, facts.reason()),
+            (names::PROVIDER, end.provider.map(Provider::as_str)),
+            (names::OUTCOME, end.outcome.map(Outcome::as_str)),
+            (names::BILLING, end.billing.map(Billing::as_str)),
+            (names::SOURCE, end.source.map(Source::as_str)),
+            (names::REASON, end.reason),
         ];
         for (name, word) in words {
             if let Some(word) = word {
                 span.set_attribute(KeyValue::new(name, word));
             }
         }
-        if facts.provider().is_some() {
-            let attempts = i64::from(facts.attempts());
+        if end.provider.is_some() {
+            let attempts = i64::from(end.attempts);
             span.set_attribute(KeyValue::new(names::ATTEMPTS, attempts));
         }
     }

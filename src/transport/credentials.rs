@@ -97,10 +97,10 @@ impl std::fmt::Debug for Credentials {
 /// # Errors
 ///
 /// If a text cannot stand in an HTTP header.
-pub fn headers<const N: usize>(
-    pairs: [(HeaderName, Zeroizing<String>); N],
+pub fn headers(
+    pairs: impl IntoIterator<Item = (HeaderName, Zeroizing<String>)>,
 ) -> Result<HeaderMap, InvalidHeaderValue> {
-    let mut headers = HeaderMap::with_capacity(N);
+    let mut headers = HeaderMap::new();
     for (name, text) in pairs {
         let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(Owned(text)))?;
         value.set_sensitive(true);

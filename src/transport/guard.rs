@@ -7,7 +7,7 @@
 //! 4. **Bulkhead**: is there a place, or will there be one in a moment?
 //! 5. After a wait, 1 and 2 again; and is there time left?
 //! 6. The attempt, which may wait in the bulkhead's queue once more, if the connection takes fewer requests
-//!    than the bulkhead; then its verdict for the circuit, and what it cost for the call's facts.
+//!    than the bulkhead; then its verdict for the circuit, and what it cost for the call's progress.
 //! 7. May it be repeated, and when ([`retry`](super::retry))? Then from 1.
 //!
 //! A refusal by 1 to 5 costs nothing and is not repeated here. If it meets a repeat, the caller hears
@@ -26,6 +26,7 @@ use tokio::sync::{SemaphorePermit, watch};
 use tokio::time::Instant;
 
 use super::{
+    Progress,
     breaker::{self, Breaker, Circuit, Counts, Permit, Verdict},
     bulkhead::{Bulkhead, Full},
     hold::{Hold, Subject},
@@ -40,7 +41,6 @@ use crate::{
     policy::Policy,
     proto::gateway::v1::Charge,
     telemetry::{
-        call_facts::CallFacts,
         labels::Limit,
         metrics::{self, UnderWay},
         spans::{Wait, WaitSpan},
@@ -117,7 +117,7 @@ impl Guard {
 
     /// Makes attempts until one succeeds or may not be repeated.
     ///
-    /// An attempt says by [`CallFacts::sent`] when it leaves; until then it is free. Its failure has a
+    /// An attempt says by [`Progress::sent`] when it leaves; until then it is free. Its failure has a
     /// `retry_after` only if the provider stated one. Whom the call is about is asked only if that matters.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl Guard {
     /// The failure of the last attempt, or the refusal of the first.
     pub async fn call<T, A>(
         &self,
-        facts: &CallFacts,
+        progress: &Progress,
         policy: &Policy,
         subject: impl Fn() -> Subject,
         attempt: impl Fn() -> A,
@@ -136,7 +136,7 @@ impl Guard {
         let mut sent = 0;
         let mut earlier = None;
         loop {
-            let (mut permit, place) = match self.admit(facts, &subject).await {
+            let (mut permit, place) = match self.admit(progress, &subject).await {
                 Ok(admitted) => admitted,
                 Err(refusal) => return Err(earlier.unwrap_or(refusal)),
             };
@@ -152,7 +152,7 @@ impl Guard {
             };
             metrics::retry_budget(self.provider, self.retry.budget_left());
             sent += 1;
-            facts.attempt();
+            progress.attempt();
             permit.send(counts);
             let failure = match attempt().await {
                 // It waited for its connection, and nothing was sent: no verdict, no repeat.
@@ -166,7 +166,7 @@ impl Guard {
                     permit.tell(Verdict::Success);
                     self.hold.answered();
                     if policy.charge == Charge::Never {
-                        facts.settled();
+                        progress.settled();
                     }
                     return Ok(answer);
                 }
@@ -177,7 +177,7 @@ impl Guard {
             permit.tell(verdict);
             let failure = retry::judge(policy, self.errors, failure);
             if failure.billing == Some(Billing::NotBilled) {
-                facts.settled();
+                progress.settled();
             }
             match (failure.kind, verdict) {
                 (Kind::ProviderRateLimited, _) => {
@@ -190,7 +190,7 @@ impl Guard {
             // Once this failure, or another call's, has opened the circuit a wait would be for nothing.
             let refused = self.breaker.refuses() || self.hold.rest(&subject).is_some();
             let wait =
-                (!refused).then(|| self.retry.next(policy, &failure, sent, facts.deadline()));
+                (!refused).then(|| self.retry.next(policy, &failure, sent, progress.deadline()));
             let failure = with_wait(failure);
             match wait.flatten() {
                 None => return Err(failure),
@@ -205,7 +205,7 @@ impl Guard {
 
     async fn admit(
         &self,
-        facts: &CallFacts,
+        progress: &Progress,
         subject: &impl Fn() -> Subject,
     ) -> Result<(Permit<'_>, SemaphorePermit<'_>), Failure> {
         self.not_held(subject)?;
@@ -224,7 +224,7 @@ impl Guard {
             true => permit,
             false => self.closed()?,
         };
-        self.in_time(facts, begun)?;
+        self.in_time(progress, begun)?;
         Ok((permit, place))
     }
 
@@ -233,13 +233,13 @@ impl Guard {
     /// # Errors
     ///
     /// [`Kind::DeadlineExceeded`].
-    pub fn in_time(&self, facts: &CallFacts, since: Instant) -> Result<(), Failure> {
+    pub fn in_time(&self, progress: &Progress, since: Instant) -> Result<(), Failure> {
         let now = Instant::now();
         let least = match now - since < WAIT {
             true => now,
             false => now + LEAST_LEFT,
         };
-        match facts.deadline() {
+        match progress.deadline() {
             Some(deadline) if deadline <= least => Err(Failure::before_sending(
                 Kind::DeadlineExceeded,
                 self.provider,

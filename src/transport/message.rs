@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 
-use super::{Credentials, credentials::Credential, hold::Subject};
+use super::{credentials::Credential, hold::Subject};
 use crate::domain::verification::{Billing, Verified};
 
 /// A request to a provider. Its `Debug` shows the method only: path, query and body hold personal
@@ -23,7 +23,7 @@ pub struct Request {
     pub query: String,
     /// The headers.
     pub headers: HeaderMap,
-    /// Which credential is among the headers, if one is.
+    /// The credential to send it with; none for the one in force when it is sent.
     pub credential: Option<Arc<Credential>>,
     /// The body, if there is one.
     pub body: Option<Bytes>,
@@ -90,17 +90,6 @@ impl Request {
         self
     }
 
-    /// Sets the headers that make the gateway known.
-    #[must_use]
-    pub fn known_by(mut self, credentials: &Credentials) -> Self {
-        let credential = credentials.current();
-        let headers = credential.headers.iter();
-        let cloned = headers.map(|(name, value)| (name.clone(), value.clone()));
-        self.headers.extend(cloned);
-        self.credential = Some(credential);
-        self
-    }
-
     /// Sets a JSON body and its content type.
     #[must_use]
     pub fn json(self, body: &impl Serialize) -> Self {
@@ -157,8 +146,6 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: Bytes,
-    /// Whether it was read before, so that what is odd about it has been counted.
-    pub was_read: bool,
 }
 
 impl fmt::Debug for Answer {
@@ -197,7 +184,6 @@ mod tests {
             status: 200,
             retry_after: None,
             body: "canary".into(),
-            was_read: false,
         };
         assert_eq!(
             format!("{request:?} {answer:?}"),

@@ -12,8 +12,10 @@ mod density;
 pub mod guard;
 pub mod hold;
 pub mod message;
+pub mod progress;
 pub mod rate;
 pub mod retry;
+pub mod settings;
 mod silence;
 pub mod tls;
 pub mod upstream;
@@ -21,4 +23,5 @@ mod window;
 
 pub use credentials::Credentials;
 pub use message::{Answer, Priced, Request};
+pub use progress::{Part, Progress};
 pub use upstream::Upstream;

@@ -13,7 +13,10 @@
 //! guard's to say.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,24 +27,24 @@ use tokio::{sync::watch, time::Instant};
 use url::Url;
 
 use super::{
-    Answer, Priced, Request,
+    Answer, Credentials, Priced, Progress, Request,
     answer_memory::{AnswerMemory, Room},
     body,
     breaker::Circuit,
     client::{self, AddressError, Body, Client, Connection, KeepAlive, Lost, NotConnected, Ready},
+    credentials::Credential,
     guard::{Guard, Limits},
     retry,
 };
 use crate::{
-    config::Price,
     domain::{
         failure::{Failure, Kind},
+        price::Price,
         redaction::Secret,
         verification::Provider,
     },
     policy::Policy,
     telemetry::{
-        call_facts::CallFacts,
         metrics::{PendingCharge, UnderWay},
         spans::{AttemptSpan, Target},
     },
@@ -92,6 +95,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Upstream {
     client: Client,
+    credentials: Credentials,
     target: Target,
     guard: Guard,
     memory: AnswerMemory,
@@ -106,7 +110,7 @@ struct Received<'a> {
 
 /// An attempt's request, and whether it has left.
 struct Leaving<'a> {
-    facts: &'a CallFacts,
+    progress: &'a Progress,
     charge: PendingCharge<'a>,
     left: bool,
 }
@@ -115,14 +119,14 @@ impl Leaving<'_> {
     fn leaves(&mut self) {
         self.left = true;
         self.charge.sent();
-        self.facts.sent();
+        self.progress.sent();
     }
 
     /// It has not left after all.
     fn stays(&mut self) {
         self.left = false;
         self.charge.stayed();
-        self.facts.settled();
+        self.progress.settled();
     }
 }
 
@@ -132,7 +136,11 @@ impl Upstream {
     /// # Errors
     ///
     /// If the provider or its proxy cannot be dialled.
-    pub fn new(settings: Settings, tls: ClientConfig) -> Result<Self, AddressError> {
+    pub fn new(
+        settings: Settings,
+        credentials: Credentials,
+        tls: ClientConfig,
+    ) -> Result<Self, AddressError> {
         let reached = client::Settings {
             provider: settings.provider,
             base_url: &settings.base_url,
@@ -144,11 +152,24 @@ impl Upstream {
         };
         Ok(Self {
             client: Client::new(&reached, tls)?,
+            credentials,
             target: Target::new(settings.provider, &settings.base_url),
             guard: Guard::new(settings.provider, settings.limits.clone()),
             memory: AnswerMemory::new(settings.answer_memory),
             settings,
         })
+    }
+
+    /// The provider.
+    #[must_use]
+    pub const fn provider(&self) -> Provider {
+        self.settings.provider
+    }
+
+    /// The credential in force.
+    #[must_use]
+    pub fn credential(&self) -> Arc<Credential> {
+        self.credentials.current()
     }
 
     /// The state of the provider's circuit, and every change of it.
@@ -165,7 +186,7 @@ impl Upstream {
     /// The failure of the last attempt, or what `read` makes of the answer.
     pub async fn call<T: Priced>(
         &self,
-        facts: &CallFacts,
+        progress: &Progress,
         policy: &Policy,
         request: &Request,
         read: impl Fn(&Answer) -> Result<T, Failure>,
@@ -180,7 +201,7 @@ impl Upstream {
         let attempt = || async {
             // What is given up while it is out is counted too, as unknown.
             let mut leaving = Leaving {
-                facts,
+                progress,
                 charge: PendingCharge::new(*provider, policy.charge, price.as_ref()),
                 left: false,
             };
@@ -199,7 +220,7 @@ impl Upstream {
             read
         };
         self.guard
-            .call(facts, policy, || request.subject(), attempt)
+            .call(progress, policy, || request.subject(), attempt)
             .await
     }
 
@@ -234,7 +255,11 @@ impl Upstream {
         leaving: &mut Leaving<'_>,
     ) -> Result<Received<'_>, Failure> {
         let provider = self.settings.provider;
+        let credential = request.credential.clone();
+        let credential = credential.unwrap_or_else(|| self.credential());
         let mut headers = request.headers.clone();
+        let known_by = credential.headers.iter();
+        headers.extend(known_by.map(|(name, value)| (name.clone(), value.clone())));
         if self.settings.trace == Trace::Traceparent {
             span.inject(&mut headers);
         }
@@ -243,7 +268,7 @@ impl Upstream {
             let Some((ready, _counted)) = self.ready().await? else {
                 continue;
             };
-            self.guard.in_time(leaving.facts, begun)?;
+            self.guard.in_time(leaving.progress, begun)?;
             let headers = headers.clone();
             let sending = self
                 .client
@@ -286,7 +311,6 @@ impl Upstream {
                 status,
                 retry_after: retry_after(&head.headers),
                 body,
-                was_read: false,
             },
             _room: room,
         })

@@ -65,9 +65,15 @@ persons = "all"
 classes = ["images"]
 """
 
-ANSWERS = REPOSITORY / "benches" / "answers"
-KENYA, PERU, MEXICO = (json.loads((ANSWERS / f"{country}.json").read_text()) for country in ("ke", "pe", "mx"))
-WITH_DOCUMENT = json.loads(json.dumps(MEXICO))
+
+def sample(name: str) -> dict:
+    """The answer of a provider's document."""
+    return json.loads((REPOSITORY / "samples" / f"{name}.json").read_text())
+
+
+KENYA, PERU = sample("youverify/kenya_found"), sample("verifik/foreigner_found")
+MEXICO, WITH_DOCUMENT = sample("accuauth/curp_found"), sample("accuauth/curp_found")
+del MEXICO["result"]["documento"]
 DOCUMENT = "JVBERi0x" * 7680
 WITH_DOCUMENT["result"]["documento"] = DOCUMENT
 
@@ -87,9 +93,9 @@ KENYAN = field(1, "1234567") + field(2, 1) + field(3, 1)
 SCENARIOS = {
     "ke": ("ScrubKenyaId", KENYAN, KENYA),
     "pe": ("VerifyPeForeignerId", field(1, "005015372") + field(2, "1993-08-16"), PERU),
-    "mx": ("CheckCurp", field(1, "RAZR811011HVZPXB09"), MEXICO),
-    "mx, document not asked for": ("CheckCurp", field(1, "RAZR811011HVZPXB09"), WITH_DOCUMENT),
-    "mx, document asked for": ("CheckCurp", field(1, "RAZR811011HVZPXB09") + field(2, 1), WITH_DOCUMENT),
+    "mx": ("CheckCurp", field(1, "RAZR811011HVZXPB01"), MEXICO),
+    "mx, document not asked for": ("CheckCurp", field(1, "RAZR811011HVZXPB01"), WITH_DOCUMENT),
+    "mx, document asked for": ("CheckCurp", field(1, "RAZR811011HVZXPB01") + field(2, 1), WITH_DOCUMENT),
     "ke, from the cache": ("ScrubKenyaId", KENYAN + field(5, HOUR), KENYA),
     "ke, refused field": ("ScrubKenyaId", field(1, "x") + field(2, 1), KENYA),
 }

@@ -154,7 +154,6 @@ mod tests {
     use identity_gateway::{
         domain::{failure::Failure, verification::Provider, violation::Violation},
         status,
-        telemetry::call_facts::CallFacts,
     };
     use tonic_types::StatusExt as _;
 
@@ -176,7 +175,7 @@ mod tests {
                 violations: fields.then_some(violation).into_iter().collect(),
                 ..Failure::before_sending(case.kind, Provider::Accuauth)
             };
-            let status = status::of(&failure, &CallFacts::default());
+            let status = status::of(&failure);
             let details = status.get_error_details();
             let info = details.error_info().unwrap();
             assert_eq!(status.code(), case.code, "{}", case.what);

@@ -1,8 +1,17 @@
 //! Short words for what the table is written in: HTTP answers.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::provider::{Answer, Does};
+
+/// A sample answer of a provider's document: a file of `samples/`, without its ending.
+pub fn sample(name: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).expect(name);
+    serde_json::from_str(&text).expect(name)
+}
 
 /// A JSON answer.
 pub fn json(status: u16, body: Value) -> Answer {

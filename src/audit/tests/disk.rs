@@ -9,8 +9,8 @@ use std::{
 use super::*;
 use crate::{
     audit::{chain::Place, sink::Sink},
-    config::{AuditSink, Span},
     domain::redaction::Secret,
+    setting::Span,
 };
 
 #[test]
@@ -243,14 +243,14 @@ impl Sink for Scripted {
     }
 }
 
-fn settings() -> config::Audit {
-    config::Audit {
+fn settings() -> Settings {
+    Settings {
         sink: AuditSink::File,
         key: Some(Secret::new("a key of this test, long enough for it")),
         required: true,
         queue: 4,
         write_timeout: Span::new(Duration::from_millis(50)),
-        ..config::Audit::default()
+        ..Settings::default()
     }
 }
 
@@ -284,7 +284,7 @@ async fn a_slow_disk_holds_a_call_no_longer_than_the_budget_and_losses_are_told_
 #[tokio::test(start_paused = true)]
 async fn what_nobody_waits_for_is_written_together_and_what_somebody_waits_for_at_once() {
     let sink = Scripted::default();
-    let settings = config::Audit {
+    let settings = Settings {
         queue: 16,
         ..settings()
     };
@@ -328,7 +328,7 @@ async fn a_gateway_that_cannot_begin_its_audit_does_not_start() {
     sink.0.lock().unwrap().fails = true;
     let started = Audit::over(&settings(), Some((Box::new(sink), None)));
     assert!(matches!(started, Err(StartError::Sink { .. })));
-    let nowhere = config::Audit {
+    let nowhere = Settings {
         path: Some("/nowhere/audit.log".into()),
         ..settings()
     };

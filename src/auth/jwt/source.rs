@@ -21,10 +21,12 @@ use tokio::{
 };
 use url::Url;
 
-use super::key_set::{Key, KeySet};
+use super::{
+    key_set::{Key, KeySet},
+    settings::Jwt as Settings,
+};
 use crate::{
     auth::{self, StartError, Unidentified},
-    config,
     sha256::Sha256,
     telemetry::{labels::Reload, metrics},
 };
@@ -82,7 +84,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn start(settings: &config::Jwt) -> Result<Self, StartError> {
+    pub(super) fn start(settings: &Settings) -> Result<Self, StartError> {
         let timeout = settings.jwks_timeout.get();
         let place = match (&settings.jwks_url, &settings.jwks_file) {
             (Some(url), None) => {

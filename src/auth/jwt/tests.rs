@@ -4,15 +4,15 @@ use serde_json::json;
 
 use super::*;
 use crate::auth::issuer::{AUDIENCE, ISSUER, Jwks, Signer, claims, key_set, now};
-use crate::config::Span;
+use crate::setting::Span;
 
-fn settings(jwks: &Jwks) -> config::Jwt {
-    config::Jwt {
+fn settings(jwks: &Jwks) -> Settings {
+    Settings {
         issuer: Some(ISSUER.to_owned()),
         audience: vec![AUDIENCE.to_owned()],
         jwks_url: Some(jwks.url().parse().unwrap()),
         jwks_cooldown: "200ms".parse().unwrap(),
-        ..config::Jwt::default()
+        ..Settings::default()
     }
 }
 
@@ -116,7 +116,7 @@ async fn every_configured_kind_of_key_verifies_and_none_verifies_for_another() {
     }
     // Not in the list, though the key would do.
     let mut only = settings(&jwks);
-    only.algorithms = vec![config::JwtAlgorithm::Es256];
+    only.algorithms = vec![settings::JwtAlgorithm::Es256];
     let jwt = Jwt::start(&only).unwrap();
     assert!(who(&jwt, &ec.token("alice", "")).await.is_ok());
     assert_eq!(
@@ -418,11 +418,11 @@ async fn a_key_set_in_a_file_is_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("jwks.json");
     std::fs::write(&path, key_set(&[&old])).unwrap();
-    let jwt = Jwt::start(&config::Jwt {
+    let jwt = Jwt::start(&Settings {
         issuer: Some(ISSUER.to_owned()),
         audience: vec![AUDIENCE.to_owned()],
         jwks_file: Some(path.clone()),
-        ..config::Jwt::default()
+        ..Settings::default()
     });
     let jwt = jwt.unwrap();
     assert!(who(&jwt, &old.token("alice", "")).await.is_ok());

@@ -2,6 +2,7 @@
 
 use super::super::schema::{self, leaves};
 use super::*;
+use crate::domain::verification::Provider;
 
 #[test]
 fn a_secret_that_looks_like_a_number_stays_text() {
@@ -180,9 +181,9 @@ fn a_provider_is_known_by_its_credential() {
     assert_eq!(
         settings.expect("right").providers.states(),
         [
-            ("verifik", ProviderState::Live),
-            ("youverify", ProviderState::NotConfigured),
-            ("accuauth", ProviderState::Sandbox),
+            (Provider::Verifik, ProviderState::Live),
+            (Provider::Youverify, ProviderState::NotConfigured),
+            (Provider::Accuauth, ProviderState::Sandbox),
         ]
     );
 }

@@ -2,164 +2,65 @@
 //!
 //! Source: accuauth-mx-id-check.md and findings.md, "AccuAuth".
 
+mod curp;
 mod document;
 mod record;
+pub mod settings;
 
-use http::{HeaderMap, HeaderName, Method, header::InvalidHeaderValue};
-use serde::{Deserialize, Serialize};
+use http::{HeaderMap, HeaderName, header::InvalidHeaderValue};
 use zeroize::Zeroizing;
 
+pub use self::settings::BodyEncoding;
+use self::settings::Settings;
 use super::{
-    error_body::{
-        self, ErrorBody, kind_of_status, malformed, named_fields, reached_nobody, refused,
-    },
-    lenient,
+    Company, CredentialPart,
+    error_body::{ErrorBody, kind_of_status, named_fields, reached_nobody, refused},
 };
 use crate::{
     domain::{
         failure::{Failure, Kind},
-        lookup::CurpLookup,
         provider_code::ProviderCode,
         redaction::Secret,
-        verification::{Billing, Outcome, Provider, Verified},
+        verification::Provider,
     },
-    proto::identity::v1::CurpRecord,
-    transport::{Answer, Credentials, Request, credentials},
+    transport::{Answer, credentials},
 };
 
 const PROVIDER: Provider = Provider::Accuauth;
-const PATH: &str = "/verify/id_check";
 const API_ID: HeaderName = HeaderName::from_static("x-df-api-id");
 const API_SECRET: HeaderName = HeaderName::from_static("x-df-api-secret");
-
-/// How the body is written: the document does not say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyEncoding {
-    /// `application/json`.
-    Json,
-    /// `application/x-www-form-urlencoded`.
-    Form,
-}
 
 /// The adapter.
 #[derive(Debug)]
 pub struct Accuauth {
-    credentials: Credentials,
     encoding: BodyEncoding,
 }
 
-#[derive(Serialize)]
-struct Check<'a> {
-    id_number: &'a str,
-}
+impl Company for Accuauth {
+    const PROVIDER: Provider = PROVIDER;
+    const FILE_KEY: &'static str = "providers.accuauth.api_secret_file";
+    const CA_FILE_KEY: &'static str = "providers.accuauth.ca_file";
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Envelope<'a> {
-    #[serde(deserialize_with = "lenient::trimmed")]
-    status: Option<String>,
-    #[serde(deserialize_with = "lenient::trimmed")]
-    result_code: Option<String>,
-    #[serde(deserialize_with = "lenient::trimmed")]
-    result_message: Option<String>,
-    #[serde(borrow, deserialize_with = "lenient::object")]
-    result: Option<record::Registration<'a>>,
-    #[serde(deserialize_with = "lenient::trimmed")]
-    request_id: Option<String>,
-}
+    type Settings = Settings;
 
-impl Accuauth {
-    /// The adapter with its credential.
-    #[must_use]
-    pub const fn new(credentials: Credentials, encoding: BodyEncoding) -> Self {
+    fn new(settings: &Settings) -> Self {
         Self {
-            credentials,
-            encoding,
+            encoding: settings.body_encoding,
         }
     }
 
-    /// The headers that carry an id and its secret.
-    ///
-    /// # Errors
-    ///
-    /// If one cannot stand in an HTTP header.
-    pub fn headers(api_id: &Secret, api_secret: &Secret) -> Result<HeaderMap, InvalidHeaderValue> {
+    fn credential(settings: &Settings) -> Vec<CredentialPart> {
+        let id = CredentialPart::of(settings.api_id.as_ref(), settings.api_id_file.as_ref());
+        let secret = &settings.api_secret;
+        let secret = CredentialPart::of(secret.as_ref(), settings.api_secret_file.as_ref());
+        let both = id.zip(secret).map(|(id, secret)| vec![id, secret]);
+        both.unwrap_or_default()
+    }
+
+    fn headers(parts: &[Secret]) -> Result<HeaderMap, InvalidHeaderValue> {
         let text = |secret: &Secret| Zeroizing::new(secret.expose().to_owned());
-        credentials::headers([(API_ID, text(api_id)), (API_SECRET, text(api_secret))])
-    }
-
-    /// What to send for a lookup.
-    #[must_use]
-    pub fn request(&self, lookup: &CurpLookup) -> Request {
-        let request = Request::new(Method::POST, PATH).known_by(&self.credentials);
-        let id_number = lookup.curp.reveal();
-        match self.encoding {
-            BodyEncoding::Json => request.json(&Check { id_number }),
-            BodyEncoding::Form => request.form(&[("id_number", id_number)]),
-        }
-    }
-
-    /// Reads the answer to a lookup.
-    ///
-    /// # Errors
-    ///
-    /// The provider's fault, or [`Kind::Malformed`].
-    pub fn read(
-        &self,
-        lookup: &CurpLookup,
-        answer: &Answer,
-    ) -> Result<Verified<CurpRecord>, Failure> {
-        if answer.status != 200 {
-            return Err(error(answer));
-        }
-        let (body, document) = document::apart(&answer.body);
-        let envelope: Envelope<'_> = error_body::parse_watched(PROVIDER, answer, &body)?;
-        if let Some(status) = &envelope.status
-            && !status.eq_ignore_ascii_case("OK")
-        {
-            if known_error(status).is_some() {
-                return Err(error(answer));
-            }
-            // A status that the document does not list is no fault that could be named.
-            return Ok(inconclusive(envelope.status, envelope.request_id));
-        }
-        let code = envelope.result_code;
-        let code = code.ok_or_else(|| malformed(PROVIDER, answer))?;
-        // Section 3.1: codes 0 to 3 are billable, 5 is not.
-        let (outcome, billing) = match code.as_str() {
-            "0" => (Outcome::Found, Billing::Billed),
-            "1" => (Outcome::NotFound, Billing::Billed),
-            "2" | "3" => (Outcome::InvalidIdentifier, Billing::Billed),
-            "5" => return Err(data_error(answer, &code)),
-            _ => (Outcome::Inconclusive, Billing::Unknown),
-        };
-        let message = envelope
-            .result_message
-            .or_else(|| envelope.result.as_ref()?.mensaje.clone());
-        let record = match (outcome, envelope.result) {
-            (Outcome::Found, Some(result)) if result.curp.is_some() => {
-                Some(Box::new(result.into_record(lookup, document)))
-            }
-            (Outcome::Found, _) => return Err(malformed(PROVIDER, answer)),
-            _ => None,
-        };
-        Ok(Verified {
-            outcome,
-            reference: envelope.request_id,
-            code: Some(code),
-            message,
-            billing,
-            record,
-        })
-    }
-}
-
-/// Result code 5: the document says in so many words that it is free.
-fn data_error(answer: &Answer, code: &str) -> Failure {
-    Failure {
-        provider_code: ProviderCode::new(code),
-        http_status: Some(answer.status),
-        ..Failure::before_sending(Kind::DataError, PROVIDER)
+        let named = [API_ID, API_SECRET].into_iter().zip(parts);
+        credentials::headers(named.map(|(name, part)| (name, text(part))))
     }
 }
 
@@ -177,17 +78,6 @@ fn known_error(status: &str) -> Option<Kind> {
         "INTERNAL_ERROR" | "SOURCE_SERVICE_UNAVAILABLE" => Some(Kind::ProviderDown),
         "SOURCE_SERVICE_TIMEOUT" => Some(Kind::SourceTimeout),
         _ => None,
-    }
-}
-
-fn inconclusive(status: Option<String>, reference: Option<String>) -> Verified<CurpRecord> {
-    Verified {
-        outcome: Outcome::Inconclusive,
-        reference,
-        code: status,
-        message: None,
-        billing: Billing::Unknown,
-        record: None,
     }
 }
 

@@ -11,11 +11,11 @@ use crate::{
     domain::{
         failure::Failure,
         lookup::ForeignerLookup,
-        verification::{Billing, Outcome, Verified},
+        verification::{Billing, Drift, Outcome, Verified},
     },
     proto::identity::v1::{PeForeignerIdRecord, VerifikSignature},
     provider::{
-        country,
+        Supplies, country,
         error_body::{self, ErrorBody, malformed},
         lenient,
     },
@@ -71,27 +71,23 @@ struct Signature {
     message: Option<String>,
 }
 
-impl Verifik {
-    /// What to send for a lookup.
-    #[must_use]
-    pub fn foreigner_request(&self, lookup: &ForeignerLookup) -> Request {
+impl Supplies<ForeignerLookup> for Verifik {
+    type Record = PeForeignerIdRecord;
+
+    fn request(&self, lookup: &ForeignerLookup) -> Request {
         Request::new(Method::GET, PATH)
             // The same number with another date is the same number.
             .about([PATH, lookup.document_number.reveal()])
-            .known_by(&self.credentials)
             // The document lists it, also for this GET.
             .header(header::CONTENT_TYPE, JSON)
             .query("documentNumber", lookup.document_number.reveal())
             .query("dateOfBirth", &lookup.birthdate.day_month_year())
     }
 
-    /// Reads the answer to a lookup. A 404 in Verifik's own words is an answer: not found.
-    ///
-    /// # Errors
-    ///
-    /// The provider's fault, or a malformed answer.
-    pub fn read_foreigner(
+    /// A 404 in Verifik's own words is an answer: not found.
+    fn read(
         &self,
+        _: &ForeignerLookup,
         answer: &Answer,
     ) -> Result<Verified<PeForeignerIdRecord>, Failure> {
         if answer.status == 404 {
@@ -106,11 +102,15 @@ impl Verifik {
         if answer.status != 200 {
             return Err(malformed(PROVIDER, answer));
         }
-        let envelope: Envelope = error_body::parse_watched(PROVIDER, answer, &answer.body)?;
+        let (envelope, drift): (Envelope, _) =
+            error_body::parse_watched(PROVIDER, answer, &answer.body)?;
         let card = envelope
             .data
             .filter(|card| card.document_number.is_some() || card.full_name.is_some())
-            .ok_or_else(|| malformed(PROVIDER, answer))?;
+            .ok_or_else(|| Failure {
+                drift,
+                ..malformed(PROVIDER, answer)
+            })?;
         Ok(Verified {
             outcome: Outcome::Found,
             reference: envelope.id,
@@ -119,6 +119,7 @@ impl Verifik {
             // The document does not say what a result costs.
             billing: Billing::Unknown,
             record: Some(Box::new(record(card, envelope.signature))),
+            drift,
         })
     }
 }
@@ -132,6 +133,7 @@ fn not_found(answer: &Answer, body: ErrorBody) -> Verified<PeForeignerIdRecord> 
         code: body.code,
         billing: Billing::Unknown,
         record: None,
+        drift: Drift::default(),
     }
 }
 

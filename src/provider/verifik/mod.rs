@@ -7,6 +7,7 @@ pub mod foreigner_id;
 mod person_json;
 pub mod person_list;
 pub mod persons;
+pub mod settings;
 mod stored_person;
 
 use http::{
@@ -15,9 +16,11 @@ use http::{
 };
 use zeroize::Zeroizing;
 
+use self::settings::Settings;
 use crate::{
     domain::{redaction::Secret, verification::Provider},
-    transport::{Credentials, credentials},
+    provider::{Company, CredentialPart},
+    transport::credentials,
 };
 
 const PROVIDER: Provider = Provider::Verifik;
@@ -26,27 +29,33 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The adapter.
 #[derive(Debug)]
 pub struct Verifik {
-    credentials: Credentials,
     persons_path: String,
 }
 
-impl Verifik {
-    /// The adapter with its credential; `persons_path` is where person records live, from `/`.
-    #[must_use]
-    pub const fn new(credentials: Credentials, persons_path: String) -> Self {
+impl Company for Verifik {
+    const PROVIDER: Provider = PROVIDER;
+    const FILE_KEY: &'static str = "providers.verifik.token_file";
+    const CA_FILE_KEY: &'static str = "providers.verifik.ca_file";
+
+    type Settings = Settings;
+
+    fn new(settings: &Settings) -> Self {
         Self {
-            credentials,
-            persons_path,
+            persons_path: settings.persons_path.clone(),
         }
     }
 
-    /// The headers that carry a token.
-    ///
-    /// # Errors
-    ///
-    /// If the token cannot stand in an HTTP header.
-    pub fn headers(token: &Secret) -> Result<HeaderMap, InvalidHeaderValue> {
-        let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
-        credentials::headers([(header::AUTHORIZATION, bearer)])
+    fn credential(settings: &Settings) -> Vec<CredentialPart> {
+        let part = CredentialPart::of(settings.token.as_ref(), settings.token_file.as_ref());
+        part.into_iter().collect()
+    }
+
+    fn headers(parts: &[Secret]) -> Result<HeaderMap, InvalidHeaderValue> {
+        let bearer = |token: &Secret| Zeroizing::new(format!("Bearer {}", token.expose()));
+        credentials::headers(
+            parts
+                .iter()
+                .map(|token| (header::AUTHORIZATION, bearer(token))),
+        )
     }
 }

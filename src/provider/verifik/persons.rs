@@ -36,7 +36,6 @@ impl Priced for ShownPerson {}
 impl Verifik {
     pub(super) fn persons(&self, method: Method, below: &str) -> Request {
         Request::new(method, format!("{}{below}", self.persons_path))
-            .known_by(&self.credentials)
             .header(header::CONTENT_TYPE, JSON)
     }
 

@@ -1,19 +1,7 @@
 //! The kinds of Kenyan number in YouVerify's words.
 
+use super::settings::IdTypes;
 use crate::domain::kenya_id::KenyaIdKind;
-
-/// What YouVerify calls the kinds of number. Its documents disagree, so each is configurable.
-#[derive(Debug, Clone)]
-pub struct IdTypes {
-    /// National identity card.
-    pub national_id: String,
-    /// Passport.
-    pub passport: String,
-    /// Service id.
-    pub service_id: String,
-    /// Alien id.
-    pub alien_id: String,
-}
 
 impl IdTypes {
     /// The word for a kind.

@@ -3,34 +3,31 @@
 //! Source: youverify-ke-id-scrub.md and findings.md, "YouVerify".
 
 mod id_types;
+mod kenya_id;
 mod record;
+pub mod settings;
 
-pub use self::id_types::IdTypes;
+pub use self::settings::IdTypes;
+use self::settings::Settings;
 
-use http::{HeaderMap, HeaderName, Method, header::InvalidHeaderValue};
-use serde::{Deserialize, Serialize};
+use http::{HeaderMap, HeaderName, header::InvalidHeaderValue};
 use zeroize::Zeroizing;
 
 use super::{
-    error_body::{
-        self, ErrorBody, kind_of_status, malformed, named_fields, reached_nobody, refused,
-    },
-    lenient,
+    Company, CredentialPart,
+    error_body::{ErrorBody, kind_of_status, malformed, named_fields, reached_nobody, refused},
 };
 use crate::{
     domain::{
         failure::{Failure, Kind},
-        lookup::KenyaLookup,
         provider_code::ProviderCode,
         redaction::Secret,
-        verification::{Billing, Outcome, Provider, Verified},
+        verification::Provider,
     },
-    proto::identity::v1::KenyaIdRecord,
-    transport::{Answer, Credentials, Request, credentials},
+    transport::{Answer, credentials},
 };
 
 const PROVIDER: Provider = Provider::Youverify;
-const PATH: &str = "/v2/api/identity/ke/id-scrub";
 const TOKEN: HeaderName = HeaderName::from_static("token");
 /// Names of the request's fields: theirs, ours.
 const FIELDS: [(&str, &str); 4] = [
@@ -43,112 +40,30 @@ const FIELDS: [(&str, &str); 4] = [
 /// The adapter.
 #[derive(Debug)]
 pub struct Youverify {
-    credentials: Credentials,
     id_types: IdTypes,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Scrub<'a> {
-    id: &'a str,
-    id_type: &'a str,
-    is_subject_consent: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a serde_json::Value>,
-}
+impl Company for Youverify {
+    const PROVIDER: Provider = PROVIDER;
+    const FILE_KEY: &'static str = "providers.youverify.token_file";
+    const CA_FILE_KEY: &'static str = "providers.youverify.ca_file";
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Envelope {
-    #[serde(deserialize_with = "lenient::flag")]
-    success: Option<bool>,
-    #[serde(rename = "statusCode", deserialize_with = "lenient::integer")]
-    status_code: Option<i32>,
-    #[serde(deserialize_with = "lenient::trimmed")]
-    message: Option<String>,
-    #[serde(deserialize_with = "lenient::object")]
-    data: Option<Box<record::Data>>,
-    links: Option<serde_json::Value>,
-}
+    type Settings = Settings;
 
-impl Youverify {
-    /// The adapter with its credential.
-    #[must_use]
-    pub const fn new(credentials: Credentials, id_types: IdTypes) -> Self {
+    fn new(settings: &Settings) -> Self {
         Self {
-            credentials,
-            id_types,
+            id_types: settings.id_types.clone(),
         }
     }
 
-    /// The headers that carry a token.
-    ///
-    /// # Errors
-    ///
-    /// If the token cannot stand in an HTTP header.
-    pub fn headers(token: &Secret) -> Result<HeaderMap, InvalidHeaderValue> {
-        credentials::headers([(TOKEN, Zeroizing::new(token.expose().to_owned()))])
+    fn credential(settings: &Settings) -> Vec<CredentialPart> {
+        let part = CredentialPart::of(settings.token.as_ref(), settings.token_file.as_ref());
+        part.into_iter().collect()
     }
 
-    /// What to send for a lookup.
-    #[must_use]
-    pub fn request(&self, lookup: &KenyaLookup) -> Request {
-        let id_type = self.id_types.word(lookup.id.kind());
-        Request::new(Method::POST, PATH)
-            // The same number with other metadata is the same number.
-            .about([id_type, lookup.id.reveal()])
-            .known_by(&self.credentials)
-            .json(&Scrub {
-                id: lookup.id.reveal(),
-                id_type,
-                // The lookup holds the consent: it cannot exist without.
-                is_subject_consent: true,
-                metadata: lookup.metadata.as_ref().map(|metadata| metadata.reveal()),
-            })
-    }
-
-    /// Reads the answer to a lookup. Only `data.status` decides the outcome.
-    ///
-    /// # Errors
-    ///
-    /// The provider's fault, or [`Kind::Malformed`].
-    pub fn read(&self, answer: &Answer) -> Result<Verified<KenyaIdRecord>, Failure> {
-        if !(200..300).contains(&answer.status) {
-            return Err(error(answer));
-        }
-        let envelope: Envelope = error_body::parse_watched(PROVIDER, answer, &answer.body)?;
-        let failed = envelope.success == Some(false);
-        if failed || envelope.status_code.is_some_and(|status| status >= 400) {
-            return Err(error(answer));
-        }
-        let data = envelope.data.ok_or_else(|| malformed(PROVIDER, answer))?;
-        let status = data.status.clone();
-        let status = status.ok_or_else(|| malformed(PROVIDER, answer))?;
-        let outcome = match status.trim() {
-            "found" => Outcome::Found,
-            "not_found" => Outcome::NotFound,
-            _ => Outcome::Inconclusive,
-        };
-        let reference = data.id.clone();
-        let reason = data
-            .reason
-            .as_deref()
-            .map(|reason| reason.trim().to_owned());
-        let message = match outcome {
-            Outcome::Found => reason.or(envelope.message),
-            // "success" beside a number that was not found would mislead.
-            _ => reason,
-        };
-        let found = outcome == Outcome::Found;
-        Ok(Verified {
-            outcome,
-            reference,
-            code: Some(status.trim().to_owned()),
-            message,
-            // The document does not say what a result costs.
-            billing: Billing::Unknown,
-            record: found.then(|| Box::new(data.into_record(&self.id_types, envelope.links))),
-        })
+    fn headers(parts: &[Secret]) -> Result<HeaderMap, InvalidHeaderValue> {
+        let text = |token: &Secret| Zeroizing::new(token.expose().to_owned());
+        credentials::headers(parts.iter().map(|token| (TOKEN, text(token))))
     }
 }
 

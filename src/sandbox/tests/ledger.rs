@@ -12,7 +12,7 @@ async fn it_starts_at_zero_and_can_be_reset() {
     let zero = counts(0, 0, 0, 0);
     let nothing = json!({ "verifik": zero, "youverify": zero, "accuauth": zero });
     assert_eq!(sandbox.ledger().await, nothing);
-    send(sandbox.mexico(&json!({ "id_number": samples::MX_CURP }))).await;
+    send(sandbox.mexico(&json!({ "id_number": MX_CURP }))).await;
     assert_eq!(sandbox.ledger().await["accuauth"], counts(1, 1, 0, 0));
     let (status, _) = send(sandbox.request(Method::DELETE, "/_sandbox/ledger")).await;
     assert_eq!((status, sandbox.ledger().await), (200, nothing));
@@ -21,7 +21,7 @@ async fn it_starts_at_zero_and_can_be_reset() {
 #[tokio::test]
 async fn accuauth_codes_0_to_3_are_billed_5_and_errors_are_not() {
     for (curp, expected) in [
-        (samples::MX_CURP, counts(1, 1, 0, 0)),
+        (MX_CURP, counts(1, 1, 0, 0)),
         ("HEGG560427MVZRRL04", counts(1, 1, 0, 0)),
         ("NOEX900101HDFSND08", counts(1, 1, 0, 0)),
         ("FORM900101HDFSND08", counts(1, 1, 0, 0)),

@@ -1,7 +1,11 @@
 //! Persons: kept, changed, listed and deleted, with the document's shapes.
 
 use super::*;
-use crate::sandbox::samples::IMAGE;
+use crate::sandbox::sample::overlay;
+
+/// A PNG of one pixel.
+const IMAGE: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg==";
 
 const PERSONS: &str = "/v2/persons";
 
@@ -184,7 +188,7 @@ async fn missing_and_malformed_fields_are_refused() {
         ),
     ] {
         let mut body = named.clone();
-        samples::overlay(&mut body, change);
+        overlay(&mut body, change);
         let (got, answer) = create(&sandbox, path, &body).await;
         assert_eq!(
             (got, &answer["message"]),

@@ -1,6 +1,7 @@
 //! Credentials, headers and fields that are missing or wrong are refused the way the provider does.
 
 use super::*;
+use crate::sandbox::sample::overlay;
 
 #[tokio::test]
 async fn verifik_needs_its_token() {
@@ -95,7 +96,7 @@ async fn youverify_names_what_is_missing_or_malformed() {
         ),
     ] {
         let mut body = full.clone();
-        samples::overlay(&mut body, change);
+        overlay(&mut body, change);
         let (status, answer) = send(sandbox.kenya(&body)).await;
         assert_eq!(status, 400, "{body}");
         assert_eq!(answer["message"], message, "{body}");
@@ -114,7 +115,7 @@ async fn youverify_names_what_is_missing_or_malformed() {
 #[tokio::test]
 async fn accuauth_needs_both_of_its_headers() {
     let sandbox = start().await;
-    let body = json!({ "id_number": samples::MX_CURP });
+    let body = json!({ "id_number": MX_CURP });
     let path = "/verify/id_check";
     let ask = || with_json(sandbox.request(Method::POST, path), &body);
     for request in [
@@ -139,10 +140,7 @@ async fn accuauth_names_what_is_missing_or_malformed() {
     for (request, reason) in [
         (sandbox.mexico(&json!({})), not_found),
         (sandbox.mexico(&json!({ "id_number": null })), not_found),
-        (
-            sandbox.mexico(&json!({ "curp": samples::MX_CURP })),
-            not_found,
-        ),
+        (sandbox.mexico(&json!({ "curp": MX_CURP })), not_found),
         (sandbox.accuauth(), not_found),
         (sandbox.accuauth().body(r#"{"id_number":"X"}"#), not_found),
         (

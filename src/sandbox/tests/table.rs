@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::sandbox::{Row, accuauth_cases, markdown, table};
+use crate::sandbox::{Row, markdown, table};
 
 /// The reasons that a provider's answer can lead to.
 const REASONS: [&str; 17] = [
@@ -71,7 +71,7 @@ fn every_curp_is_valid() {
     assert!(is_valid_curp("AAPR630321HDFLRC09") && !is_valid_curp("AAPR630321HDFLRC08"));
     let rows = table().iter().filter(|row| row.provider == "accuauth");
     let asked: Vec<String> = rows.map(|r| text(&request(r), "curp").to_owned()).collect();
-    assert!(asked.len() > accuauth_cases::CASES.len());
+    assert!(asked.len() > 40, "{}", asked.len());
     for curp in asked
         .iter()
         .map(String::as_str)

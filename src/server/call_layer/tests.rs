@@ -11,7 +11,12 @@ use tonic_types::StatusExt as _;
 use tower::service_fn;
 
 use super::*;
-use crate::{config, proto, server::peer::Peer};
+use crate::{
+    auth::peer::{ClientCertificate, Peer},
+    config,
+    domain::verification::Provider,
+    proto,
+};
 
 const LOOKUP: &str = "/idgw.identity.v1.IdentityService/CheckCurp";
 const READ: &str = "/idgw.person.v1.PersonService/GetPerson";
@@ -168,14 +173,14 @@ async fn what_a_passed_deadline_may_have_cost_is_told() {
         (READ, true, false, "not_billed"),
     ] {
         let mut service = layer(1).layer(service_fn(move |request: Request<Body>| async move {
-            let facts = request.extensions().get::<Arc<CallFacts>>().unwrap();
-            assert!(facts.deadline().is_some());
-            facts.asks(Provider::Accuauth);
+            let call = Arc::clone(request.extensions().get::<Arc<Call>>().unwrap());
+            assert!(call.progress.deadline().is_some());
+            call.facts.asks(Provider::Accuauth);
             if sent {
-                facts.sent();
+                call.progress.sent();
             }
             if settled {
-                facts.settled();
+                call.progress.settled();
             }
             pending::<Answer>().await
         }));
@@ -253,10 +258,10 @@ async fn a_defect_is_internal_and_what_was_out_may_have_been_charged() {
         (READ, true, "not_billed"),
     ] {
         let defect = service_fn(move |request: Request<Body>| async move {
-            let facts = request.extensions().get::<Arc<CallFacts>>().unwrap();
-            facts.asks(Provider::Accuauth);
+            let call = Arc::clone(request.extensions().get::<Arc<Call>>().unwrap());
+            call.facts.asks(Provider::Accuauth);
             if sent {
-                facts.sent();
+                call.progress.sent();
             }
             if path.starts_with('/') {
                 panic!("a name, perhaps");
@@ -276,7 +281,7 @@ async fn a_defect_is_internal_and_what_was_out_may_have_been_charged() {
 
 #[tokio::test]
 async fn a_client_certificate_that_is_good_no_more_is_good_for_no_call_and_no_look_at_health() {
-    let refused = Arc::new(crate::server::tls::tests::refused());
+    let refused: Arc<dyn ClientCertificate> = Arc::new(crate::server::tls::tests::refused());
     for path in [
         LOOKUP,
         "/grpc.health.v1.Health/Check",

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{flood::Patience, frames::Frames, held::Held, io::Io, places::Place, preface::PREFACE};
 use crate::{
-    server::peer::Peer,
+    auth::peer::Peer,
     telemetry::{
         labels::Refusal,
         metrics::{self, UnderWay},

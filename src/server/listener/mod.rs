@@ -32,7 +32,8 @@ use self::{
     io::Io,
     places::{Place, Places},
 };
-use super::{crowd::Crowd, peer::Peer, quota::Quota, tls::Tls};
+use super::{crowd::Crowd, quota::Quota, tls::Tls};
+use crate::auth::peer::{ClientCertificate, Peer};
 use crate::telemetry::{labels::Refusal, metrics};
 
 /// Connections that are through and wait for the server to take them.
@@ -176,7 +177,13 @@ impl Door {
             (Io::Tls(stream), Some(tls)) => tls.client(stream.get_ref().1.peer_certificates()),
             _ => None,
         };
-        Ok((io, Peer::new(address, certificate.map(Arc::new))))
+        Ok((
+            io,
+            Peer::new(
+                address,
+                certificate.map(|shown| -> Arc<dyn ClientCertificate> { Arc::new(shown) }),
+            ),
+        ))
     }
 }
 

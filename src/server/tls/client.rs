@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{at, trust::Trust};
+use crate::auth::peer::{self, Waiting};
 
 /// So long before its certificate ends a client is asked to come over a new connection, with the new one that it
 /// has by then: then none of its calls fails. With little time left at the beginning it is a quarter of that.
@@ -41,6 +42,28 @@ impl fmt::Debug for ClientCertificate {
     }
 }
 
+impl peer::ClientCertificate for ClientCertificate {
+    fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.chain
+    }
+
+    fn is_good(&self) -> bool {
+        self.good_until(SystemTime::now()).is_some()
+    }
+
+    fn about_to_end(&self) -> Waiting<'_> {
+        let opened = SystemTime::now();
+        Box::pin(self.wait(move |until| {
+            let lasts = until.duration_since(opened).unwrap_or_default();
+            until.checked_sub(AHEAD.min(lasts / 4)).unwrap_or(until)
+        }))
+    }
+
+    fn ended(&self) -> Waiting<'_> {
+        Box::pin(self.wait(|until| until))
+    }
+}
+
 impl ClientCertificate {
     /// What a client showed in its handshake, its own certificate first.
     #[must_use]
@@ -50,33 +73,6 @@ impl ClientCertificate {
             trust,
             verdict: Mutex::default(),
         }
-    }
-
-    /// The certificates, the client's own first.
-    #[must_use]
-    pub fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.chain
-    }
-
-    /// Whether it is good now.
-    #[must_use]
-    pub fn is_good(&self) -> bool {
-        self.good_until(SystemTime::now()).is_some()
-    }
-
-    /// Waits until it is about to end, or is refused.
-    pub async fn about_to_end(&self) {
-        let opened = SystemTime::now();
-        self.wait(|until| {
-            let lasts = until.duration_since(opened).unwrap_or_default();
-            until.checked_sub(AHEAD.min(lasts / 4)).unwrap_or(until)
-        })
-        .await;
-    }
-
-    /// Waits until it is good no more.
-    pub async fn ended(&self) {
-        self.wait(|until| until).await;
     }
 
     async fn wait(&self, moment: impl Fn(SystemTime) -> SystemTime) {

@@ -6,6 +6,7 @@ use rcgen::{
 };
 
 use super::*;
+use crate::auth::peer::ClientCertificate as _;
 
 /// Of every certificate.
 const SERIAL: u64 = 7;

@@ -9,11 +9,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    call::Call,
+    config::Settings,
     domain::failure::{Failure, Kind},
+    domain::redaction::Secret,
     proto,
     service::request_ids::Fingerprint,
     sharing::store::Store as _,
-    telemetry::call_facts::CallFacts,
 };
 
 /// What runs although no call waits for it.
@@ -33,7 +35,7 @@ async fn a_process_that_leaves_waits_for_all_that_no_call_waits_for() {
             // Nobody is there: what is written later is tried again.
             settings.cache.url = Some(Secret::new("redis://127.0.0.1:1"));
         }
-        let (gateway, _watches) = Gateway::new(&settings, policies.clone(), 0).unwrap();
+        let (gateway, _watches) = Gateway::new(settings.of_service(), policies.clone(), 0).unwrap();
         let is_done = Arc::new(AtomicBool::new(false));
         let done = Arc::clone(&is_done);
         let work = async move {
@@ -42,14 +44,14 @@ async fn a_process_that_leaves_waits_for_all_that_no_call_waits_for() {
         };
         match runs {
             Runs::Create => {
-                let (print, facts) = (Fingerprint::of("m", b"a"), Arc::new(CallFacts::default()));
+                let (print, call) = (Fingerprint::of("m", b"a"), Arc::new(Call::default()));
                 let create = |_| async move {
                     work.await;
                     Err(Failure::new(Kind::Internal))
                 };
                 let once = gateway
                     .request_ids
-                    .once(Uuid::now_v7(), print, &facts, create);
+                    .once(Uuid::now_v7(), print, &call, create);
                 let gave_up = tokio::time::timeout(Duration::from_secs(1), once).await;
                 assert!(gave_up.is_err());
             }

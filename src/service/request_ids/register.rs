@@ -23,10 +23,8 @@ use uuid::Uuid;
 
 use super::Fingerprint;
 use crate::{
-    domain::verification::Provider,
-    service::defect,
-    sharing::creates::Created,
-    telemetry::{call_facts::CallFacts, metrics},
+    domain::verification::Provider, service::defect, sharing::creates::Created, telemetry::metrics,
+    transport::Progress,
 };
 
 /// The id; where Redis is the judge of reuse, with its content.
@@ -42,8 +40,10 @@ pub struct Entry {
     pub fingerprint: Fingerprint,
     /// Its outcome.
     pub answer: Answer,
-    /// The facts that all who wait for it share.
-    pub call: Arc<CallFacts>,
+    /// The provider that is asked.
+    pub provider: Option<Provider>,
+    /// How far it came, for all who wait for it.
+    pub progress: Arc<Progress>,
 }
 
 impl Entry {
@@ -108,11 +108,9 @@ impl Register {
         let entry = Entry {
             fingerprint,
             answer,
-            call: Arc::default(),
+            provider,
+            progress: Arc::default(),
         };
-        if let Some(provider) = provider {
-            entry.call.asks(provider);
-        }
         ids.known.insert(key, entry.clone());
         Found::Free(Run {
             register: Arc::clone(&self.0),
@@ -191,8 +189,10 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         if self.sender.is_some() {
-            let call = Arc::clone(&self.entry.call);
-            self.end(Err(defect(call.provider(), &call)));
+            let Entry {
+                provider, progress, ..
+            } = self.entry.clone();
+            self.end(Err(defect(provider, &progress)));
         }
     }
 }

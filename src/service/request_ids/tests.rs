@@ -35,19 +35,19 @@ async fn a_repeat_gets_the_first_answer_also_while_the_first_runs() {
         }
     };
     let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
-    let facts = Arc::default();
+    let call = Arc::default();
     let both = tokio::join!(
-        ids.once(id, print, &facts, |_| create()),
-        ids.once(id, print, &facts, |_| create()),
+        ids.once(id, print, &call, |_| create()),
+        ids.once(id, print, &call, |_| create()),
     );
     assert_eq!(both.0.unwrap().id, "person_0");
     assert_eq!(both.1.unwrap().id, "person_0");
     assert_eq!(
-        ids.once(id, print, &facts, |_| create()).await.unwrap().id,
+        ids.once(id, print, &call, |_| create()).await.unwrap().id,
         "person_0"
     );
     let other = ids
-        .once(id, Fingerprint::of("m", b"b"), &facts, |_| create())
+        .once(id, Fingerprint::of("m", b"b"), &call, |_| create())
         .await;
     assert_eq!(other.unwrap_err().kind, Kind::RequestIdReused);
     assert_eq!(ran.load(Ordering::SeqCst), 1);
@@ -57,21 +57,21 @@ async fn a_repeat_gets_the_first_answer_also_while_the_first_runs() {
 async fn a_caller_that_gives_up_leaves_the_create_running() {
     let ids = RequestIds::new(10, HOUR, None);
     let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
-    let slow = |call: Arc<CallFacts>| async move {
-        call.sent();
+    let slow = |progress: Arc<Progress>| async move {
+        progress.sent();
         tokio::time::sleep(Duration::from_secs(5)).await;
         person(7)
     };
-    let facts = Arc::new(CallFacts::default());
-    let once = ids.once(id, print, &facts, slow);
+    let call = Arc::new(Call::default());
+    let once = ids.once(id, print, &call, slow);
     let gave_up = tokio::time::timeout(Duration::from_secs(1), once);
     assert!(gave_up.await.is_err());
-    let repeat = ids.once(id, print, &facts, |_| async { person(8) });
+    let repeat = ids.once(id, print, &call, |_| async { person(8) });
     let mut repeat = std::pin::pin!(repeat);
     let gave_up = tokio::time::timeout(Duration::from_secs(1), repeat.as_mut());
     assert!(gave_up.await.is_err());
     assert!(
-        facts.may_be_charged(),
+        call.progress.may_be_charged(),
         "the repeat waits for what may be charged"
     );
     assert_eq!(repeat.await.unwrap().id, "person_7");
@@ -80,7 +80,7 @@ async fn a_caller_that_gives_up_leaves_the_create_running() {
 #[tokio::test]
 async fn a_refused_create_frees_the_id_and_an_unknown_one_keeps_it() {
     let ids = RequestIds::new(10, HOUR, None);
-    let (print, facts) = (Fingerprint::of("m", b"a"), Arc::default());
+    let (print, call) = (Fingerprint::of("m", b"a"), Arc::default());
     for (failure, second) in [
         (
             Failure::before_sending(Kind::NotConnected, Provider::Verifik),
@@ -96,12 +96,12 @@ async fn a_refused_create_frees_the_id_and_an_unknown_one_keeps_it() {
     ] {
         let id = Uuid::now_v7();
         let first = ids
-            .once(id, print, &facts, |_| {
+            .once(id, print, &call, |_| {
                 std::future::ready(Err(failure.clone()))
             })
             .await;
         assert_eq!(first, Err(failure));
-        let repeat = ids.once(id, print, &facts, |_| async { person(2) }).await;
+        let repeat = ids.once(id, print, &call, |_| async { person(2) }).await;
         assert_eq!(repeat, second);
     }
 }
@@ -111,14 +111,15 @@ async fn a_create_outlives_the_deadline_of_its_caller_and_the_process_waits_for_
     let ids = RequestIds::new(10, HOUR, None);
     let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
     let until = |seconds| {
-        let facts = Arc::new(CallFacts::default());
-        facts.ends(Instant::now() + Duration::from_secs(seconds));
-        facts
+        let call = Arc::new(Call::default());
+        call.progress
+            .ends(Instant::now() + Duration::from_secs(seconds));
+        call
     };
     let (hasty, patient) = (until(1), until(20));
-    let create = |call: Arc<CallFacts>| async move {
+    let create = |progress: Arc<Progress>| async move {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(call.deadline(), None);
+        assert_eq!(progress.deadline(), None);
         person(7)
     };
     let first = ids.once(id, print, &hasty, create);
@@ -145,10 +146,10 @@ fn a_refusal_never_outlives_its_create_however_quick_it_is() {
     let print = Fingerprint::of("m", b"a");
     let refused = || Failure::before_sending(Kind::RateLimited, Provider::Verifik);
     let twice = async || {
-        let (id, facts) = (Uuid::now_v7(), Arc::default());
-        let first = ids.once(id, print, &facts, |_| std::future::ready(Err(refused())));
+        let (id, call) = (Uuid::now_v7(), Arc::default());
+        let first = ids.once(id, print, &call, |_| std::future::ready(Err(refused())));
         assert_eq!(first.await, Err(refused()));
-        let second = ids.once(id, print, &facts, |_| std::future::ready(person(1)));
+        let second = ids.once(id, print, &call, |_| std::future::ready(person(1)));
         usize::from(second.await.is_err())
     };
     let poisoned: usize = std::thread::scope(|scope| {
@@ -169,25 +170,25 @@ async fn after(ids: &RequestIds, id: Uuid) -> (Created, bool) {
     (heard, ran.load(Ordering::SeqCst) == 1)
 }
 
-fn asks() -> Arc<CallFacts> {
-    let facts = CallFacts::default();
-    facts.asks(Provider::Verifik);
-    Arc::new(facts)
+fn asks() -> Arc<Call> {
+    let call = Call::default();
+    call.facts.asks(Provider::Verifik);
+    Arc::new(call)
 }
 
 #[tokio::test]
 async fn a_panic_is_an_unknown_outcome_if_anything_was_sent_and_frees_the_id_if_not() {
     for sent in [false, true] {
         let (ids, id) = (RequestIds::new(10, HOUR, None), Uuid::now_v7());
-        let facts = asks();
-        let create = |call: Arc<CallFacts>| async move {
+        let call = asks();
+        let create = |progress: Arc<Progress>| async move {
             if sent {
-                call.sent();
+                progress.sent();
             }
             tokio::task::yield_now().await;
             panic!("of the test")
         };
-        let first = ids.once(id, Fingerprint::of("m", b"a"), &facts, create);
+        let first = ids.once(id, Fingerprint::of("m", b"a"), &call, create);
         let first = first.await.unwrap_err();
         let (kind, billing) = match sent {
             true => (Kind::OutcomeUnknown, Billing::Unknown),
@@ -210,11 +211,11 @@ async fn a_create_that_is_killed_at_any_await_is_never_run_again_if_anything_was
         let (ids, id) = (RequestIds::new(10, HOUR, None), Uuid::now_v7());
         let sent = Arc::new(AtomicU32::new(0));
         let sends = Arc::clone(&sent);
-        let create = move |call: Arc<CallFacts>| async move {
+        let create = move |progress: Arc<Progress>| async move {
             for poll in 0..POLLS {
                 tokio::task::yield_now().await;
                 if poll == 2 {
-                    call.sent();
+                    progress.sent();
                     sends.fetch_add(1, Ordering::SeqCst);
                 }
             }
@@ -222,11 +223,11 @@ async fn a_create_that_is_killed_at_any_await_is_never_run_again_if_anything_was
         };
         let doomed = tokio::runtime::Builder::new_current_thread();
         let ours = ids.clone();
-        let facts = asks();
+        let call = asks();
         // A runtime that is driven step by step, and then ends.
         let kills = std::thread::spawn(move || {
             let runtime = { doomed }.build().unwrap();
-            let once = ours.once(id, Fingerprint::of("m", b"a"), &facts, create);
+            let once = ours.once(id, Fingerprint::of("m", b"a"), &call, create);
             runtime.block_on(async {
                 let mut once = Box::pin(once);
                 for _ in 0..killed_at {
@@ -270,12 +271,12 @@ async fn a_running_create_is_never_dropped_whatever_the_capacity_and_the_lifetim
         let (ids, ran) = (&ids, &ran);
         names.iter().map(move |id| async move {
             tokio::time::sleep(Duration::from_secs(pause)).await;
-            let (facts, ran) = (Arc::default(), Arc::clone(ran));
+            let (call, ran) = (Arc::default(), Arc::clone(ran));
             let create = |_| async move {
                 tokio::time::sleep(Duration::from_secs(10)).await;
                 person(ran.fetch_add(1, Ordering::SeqCst))
             };
-            ids.once(*id, print, &facts, create).await.unwrap().id
+            ids.once(*id, print, &call, create).await.unwrap().id
         })
     };
     let (first, second) = tokio::join!(

@@ -183,9 +183,9 @@ fn keys() -> Arc<Keys> {
 /// One call under the id, at a replica.
 async fn once(replica: Replica, lifetime: Duration, number: usize) -> Created {
     let creates = Creates::new(replica.clone(), keys(), "scope".to_owned(), lifetime, LEASE);
-    let facts = CallFacts::default();
+    let progress = Progress::default();
     let create = replica.create(number);
-    creates.once(Uuid::nil(), [7; 32], &facts, create).await
+    creates.once(Uuid::nil(), [7; 32], &progress, create).await
 }
 
 /// Whether a call that ended so may have been charged for its own create.

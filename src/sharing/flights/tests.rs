@@ -26,9 +26,9 @@ fn name(keys: &Keys, text: &str) -> Name {
 }
 
 impl Bench {
-    fn board(&self, name: Name, keep: Keep, facts: &CallFacts) -> (Flight<u32>, Part) {
+    fn board(&self, name: Name, keep: Keep, progress: &Progress) -> (Flight<u32>, Part) {
         let (calls, done) = (Arc::clone(&self.calls), Arc::clone(&self.done));
-        let work = move |shared: Arc<CallFacts>| async move {
+        let work = move |shared: Arc<Progress>| async move {
             let number = calls.fetch_add(1, Ordering::SeqCst);
             shared.attempt();
             shared.sent();
@@ -40,7 +40,10 @@ impl Bench {
         let kept = Arc::clone(&self.kept);
         let conclude = move |answer: &u32, keep| kept.lock().unwrap().push((*answer, keep));
         let none = || None::<()>;
-        match self.flights.board(name, keep, facts, none, work, conclude) {
+        match self
+            .flights
+            .board(name, keep, progress, none, work, conclude)
+        {
             Boarded::Flight(flight, part) => (flight, part),
             Boarded::Kept(()) => unreachable!("nothing is kept here"),
         }
@@ -59,12 +62,12 @@ impl Bench {
 #[tokio::test(start_paused = true)]
 async fn many_identical_lookups_are_one_call_and_others_are_others() {
     let (bench, keys) = (Bench::default(), Keys::random().unwrap());
-    let facts: Vec<_> = (0..100).map(|_| CallFacts::default()).collect();
-    let boarded: Vec<_> = facts
+    let progress: Vec<_> = (0..100).map(|_| Progress::default()).collect();
+    let boarded: Vec<_> = progress
         .iter()
-        .map(|facts| bench.board(name(&keys, "a"), Keep::Nothing, facts))
+        .map(|progress| bench.board(name(&keys, "a"), Keep::Nothing, progress))
         .collect();
-    let other = CallFacts::default();
+    let other = Progress::default();
     let (other, part) = bench.board(name(&keys, "b"), Keep::Nothing, &other);
     assert_eq!(part, Part::Starts);
     let starters = boarded.iter().filter(|(_, part)| *part == Part::Starts);
@@ -74,7 +77,7 @@ async fn many_identical_lookups_are_one_call_and_others_are_others() {
     assert!(answers.iter().all(|answer| *answer == Some(0)));
     assert_eq!(other.await, Some(1));
     assert_eq!(bench.calls(), (2, 2));
-    let attempts: u32 = facts.iter().map(CallFacts::attempts).sum();
+    let attempts: u32 = progress.iter().map(Progress::attempts).sum();
     assert_eq!(attempts, 1);
     assert!(bench.is_empty());
 }
@@ -83,7 +86,7 @@ async fn many_identical_lookups_are_one_call_and_others_are_others() {
 async fn who_gives_up_takes_nothing_from_the_others_also_if_it_started() {
     let (bench, keys) = (Bench::default(), Keys::random().unwrap());
     let a = name(&keys, "a");
-    let (first, second) = (CallFacts::default(), CallFacts::default());
+    let (first, second) = (Progress::default(), Progress::default());
     let (starter, _) = bench.board(a, Keep::Nothing, &first);
     let (joiner, part) = bench.board(a, Keep::Nothing, &second);
     assert_eq!(part, Part::Joins);
@@ -99,13 +102,13 @@ async fn who_gives_up_takes_nothing_from_the_others_also_if_it_started() {
 async fn with_the_last_waiter_the_work_is_dropped_and_the_next_starts_anew() {
     let (bench, keys) = (Bench::default(), Keys::random().unwrap());
     let a = name(&keys, "a");
-    let facts = CallFacts::default();
-    let (starter, _) = bench.board(a, Keep::Nothing, &facts);
-    let (joiner, _) = bench.board(a, Keep::Nothing, &CallFacts::default());
+    let progress = Progress::default();
+    let (starter, _) = bench.board(a, Keep::Nothing, &progress);
+    let (joiner, _) = bench.board(a, Keep::Nothing, &Progress::default());
     assert!(timeout(SECOND / 2, starter).await.is_err());
     assert!(timeout(SECOND / 4, joiner).await.is_err());
     assert!(bench.is_empty());
-    let (again, part) = bench.board(a, Keep::Nothing, &CallFacts::default());
+    let (again, part) = bench.board(a, Keep::Nothing, &Progress::default());
     assert_eq!(part, Part::Starts);
     assert_eq!(again.await, Some(1));
     assert_eq!(bench.calls(), (2, 1));
@@ -123,9 +126,9 @@ async fn the_greatest_wish_of_all_waiters_is_kept_before_anybody_is_answered() {
         ),
     ] {
         let bench = Bench::default();
-        let facts = CallFacts::default();
+        let progress = Progress::default();
         let flights = wishes.iter().map(|keep| {
-            let (flight, _) = bench.board(name(&keys, "a"), *keep, &facts);
+            let (flight, _) = bench.board(name(&keys, "a"), *keep, &progress);
             flight
         });
         let flights: Vec<_> = flights.collect();
@@ -141,7 +144,7 @@ async fn a_panic_ends_the_waiting_of_all() {
         let boarded = flights.board(
             name(&keys, "a"),
             Keep::Answer,
-            &CallFacts::default(),
+            &Progress::default(),
             || None::<()>,
             |_| async {
                 sleep(SECOND).await;
@@ -167,7 +170,7 @@ async fn what_was_kept_a_moment_ago_is_found_instead_of_a_new_flight() {
     let boarded = flights.board(
         name(&keys, "a"),
         Keep::Answer,
-        &CallFacts::default(),
+        &Progress::default(),
         || Some("kept"),
         |_| async { unreachable!("no flight is started") },
         |_, _| {},
@@ -186,9 +189,9 @@ async fn under_threads_that_come_and_go_everybody_who_stays_is_answered() {
         let (bench, keys) = (Arc::clone(&bench), Arc::clone(&keys));
         tasks.spawn(async move {
             sleep(Duration::from_micros(number * 37 % 5000)).await;
-            let facts = CallFacts::default();
+            let progress = Progress::default();
             let a = name(&keys, &format!("{}", number % 3));
-            let (flight, _) = bench.board(a, Keep::Nothing, &facts);
+            let (flight, _) = bench.board(a, Keep::Nothing, &progress);
             if number % 2 == 0 {
                 let patience = Duration::from_micros(number * 53 % 900);
                 let _gave_up = timeout(patience, flight).await;
@@ -210,7 +213,7 @@ async fn under_threads_that_come_and_go_everybody_who_stays_is_answered() {
 /// One of those who want the same.
 enum Caller {
     Away,
-    Waits(Box<CallFacts>, Flight<usize>, usize),
+    Waits(Box<Progress>, Flight<usize>, usize),
     Gone,
 }
 
@@ -246,9 +249,9 @@ fn in_every_order_of_polls_and_leavings_who_stays_is_answered_and_who_leaves_kno
             let waiting = callers.iter().filter(waits).count();
             match &mut callers[at] {
                 Caller::Away => {
-                    let facts = CallFacts::default();
+                    let progress = Progress::default();
                     let (of, flights_so_far) = (Arc::clone(&known), known.lock().unwrap().len());
-                    let work = move |shared: Arc<CallFacts>| async move {
+                    let work = move |shared: Arc<Progress>| async move {
                         once_pending().await;
                         shared.sent();
                         of.lock().unwrap()[flights_so_far].0 = true;
@@ -257,7 +260,8 @@ fn in_every_order_of_polls_and_leavings_who_stays_is_answered_and_who_leaves_kno
                         flights_so_far
                     };
                     let none = || None::<()>;
-                    let boarded = flights.board(name, Keep::Nothing, &facts, none, work, |_, _| {});
+                    let boarded =
+                        flights.board(name, Keep::Nothing, &progress, none, work, |_, _| {});
                     let Boarded::Flight(flight, part) = boarded else {
                         unreachable!("nothing is kept here")
                     };
@@ -269,9 +273,9 @@ fn in_every_order_of_polls_and_leavings_who_stays_is_answered_and_who_leaves_kno
                         known.push((false, false));
                     }
                     let number = known.lock().unwrap().len() - 1;
-                    callers[at] = Caller::Waits(Box::new(facts), flight, number);
+                    callers[at] = Caller::Waits(Box::new(progress), flight, number);
                 }
-                Caller::Waits(facts, flight, number) => {
+                Caller::Waits(progress, flight, number) => {
                     let number = *number;
                     let is_over = match chooser.choose(2) {
                         0 => match flight.poll_unpin(&mut context) {
@@ -284,7 +288,7 @@ fn in_every_order_of_polls_and_leavings_who_stays_is_answered_and_who_leaves_kno
                         _ => true,
                     };
                     let (sent, _) = known.lock().unwrap()[number];
-                    assert_eq!(facts.may_be_charged(), sent);
+                    assert_eq!(progress.may_be_charged(), sent);
                     if is_over {
                         callers[at] = Caller::Gone;
                     }

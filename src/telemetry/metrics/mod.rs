@@ -30,9 +30,9 @@ use super::{
     names,
 };
 use crate::{
-    config::Price,
     domain::{
         failure::Kind,
+        price::Price,
         verification::{Billing, Outcome, Provider, Source},
     },
     proto::gateway::v1::Charge,

@@ -88,7 +88,7 @@ impl Simulated {
     async fn answer(
         self: Rc<Self>,
         call: u64,
-        facts: &CallFacts,
+        progress: &Progress,
         rng: &RefCell<Rng>,
     ) -> Result<(), Failure> {
         let _in_flight = InFlight(Rc::clone(&self));
@@ -123,7 +123,7 @@ impl Simulated {
             return before(Kind::NotConnected);
         }
         self.left.borrow_mut().insert(call);
-        facts.sent();
+        progress.sent();
         match spell {
             Spell::Hanging => {
                 charge();
@@ -246,13 +246,13 @@ fn simulate(seed: u64) {
             let (rng, told, well_since) =
                 (Rc::clone(&rng), Rc::clone(&told), Rc::clone(&well_since));
             running.push(tokio::task::spawn_local(async move {
-                let facts = CallFacts::default();
+                let progress = Progress::default();
                 let policy = charged();
                 let (deadline, goes) = patience(&mut rng.borrow_mut());
-                facts.ends(Instant::now() + deadline);
+                progress.ends(Instant::now() + deadline);
                 let since = well_since.get();
-                let attempt = || Rc::clone(&provider).answer(call, &facts, &rng);
-                let asked = guard.call(&facts, &policy, || number(call), attempt);
+                let attempt = || Rc::clone(&provider).answer(call, &progress, &rng);
+                let asked = guard.call(&progress, &policy, || number(call), attempt);
                 let ended = tokio::time::timeout(goes, asked).await;
                 let mut told = told.borrow_mut();
                 let cost = provider
@@ -282,9 +282,9 @@ fn simulate(seed: u64) {
                     Ok(Err(_)) => told.unknown += 1,
                     Err(_) => {
                         told.given_up += 1;
-                        assert!(facts.may_be_charged() || cost == 0, "call {call}");
+                        assert!(progress.may_be_charged() || cost == 0, "call {call}");
                         let left = provider.left.borrow().contains(&call);
-                        assert!(left || !facts.may_be_charged(), "call {call} never left");
+                        assert!(left || !progress.may_be_charged(), "call {call} never left");
                     }
                 }
             }));

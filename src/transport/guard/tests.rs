@@ -36,6 +36,7 @@ pub(super) fn charged() -> Policy {
         repeat: Repeat::IfNotCharged,
         requires_consent: false,
         scope: "scope".to_owned(),
+        audited: true,
     }
 }
 
@@ -63,23 +64,25 @@ fn asks_for(kind: Kind, wait: u64) -> Failure {
 /// A call whose attempts end as listed, then well; its end, and how many attempts it took.
 async fn call(
     guard: &Guard,
-    facts: &CallFacts,
+    progress: &Progress,
     script: impl IntoIterator<Item = Failure>,
 ) -> (Result<(), Failure>, u32) {
     let script = RefCell::new(script.into_iter());
     let attempts = Cell::new(0);
     let attempt = || {
         attempts.set(attempts.get() + 1);
-        facts.sent();
+        progress.sent();
         std::future::ready(script.borrow_mut().next().map_or(Ok(()), Err))
     };
-    let end = guard.call(facts, &charged(), || number(1), attempt).await;
-    assert_eq!(facts.attempts(), attempts.get());
+    let end = guard
+        .call(progress, &charged(), || number(1), attempt)
+        .await;
+    assert_eq!(progress.attempts(), attempts.get());
     (end, attempts.get())
 }
 
 async fn fresh(guard: &Guard, script: &[Failure]) -> (Result<(), Failure>, u32) {
-    call(guard, &CallFacts::default(), script.iter().cloned()).await
+    call(guard, &Progress::default(), script.iter().cloned()).await
 }
 
 fn refused(end: (Result<(), Failure>, u32), kind: Kind) -> Duration {
@@ -215,9 +218,9 @@ async fn over_the_places_and_the_queue_is_overloaded_at_once() {
         ..limits()
     };
     let guard = Guard::new(PROVIDER, one);
-    let (facts, policy) = (CallFacts::default(), charged());
+    let (progress, policy) = (Progress::default(), charged());
     let hangs = guard.call(
-        &facts,
+        &progress,
         &policy,
         || number(1),
         std::future::pending::<Result<(), _>>,
@@ -240,13 +243,13 @@ async fn who_waited_for_a_place_is_checked_again() {
         ..limits()
     };
     let guard = Guard::new(PROVIDER, one);
-    let (facts, policy) = (CallFacts::default(), charged());
+    let (progress, policy) = (Progress::default(), charged());
     let slow = || async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         Err::<(), _>(asks_for(Kind::ProviderRateLimited, 7))
     };
     let (first, second) = tokio::join!(
-        guard.call(&facts, &policy, || number(1), slow),
+        guard.call(&progress, &policy, || number(1), slow),
         fresh(&guard, &[])
     );
     assert_eq!(first.unwrap_err().kind, Kind::ProviderRateLimited);
@@ -259,14 +262,14 @@ async fn who_waited_for_a_place_is_checked_again() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_after_the_deadline_nor_waited_for_beyond_it() {
     let guard = Guard::new(PROVIDER, limits());
-    let late = CallFacts::default();
+    let late = Progress::default();
     late.ends(Instant::now());
     let (end, sent) = call(&guard, &late, []).await;
     let end = end.unwrap_err();
     assert_eq!((end.kind, sent), (Kind::DeadlineExceeded, 0));
     assert_eq!(end.billing, Some(Billing::NotBilled));
 
-    let hurried = CallFacts::default();
+    let hurried = Progress::default();
     hurried.ends(Instant::now() + Duration::from_secs(2));
     let (end, sent) = call(&guard, &hurried, [asks_for(Kind::ProviderDown, 2)]).await;
     assert_eq!((end.unwrap_err().kind, sent), (Kind::ProviderDown, 1));
@@ -278,7 +281,7 @@ async fn what_a_deadline_costs_depends_on_what_was_out() {
     let policy = charged();
     // Between two attempts nothing is out, nor while one connects; while one is, it may be charged.
     for (second_hangs, costly) in [(false, false), (true, false), (true, true)] {
-        let facts = CallFacts::default();
+        let progress = Progress::default();
         let attempts = Cell::new(0);
         let attempt = || async {
             attempts.set(attempts.get() + 1);
@@ -287,29 +290,29 @@ async fn what_a_deadline_costs_depends_on_what_was_out() {
                 1 => Err(asks_for(Kind::ProviderDown, 1)),
                 _ => {
                     if costly {
-                        facts.sent();
+                        progress.sent();
                     }
                     std::future::pending::<Result<(), _>>().await
                 }
             }
         };
-        let call = guard.call(&facts, &policy, || number(1), attempt);
+        let call = guard.call(&progress, &policy, || number(1), attempt);
         assert!(
             tokio::time::timeout(Duration::from_millis(500), call)
                 .await
                 .is_err()
         );
-        assert_eq!(facts.may_be_charged(), costly);
+        assert_eq!(progress.may_be_charged(), costly);
     }
     // An answer that is charged stays so until the caller has it.
     for script in [&[][..], &[failure(Kind::TimedOut)]] {
-        let facts = CallFacts::default();
-        let _end = call(&guard, &facts, script.iter().cloned()).await;
-        assert!(facts.may_be_charged());
+        let progress = Progress::default();
+        let _end = call(&guard, &progress, script.iter().cloned()).await;
+        assert!(progress.may_be_charged());
     }
-    let facts = CallFacts::default();
-    let _end = call(&guard, &facts, [failure(Kind::QuotaExhausted)]).await;
-    assert!(!facts.may_be_charged());
+    let progress = Progress::default();
+    let _end = call(&guard, &progress, [failure(Kind::QuotaExhausted)]).await;
+    assert!(!progress.may_be_charged());
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,9 +320,11 @@ async fn a_429_for_one_number_holds_the_others_for_a_moment() {
     let guard = Guard::new(PROVIDER, limits());
     let policy = charged();
     let ask = async |about: u64, answer: Result<(), Failure>| {
-        let facts = CallFacts::default();
+        let progress = Progress::default();
         let attempt = || std::future::ready(answer.clone());
-        guard.call(&facts, &policy, || number(about), attempt).await
+        guard
+            .call(&progress, &policy, || number(about), attempt)
+            .await
     };
     let held = |seconds| {
         Err(Failure {
@@ -379,12 +384,12 @@ async fn hangs(deadline: Duration) -> Vec<u32> {
                 for _ in 0..60 * A_SECOND {
                     let (guard, sent) = (std::sync::Arc::clone(&guard), std::rc::Rc::clone(&sent));
                     tokio::task::spawn_local(async move {
-                        let (facts, policy) = (CallFacts::default(), charged());
+                        let (progress, policy) = (Progress::default(), charged());
                         let attempt = || {
                             sent.set(sent.get() + 1);
                             std::future::pending::<Result<(), Failure>>()
                         };
-                        let call = guard.call(&facts, &policy, || number(1), attempt);
+                        let call = guard.call(&progress, &policy, || number(1), attempt);
                         let _ended = tokio::time::timeout(deadline, call).await;
                     });
                     tokio::time::sleep(Duration::from_secs(1) / 60).await;
@@ -414,7 +419,7 @@ async fn who_waits_too_long_for_its_connection_is_overloaded_which_says_nothing_
     limits.queue = 1;
     limits.breaker.consecutive_failures = 1;
     let guard = Guard::new(PROVIDER, limits);
-    let (facts, policy) = (CallFacts::default(), charged());
+    let (progress, policy) = (Progress::default(), charged());
     let tries = Cell::new(0);
     let attempt = || async {
         tries.set(tries.get() + 1);
@@ -423,8 +428,8 @@ async fn who_waits_too_long_for_its_connection_is_overloaded_which_says_nothing_
     let begun = Instant::now();
     let two = async {
         tokio::join!(
-            guard.call(&facts, &policy, || number(1), attempt),
-            guard.call(&facts, &policy, || number(1), attempt)
+            guard.call(&progress, &policy, || number(1), attempt),
+            guard.call(&progress, &policy, || number(1), attempt)
         )
     };
     let (first, second) = two.await;
@@ -437,7 +442,7 @@ async fn who_waits_too_long_for_its_connection_is_overloaded_which_says_nothing_
     assert_eq!(tries.get(), 2, "not repeated");
     assert_eq!(begun.elapsed(), Duration::from_millis(250));
     assert_eq!(*guard.circuit().borrow(), Circuit::Closed);
-    assert!(!facts.may_be_charged());
+    assert!(!progress.may_be_charged());
 }
 
 #[tokio::test(start_paused = true)]
@@ -451,11 +456,11 @@ async fn who_waited_for_a_place_is_sent_only_if_there_is_time_for_an_answer() {
         (1, 101, true),
         (200, 5000, true),
     ] {
-        let facts = CallFacts::default();
+        let progress = Progress::default();
         let begun = Instant::now();
         tokio::time::advance(Duration::from_millis(waited)).await;
-        facts.ends(Instant::now() + Duration::from_millis(left));
-        let in_time = guard.in_time(&facts, begun);
+        progress.ends(Instant::now() + Duration::from_millis(left));
+        let in_time = guard.in_time(&progress, begun);
         assert_eq!(in_time.is_ok(), sent, "{waited} {left}");
         if let Err(late) = in_time {
             assert_eq!(late.kind, Kind::DeadlineExceeded);

@@ -9,6 +9,7 @@ fn charged() -> Policy {
         repeat: Repeat::IfNotCharged,
         requires_consent: false,
         scope: "scope".to_owned(),
+        audited: true,
     }
 }
 

@@ -10,44 +10,12 @@ use crate::{
     cases,
     provider::Does,
     table::{Row, Setting},
-    wire::says,
+    wire::{sample, says},
 };
 
-/// The document's sample answer, with a fictional person and a PDF of a few bytes.
+/// The document's sample answer.
 pub fn found() -> Value {
-    json!({
-        "status": "OK",
-        "result_code": "0",
-        "result_message": "success",
-        "result": {
-            "estatus": "OK",
-            "codigoValidacion": "vc1675200000.734567",
-            "curp": ASKED,
-            "nombre": "ROBERTO ALONSO",
-            "apellidoPaterno": "ALVAREZ",
-            "apellidoMaterno": "PEREZ",
-            "sexo": "HOMBRE",
-            "fechaNacimiento": "21/03/1963",
-            "paisNacimiento": "MEXICO",
-            "estadoNacimiento": "VERACRUZ",
-            "docProbatorio": 1,
-            "datosDocProbatorio": {
-                "entidadRegistro": "VERACRUZ",
-                "tomo": "",
-                "claveMunicipioRegistro": "108",
-                "anioReg": "1983",
-                "claveEntidadRegistro": "30",
-                "foja": "",
-                "numActa": "03382",
-                "libro": "",
-                "municipioRegistro": "MINATITLÁN"
-            },
-            "estatusCurp": "RCN",
-            "codigoMensaje": "0",
-            "documento": "JVBERi0xLjQK"
-        },
-        "request_id": "TID6f814b81bfb44c97a63b13e2750a3a2a"
-    })
+    sample("accuauth/curp_found")
 }
 
 /// The record of the sample, without the document.
@@ -55,11 +23,11 @@ fn record() -> Value {
     json!({
         "curp": ASKED,
         "given_name": "ROBERTO ALONSO",
-        "first_family_name": "ALVAREZ",
-        "second_family_name": "PEREZ",
+        "first_family_name": "RAXXX",
+        "second_family_name": "ZAPAXX",
         "gender": "GENDER_MALE",
         "gender_raw": "HOMBRE",
-        "birthdate": "1963-03-21",
+        "birthdate": "1981-10-11",
         "birth_country": "MEXICO",
         "birth_country_code": "MX",
         "birth_state": "VERACRUZ",
@@ -76,11 +44,14 @@ fn record() -> Value {
             "registry_year": "1983",
             "act_number": "03382"
         },
-        "validation_code": "vc1675200000.734567",
+        "validation_code": "vc16752xxxxx1.73xxxxxx",
         "message_code": "0",
         "estatus": "OK"
     })
 }
+
+/// The sample's CURP with another check digit.
+const ODD: &str = "RAZR811011HVZXPB02";
 
 /// An error body of section 4.
 pub fn error(status: &str, reason: &str) -> Value {
@@ -126,7 +97,7 @@ fn documents() -> Vec<Row> {
         .finds("FOUND", "BILLED", [("/record/document", expected)])
     };
     let mut whole = record();
-    whole["document"] = json!("JVBERi0xLjQK");
+    whole["document"] = found()["result"]["documento"].clone();
     vec![
         row("200 result_code 0", says(200, found())).finds(
             "FOUND",
@@ -183,17 +154,13 @@ fn documents() -> Vec<Row> {
         // The check digit is wrong: with `curp.check = shape` the registry decides.
         Row::new(
             "accuauth",
-            calls::curp_numbered("AAPR630321HDFLRC08"),
+            calls::curp_numbered(ODD),
             "an odd CURP",
             says(200, found()),
         )
         .setting(Setting::Unusual)
         .hidden()
-        .finds(
-            "FOUND",
-            "BILLED",
-            [("/record/superseded_curp", json!("AAPR630321HDFLRC08"))],
-        ),
+        .finds("FOUND", "BILLED", [("/record/superseded_curp", json!(ODD))]),
     ]
 }
 

@@ -14,8 +14,8 @@ pub const LIST: &str = "idgw.person.v1.PersonService/ListPersons";
 pub const UPDATE: &str = "idgw.person.v1.PersonService/UpdatePerson";
 pub const DELETE: &str = "idgw.person.v1.PersonService/DeletePerson";
 
-/// The CURP that is asked for.
-pub const ASKED: &str = "AAPR630321HDFLRC09";
+/// The CURP that is asked for: the sample's.
+pub const ASKED: &str = "RAZR811011HVZXPB01";
 
 pub fn foreigner() -> Call {
     call(

@@ -9,28 +9,12 @@ use crate::{
     cases::{self, Case},
     provider::Does,
     table::{Row, Setting},
-    wire::{bytes, json as answer, says, sends},
+    wire::{bytes, json as answer, sample, says, sends},
 };
 
-/// The document's sample answer: a fictional person of its own making.
+/// The document's sample answer.
 pub fn found() -> Value {
-    json!({
-        "data": {
-            "arrayName": ["CORDERO", "SANCHEZ", "ANA", "RENE"],
-            "dateOfBirth": "16/08/1993",
-            "documentNumber": "005015372",
-            "firstName": "ANA RENE",
-            "foreignerIdExpiration": "12/08/2025",
-            "foreignerIdLastIssuance": "12/08/2021",
-            "fullName": "ANA RENE CORDERO SANCHEZ",
-            "immigrationStatus": "HUMANITARIA",
-            "lastName": "CORDERO CAMPERO",
-            "nationality": "VENEZOLANA",
-            "residenceExpiration": "26/02/2025"
-        },
-        "signature": {"dateTime": "November 6, 2024 3:22 PM", "message": "Certified by Verifik.co"},
-        "id": "K0MMA"
-    })
+    sample("verifik/foreigner_found")
 }
 
 /// The sample with something else in `data`.
@@ -68,10 +52,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn answers() -> Vec<Row> {
-    let not_found = json!({
-        "code": "NotFound", "message": "Record not found.",
-        "signature": {"dateTime": "August 31, 2022 3:24 PM", "message": "Certified by Verifik.co"}
-    });
+    let not_found = sample("verifik/foreigner_not_found");
     vec![
         // The sample contradicts itself (lastName, fullName): each is passed on as given.
         row("200 with a record", says(200, found())).finds("FOUND", "UNKNOWN", [

@@ -10,25 +10,16 @@ use crate::{
     cases,
     provider::Does,
     table::{Call, Row},
-    wire::{json as answer, says, sends},
+    wire::{json as answer, sample, says, sends},
 };
 
-/// The document's person.
+/// The document's person, with two images that differ.
 pub fn john() -> Value {
-    json!({
-        "id": "person_123456789",
-        "firstName": "John",
-        "lastName": "Doe",
-        "email": "john.doe@example.com",
-        "phone": "+1234567890",
-        "dateOfBirth": "1990-01-15",
-        "documentType": "passport",
-        "documentNumber": "123456789",
-        "biometricData": {"faceImage": "/9j/4AAQSkZJRg==", "fingerprint": "AQIDBA==", "livenessScore": 0.95},
-        "verificationStatus": "verified",
-        "createdAt": "2024-01-15T10:30:00Z",
-        "updatedAt": "2024-01-15T10:30:00Z"
-    })
+    let mut person = sample("verifik/person");
+    let images =
+        json!({"faceImage": "/9j/4AAQSkZJRg==", "fingerprint": "AQIDBA==", "livenessScore": 0.95});
+    person["biometricData"] = images;
+    person
 }
 
 /// What the caller gets of him, without the images.

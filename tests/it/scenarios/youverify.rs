@@ -9,66 +9,12 @@ use crate::{
     cases::{self, Case},
     provider::Does,
     table::{Row, Setting},
-    wire::{bytes, json as answer, says, sends},
+    wire::{bytes, json as answer, sample, says, sends},
 };
 
-/// The document's sample answer, with a fictional e-mail address and telephone numbers.
+/// The document's sample answer.
 pub fn found() -> Value {
-    json!({
-        "success": true,
-        "statusCode": 200,
-        "message": "success",
-        "data": {
-            "id": "64eed6026b1a9b8f72c2925e",
-            "parentId": null,
-            "status": "found",
-            "reason": null,
-            "dataValidation": false,
-            "selfieValidation": false,
-            "dateOfBirth": "1999-12-31T21:00:00Z",
-            "identityType": "national-id",
-            "isConsent": true,
-            "idNumber": "1234567",
-            "businessId": "628b38f03ae28a14f52d4bf7",
-            "firstName": "John",
-            "middleName": "M",
-            "lastName": "Doe",
-            "fullName": "John M Doe",
-            "gender": "Male",
-            "maritalStatus": "Married",
-            "email": "john.m.doe@example.com",
-            "homeTelephoneNumber": "+254700000001",
-            "mobileTelephoneNumber": "254700000002",
-            "workTelephoneNumber": "040-0000003",
-            "employmentName": "Teachers Service Commission.",
-            "lastEmployment": "NotSpecified",
-            "mainAddress": {"address": "NYAHURURU  KCC", "country": "KE", "town": "Nyahururu"},
-            "secondaryAddress": {
-                "address": "NAKURU-CENTRE", "country": "KE", "town": "NYAHURURU", "postalCode": "20300"
-            },
-            "contractSummary": {"closedContracts": "2", "openContracts": "10"},
-            "inquiries": {
-                "numberOfInquiriesLast12Months": "89",
-                "numberOfInquiriesLast1Month": "6",
-                "numberOfInquiriesLast24Months": "355",
-                "numberOfInquiriesLast3Months": "12",
-                "numberOfInquiriesLast6Months": "27"
-            },
-            "type": "keCreditInfo",
-            "allValidationPassed": true,
-            "requestedAt": "2023-08-30T05:39:15.781Z",
-            "requestedById": "628b38f03ae28a5a122d4bf3",
-            "country": "KE",
-            "createdAt": "2023-08-30T05:39:15.974Z",
-            "lastModifiedAt": "2023-08-30T05:39:15.974Z",
-            "metadata": {},
-            "requestedBy": {
-                "firstName": "API", "lastName": "User", "middleName": "",
-                "id": "628b38f03ae28a5a122d4bf3"
-            }
-        },
-        "links": []
-    })
+    sample("youverify/kenya_found")
 }
 
 fn record() -> Value {
@@ -84,10 +30,10 @@ fn record() -> Value {
         "gender_raw": "Male",
         "marital_status": "Married",
         "birthdate": "2000-01-01",
-        "email": "john.m.doe@example.com",
-        "home_phone_number": "+254700000001",
-        "mobile_phone_number": "254700000002",
-        "work_phone_number": "040-0000003",
+        "email": "john.doe@example.com",
+        "home_phone_number": "+8760000000",
+        "mobile_phone_number": "254700000000",
+        "work_phone_number": "040-0000000",
         "employment_name": "Teachers Service Commission.",
         "main_address": {"address": "NYAHURURU  KCC", "town": "Nyahururu", "country": "KE"},
         "secondary_address": {
@@ -118,24 +64,7 @@ fn record() -> Value {
 
 /// The document's not-found sample: some fields null, others missing.
 fn not_found() -> Value {
-    json!({
-        "success": true,
-        "statusCode": 200,
-        "message": "success",
-        "data": {
-            "id": "64db6940563aa72892176950", "parentId": null, "status": "not_found",
-            "reason": "Person Not Found", "dataValidation": false, "selfieValidation": false,
-            "dateOfBirth": null, "identityType": "national-id", "isConsent": true,
-            "idNumber": "00000000", "businessId": "628b38f03ae28a14f52d4bf7", "email": null,
-            "homeTelephoneNumber": null, "mobileTelephoneNumber": null, "workTelephoneNumber": null,
-            "type": "keCreditInfoPhone", "allValidationPassed": true,
-            "requestedAt": "2023-08-15T12:02:09.602Z", "requestedById": "628b38f03ae28a5a122d4bf3",
-            "country": "KE", "createdAt": "2023-08-15T12:02:09.767Z",
-            "lastModifiedAt": "2023-08-15T12:02:09.767Z", "metadata": {},
-            "requestedBy": {"firstName": "Example", "lastName": "User", "middleName": "", "id": "628b38f13ae28a7b742d4bf9"}
-        },
-        "links": []
-    })
+    sample("youverify/kenya_not_found")
 }
 
 /// The sample with something else in `data`.

@@ -30,7 +30,7 @@ pub fn refusals() -> Vec<Row> {
             &cases::REJECTED_ARGUMENT,
             400,
             invalid,
-            "bad body AAPR630321HDFLRC09",
+            "bad body RAZR811011HVZXPB01",
         )
         .hidden(),
         refuses(

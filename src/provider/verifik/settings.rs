@@ -1,0 +1,69 @@
+//! The settings of Verifik.
+
+use std::path::PathBuf;
+
+use crate::{domain::redaction::Secret, transport::settings::with_common_keys};
+
+with_common_keys! {
+    /// Verifik: Peruvian foreigner ids, person records.
+    pub struct Settings at "https://api.verifik.co";
+    /// The access token, sent as `Authorization: Bearer`.
+    #[serde(serialize_with = "crate::setting::redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    token: Option<Secret> = None;
+    /// A file that holds the token, instead of `token`; read again when it changes.
+    #[schemars(with = "PathBuf")]
+    token_file: Option<PathBuf> = None;
+    /// The path of person records below `base_url`. `/v2/face-recognition/persons`, of Verifik's newer pages, is
+    /// refused: what is there is asked for in another way.
+    #[schemars(extend("x-form" = "a path such as /v2/persons: a slash first, none last"))]
+    persons_path: String = "/v2/persons".to_owned();
+}
+
+impl Settings {
+    /// Whether it has its credential.
+    #[must_use]
+    pub const fn has_credential(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// What the schema cannot say: the keys, and the problem.
+    #[must_use]
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        if !is_path(&self.persons_path) {
+            problems.push((
+                "persons_path",
+                "expected a path such as /v2/persons: a slash first, none last, no query, no `..`"
+                    .to_owned(),
+            ));
+        }
+        if is_newer_dialect(&self.persons_path) {
+            problems.push((
+                "persons_path",
+                "is where Verifik's newer persons are, whose requests and records differ from those of /v2/persons: \
+                 this version does not speak them"
+                    .to_owned(),
+            ));
+        }
+        problems
+    }
+}
+
+/// Verifik's newer pages know persons below this path only.
+fn is_newer_dialect(path: &str) -> bool {
+    let mut segments = path.split('/');
+    segments.any(|segment| segment.eq_ignore_ascii_case("face-recognition"))
+}
+
+/// Whether it begins with a slash, ends with none, and is made of plain segments.
+fn is_path(path: &str) -> bool {
+    let plain = |segment: &str| {
+        !matches!(segment, "" | "." | "..")
+            && segment
+                .chars()
+                .all(|c| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '\\' | '%'))
+    };
+    path.strip_prefix('/')
+        .is_some_and(|rest| rest.split('/').all(plain))
+}

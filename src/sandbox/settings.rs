@@ -1,0 +1,29 @@
+//! The settings of the sandbox.
+
+use std::{net::SocketAddr, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::setting::{Span, loopback};
+
+/// The provider sandbox.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port of `identity-gateway sandbox`. `serve --sandbox` takes a free loopback port instead.
+    #[schemars(with = "String", extend("x-form" = "an IP address and port such as 127.0.0.1:8090"))]
+    pub listen: SocketAddr,
+    /// How long the sandbox waits before each answer.
+    #[schemars(extend("x-min" = "0s", "x-max" = "10m"))]
+    pub delay: Span,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8090),
+            delay: Span::new(Duration::ZERO),
+        }
+    }
+}

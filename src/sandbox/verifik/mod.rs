@@ -1,0 +1,61 @@
+//! Verifik: the Peruvian foreigner's card and person records.
+
+mod conditions;
+mod foreigner;
+mod persons;
+
+use serde_json::json;
+
+use super::company::{Company, Memory};
+use super::reply::{Billing, Received, Reply};
+use super::table::Rows;
+
+pub(super) use persons::PersonStore;
+
+/// The token that the sandbox takes as Verifik's.
+pub const TOKEN: &str = "sandbox-verifik-token";
+
+pub(super) const COMPANY: Company = Company {
+    title: "Verifik",
+    prefix: "/v2/",
+    credentials: || format!("authorization: Bearer {TOKEN}"),
+    answer,
+    rows,
+};
+
+fn answer(received: &Received, memory: &Memory) -> Reply {
+    match received.path.as_str() {
+        foreigner::PATH => foreigner::answer(received),
+        path if persons::owns(path) => persons::answer(received, &memory.persons),
+        _ => wrong_route(),
+    }
+}
+
+fn rows(rows: &mut Rows) {
+    foreigner::rows(rows);
+    persons::rows(rows);
+}
+
+/// The refusal of a request without the sandbox's token.
+fn credential(received: &Received) -> Option<Reply> {
+    let Some(value) = received.header("authorization") else {
+        return Some(error(401, "Unauthorized", "Unauthorized\n"));
+    };
+    let token = value
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    match token {
+        Some((_, TOKEN)) => None,
+        _ => Some(error(401, "Unauthorized", "Invalid or expired token.\n")),
+    }
+}
+
+fn error(status: u16, code: &str, message: &str) -> Reply {
+    let body = json!({ "code": code, "message": message });
+    Reply::json(status, body, Billing::NotBilled)
+}
+
+/// Not one of their JSON answers: nothing at that path.
+fn wrong_route() -> Reply {
+    Reply::html(404, "<pre>Cannot find the requested path</pre>")
+}

@@ -1,0 +1,112 @@
+//! The settings of the RPCs: how a CURP is checked, and person records.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::redaction::Secret,
+    setting::{Span, redacted},
+    sharing::{creates, keys},
+    transport::settings::Upstream,
+};
+
+/// How a CURP is checked before it is sent.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CurpRules {
+    /// What a CURP must satisfy before the provider is asked (and charges).
+    pub check: CurpCheck,
+}
+
+/// What a CURP must satisfy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CurpCheck {
+    /// Shape, a date that exists in its century, and the check digit.
+    #[default]
+    Strict,
+    /// Its shape only: registries have been seen to hold odd ones.
+    Shape,
+}
+
+/// Person records.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Persons {
+    /// How long the answer of a create is kept, so that a repeat with the same `request_id` gets it again. At
+    /// least as long as a create may take: Verifik's `queue_timeout`, `timeout` and 5 s of wait for each of its
+    /// `max_attempts`, and 2 s.
+    #[schemars(extend("x-min" = "1ms", "x-max" = "720h"))]
+    pub request_id_ttl: Span,
+    /// Most answers of creates kept at once in this process; beyond it the oldest are dropped before their time
+    /// (`idgw_request_ids_dropped_total`). Creates that still run are known beside these.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub request_id_capacity: u64,
+    /// The key under which callers whose policy rule says `persons = "own"` get handles for ids, and page tokens
+    /// are made: 32 bytes or more, in base64 or as text, the same at all replicas. Without it, one is derived from
+    /// `cache.key` or from Verifik's token, and a change of that makes every handle useless.
+    #[serde(serialize_with = "redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    pub handle_key: Option<Secret>,
+    /// A file that holds the key, instead of `handle_key`; read at start.
+    #[schemars(with = "PathBuf")]
+    pub handle_key_file: Option<PathBuf>,
+    /// Older keys, separated by spaces: handles that were made under them are still good. What `handle_key` was
+    /// derived from before it was set is one of them.
+    #[serde(serialize_with = "redacted")]
+    #[schemars(with = "String", extend("x-secret" = true))]
+    pub old_handle_keys: Option<Secret>,
+    /// A file that holds the older keys, instead of `old_handle_keys`; read at start.
+    #[schemars(with = "PathBuf")]
+    pub old_handle_keys_file: Option<PathBuf>,
+}
+
+impl Default for Persons {
+    fn default() -> Self {
+        Self {
+            request_id_ttl: Span::seconds(24 * 3600),
+            request_id_capacity: 100_000,
+            handle_key: None,
+            handle_key_file: None,
+            old_handle_keys: None,
+            old_handle_keys_file: None,
+        }
+    }
+}
+
+impl Persons {
+    /// What is wrong with a lifetime, given how long a create may take: the key, and the problem.
+    fn lifetime_problem(&self, verifik: &Upstream) -> Option<(&'static str, String)> {
+        let shortest = verifik.longest_call().saturating_add(creates::GRACE);
+        (self.request_id_ttl.get() < shortest).then(|| {
+            let problem = format!(
+                "is shorter than {}, as long as a create may take with providers.verifik.queue_timeout, \
+                 providers.verifik.timeout and providers.verifik.max_attempts: a repeat would create a second \
+                 person while the first is being created",
+                Span::new(shortest)
+            );
+            ("persons.request_id_ttl", problem)
+        })
+    }
+
+    /// What is wrong with the keys of handles: the keys, and the problem.
+    fn key_problems(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let newest = self.handle_key.iter();
+        let newest = newest.map(|key| ("persons.handle_key", key.expose()));
+        let older = self.old_handle_keys.iter().flat_map(|keys| {
+            let keys = keys.expose().split_whitespace();
+            keys.map(|key| ("persons.old_handle_keys", key))
+        });
+        let all = newest.chain(older);
+        all.filter_map(|(name, key)| Some((name, keys::master(key).err()?.to_string())))
+    }
+
+    /// What the schema cannot say, given the way to where the records are: the keys, and the problem.
+    #[must_use]
+    pub fn problems(&self, verifik: &Upstream) -> Vec<(&'static str, String)> {
+        let lifetime = self.lifetime_problem(verifik);
+        self.key_problems().chain(lifetime).collect()
+    }
+}

@@ -1,0 +1,68 @@
+//! The settings of the log and of traces.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+/// Traces, beside what OpenTelemetry's own variables (`OTEL_*`) say.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Of all calls, how many percent may be traced because the caller's `traceparent` says `sampled`, where
+    /// `OTEL_TRACES_SAMPLER` follows callers (`parentbased_…`); beyond it that flag counts as not set. Set it where
+    /// callers are not trusted to sample.
+    #[schemars(range(min = 0, max = 100))]
+    pub caller_sampled_percent: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            caller_sampled_percent: 100,
+        }
+    }
+}
+
+/// The log.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// What is logged: a level, or directives such as `info,identity_gateway=debug`. The environment variable
+    /// `RUST_LOG` is read too where `IDGW_LOG__FILTER` is not set.
+    #[schemars(length(min = 1), extend("x-form" = "log directives such as info or info,identity_gateway=debug"))]
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Auto,
+        }
+    }
+}
+
+impl Log {
+    /// What the schema cannot say: the key, and the problem.
+    #[must_use]
+    pub fn problem(&self) -> Option<(&'static str, String)> {
+        EnvFilter::builder().parse(&self.filter).err()?;
+        let expected = "expected log directives such as info or info,identity_gateway=debug";
+        Some(("log.filter", expected.to_owned()))
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// `text` on a terminal, `json` otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
