@@ -365,7 +365,9 @@ fn unreadable(response: &Response<Body>, call: &Call, policy: Option<&Policy>) -
         }
         // It did not arrive in time.
         Code::DeadlineExceeded => return Some(cut_off(Kind::DeadlineExceeded, call, policy)),
-        Code::Internal | Code::InvalidArgument => "must be a message of the contract",
+        Code::Internal | Code::InvalidArgument => {
+            "must be a valid message of the RPC's request type"
+        }
         _ => return None,
     };
     Some(Failure::invalid(vec![Violation {

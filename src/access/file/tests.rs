@@ -344,7 +344,7 @@ fn what_is_wrong_is_named() {
         ("allow".to_owned(), "line 1: "),
         (
             "[[allow]]\nname='r'\nidentities=['a']\npersons='all'\nrpcs=['*']\n".repeat(2),
-            "rule r: name: is another rule's, too",
+            "rule r: name: is already used by another rule",
         ),
     ] {
         let said = refusal(&text);

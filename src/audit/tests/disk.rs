@@ -92,7 +92,7 @@ fn two_processes_cannot_write_the_same_file() {
     let _open = disk.open().unwrap();
     assert_eq!(
         disk.open().unwrap_err().to_string(),
-        "another process writes it"
+        "locked by another process"
     );
 }
 
