@@ -85,7 +85,7 @@ async fn a_removed_directory_refuses_calls_until_it_is_back() {
     assert!(
         place
             .is_whole()
-            .contains("goes on from file number 1, not given here")
+            .contains("continues file number 1, which was not given")
     );
 }
 
@@ -120,7 +120,7 @@ async fn serve_does_not_start_without_its_audit() {
     let (code, told) = place.refused(&[("IDGW_AUDIT__PATH", "/nowhere/audit.log")]);
     assert_eq!(code, 1);
     assert!(
-        told.contains("audit: /nowhere/audit.log cannot be written: "),
+        told.contains("audit: cannot write to /nowhere/audit.log: "),
         "{told}"
     );
     let (code, told) = place.refused(&[("IDGW_AUDIT__PATH", "/dev/full")]);

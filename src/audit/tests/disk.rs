@@ -31,7 +31,7 @@ fn a_file_is_rotated_by_size_and_the_oldest_go() {
     assert!(
         report.notes[0]
             .words
-            .starts_with("goes on from file number ")
+            .starts_with("continues file number ")
     );
     assert_eq!(losses.counts().lost, 0);
     // In another order they are not whole.
@@ -334,7 +334,7 @@ async fn a_gateway_that_cannot_begin_its_audit_does_not_start() {
     };
     let told = Audit::start(&nowhere).unwrap_err().to_string();
     assert!(
-        told.starts_with("audit: /nowhere/audit.log cannot be written: "),
+        told.starts_with("audit: cannot write to /nowhere/audit.log: "),
         "{told}"
     );
 }

@@ -81,7 +81,7 @@ fn a_secret_that_could_not_be_sent_is_refused() {
         (
             vec![(TOKEN, "canary"), (FILE, &path(&good))],
             from_token_file,
-            "is set, and so is providers.verifik.token; say one of them",
+            "is set, and so is providers.verifik.token; set only one of them",
         ),
     ] {
         let found = problems(from_env(&env));
