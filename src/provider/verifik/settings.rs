@@ -18,6 +18,9 @@ with_common_keys! {
     /// refused: its requests and records are not supported.
     #[schemars(extend("x-form" = "a path such as /v2/persons: leading slash, no trailing slash"))]
     persons_path: String = "/v2/persons".to_owned();
+    /// The path of identity cards (`VerifyPeDni`) below `base_url`; an older page of Verifik's has `/v2/pe/cedula`.
+    #[schemars(extend("x-form" = "a path such as /v3/pe/cedula: a slash first, none last"))]
+    dni_path: String = "/v3/pe/cedula".to_owned();
 }
 
 impl Settings {
@@ -31,11 +34,16 @@ impl Settings {
     #[must_use]
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
-        if !is_path(&self.persons_path) {
+        let paths = [
+            ("persons_path", &self.persons_path, "/v2/persons"),
+            ("dni_path", &self.dni_path, "/v3/pe/cedula"),
+        ];
+        for (key, _, example) in paths.into_iter().filter(|(_, path, _)| !is_path(path)) {
             problems.push((
-                "persons_path",
-                "expected a path such as /v2/persons: leading slash, no trailing slash, no query, no `..`"
-                    .to_owned(),
+                key,
+                format!(
+                    "expected a path such as {example}: leading slash, no trailing slash, no query, no `..`"
+                ),
             ));
         }
         if is_newer_dialect(&self.persons_path) {
