@@ -4,6 +4,7 @@
 //! process in development) stand beside the gateway's own, which begin with `idgw.`. A golden test
 //! holds the list, and docs/observability.md is generated from it: a change here is a change for the
 //! operators' queries, and belongs into the changelog.
+// Long: one table of every name that leaves the process, with its documentation.
 
 /// An attribute of spans and metrics.
 #[derive(Debug, Clone, Copy)]

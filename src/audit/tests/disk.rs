@@ -28,11 +28,7 @@ fn a_file_is_rotated_by_size_and_the_oldest_go() {
     }
     let report = disk.verify();
     assert!(report.is_whole(), "{:?}", report.breaks);
-    assert!(
-        report.notes[0]
-            .words
-            .starts_with("continues file number ")
-    );
+    assert!(report.notes[0].words.starts_with("continues file number "));
     assert_eq!(losses.counts().lost, 0);
     // In another order they are not whole.
     let mut files = held(&files);
