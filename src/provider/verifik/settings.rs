@@ -19,7 +19,7 @@ with_common_keys! {
     #[schemars(extend("x-form" = "a path such as /v2/persons: leading slash, no trailing slash"))]
     persons_path: String = "/v2/persons".to_owned();
     /// The path of identity cards (`VerifyPeDni`) below `base_url`; an older page of Verifik's has `/v2/pe/cedula`.
-    #[schemars(extend("x-form" = "a path such as /v3/pe/cedula: a slash first, none last"))]
+    #[schemars(extend("x-form" = "a path such as /v3/pe/cedula: leading slash, no trailing slash"))]
     dni_path: String = "/v3/pe/cedula".to_owned();
 }
 
