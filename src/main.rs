@@ -15,10 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     panics::install();
     if let Err(error) = process::prepare() {
-        let _told = writeln!(
-            io::stderr(),
-            "memory is not kept out of core files: {error}"
-        );
+        let _told = writeln!(io::stderr(), "core dumps cannot be disabled: {error}");
         return ExitCode::FAILURE;
     }
     // There is one provider of cryptography in the tree; naming it leaves nothing to be guessed.

@@ -126,7 +126,7 @@ impl Watch {
                 if first {
                     return Look::Same;
                 }
-                tracing::info!(key = self.key, "read again: the new is in force");
+                tracing::info!(key = self.key, "reloaded: the new version is in use");
                 metrics::reloaded(self.key, Reload::Taken);
                 Look::Taken
             }
@@ -136,7 +136,11 @@ impl Watch {
             }
             Err(why) => {
                 self.outlive();
-                tracing::warn!(key = self.key, why, "read again: the old stays in force");
+                tracing::warn!(
+                    key = self.key,
+                    why,
+                    "reload rejected, keeping the previous version"
+                );
                 metrics::reloaded(self.key, Reload::Kept);
                 Look::Refused
             }
@@ -154,7 +158,7 @@ impl Watch {
             (end.end)();
             tracing::error!(
                 key = self.key,
-                "the files cannot be used for too long: the old is no longer in force"
+                "reload rejected for too long: the previous version has expired"
             );
         }
     }
@@ -206,7 +210,7 @@ pub async fn run(mut watches: Vec<Watch>, interval: Duration) {
         match looking.await {
             Ok(looked) => watches = looked,
             Err(_) => {
-                tracing::error!("files are no longer read again: taking one was a defect");
+                tracing::error!("file reloading stopped: a reload panicked");
                 return;
             }
         }

@@ -67,7 +67,7 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::ProviderRateLimited => (
             ResourceExhausted,
             "PROVIDER_RATE_LIMITED",
-            "the provider limits the gateway's rate",
+            "the provider's rate limit is reached",
         ),
         Kind::RepeatedRequest => (
             ResourceExhausted,
@@ -92,7 +92,7 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::NotConnected => (
             Unavailable,
             "PROVIDER_UNAVAILABLE",
-            "no connection to the provider took the request",
+            "no connection to the provider accepted the request",
         ),
         Kind::DataError => (
             Unavailable,
@@ -112,7 +112,7 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::OutcomeUnknown => (
             Unknown,
             "PROVIDER_OUTCOME_UNKNOWN",
-            "the request was sent and it is not known what became of it",
+            "the request was sent and its outcome is unknown",
         ),
         Kind::DeadlineExceeded => (
             DeadlineExceeded,
@@ -132,7 +132,7 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::CircuitOpen => (
             Unavailable,
             "PROVIDER_CIRCUIT_OPEN",
-            "the provider has failed too often and is being left alone for a moment",
+            "the circuit breaker is open: the provider has failed too often",
         ),
         Kind::AuditUnavailable => (
             Unavailable,
@@ -152,37 +152,37 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::PersonNotFound => (
             NotFound,
             "PERSON_NOT_FOUND",
-            "there is no such person record",
+            "the person record does not exist",
         ),
         Kind::PersonAlreadyExists => (
             AlreadyExists,
             "PERSON_ALREADY_EXISTS",
-            "there is such a person record already",
+            "the person record already exists",
         ),
         Kind::PersonChanged => (
             Aborted,
             "PERSON_CHANGED",
-            "the person record changed meanwhile, or does not show the change: read it again",
+            "the person record was changed concurrently, or does not show the change: read it again",
         ),
         Kind::PersonLockUnavailable => (
             Unavailable,
             "PERSON_LOCK_UNAVAILABLE",
-            "the lock on the person record cannot be taken",
+            "the lock on the person record is unavailable",
         ),
         Kind::LivenessFailed => (
             FailedPrecondition,
             "LIVENESS_FAILED",
-            "the provider does not see a living person's face",
+            "the provider did not detect a live face",
         ),
         Kind::RequestIdReused => (
             InvalidArgument,
             "REQUEST_ID_REUSED",
-            "request_id was used before with another content",
+            "request_id was used before with different content",
         ),
         Kind::RequestIdUnavailable => (
             Unavailable,
             "REQUEST_ID_UNAVAILABLE",
-            "the store of request ids cannot be asked whether this is a repeat",
+            "the request id store is unavailable: whether this is a retry is unknown",
         ),
         Kind::Unauthenticated => (
             Unauthenticated,
@@ -192,14 +192,14 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
         Kind::AuthUnavailable => (
             Unavailable,
             "AUTH_UNAVAILABLE",
-            "the keys that tell whether the caller's token is good are unavailable",
+            "the keys to verify the caller's credential are unavailable",
         ),
         Kind::MethodNotAllowed => (
             PermissionDenied,
             "METHOD_NOT_ALLOWED",
             "the caller may not call this method",
         ),
-        Kind::Internal => (Internal, "INTERNAL", "the gateway has a defect"),
+        Kind::Internal => (Internal, "INTERNAL", "internal error in the gateway"),
     }
 }
 
@@ -274,7 +274,7 @@ fn details(failure: &Failure, reason: &'static str) -> ErrorDetails {
     if let Some(quota) = failure.quota {
         details.set_quota_failure(vec![QuotaViolation::new(
             format!("caller:{}", quota.as_str()),
-            "the caller's budget is spent",
+            "the caller's budget is exhausted",
         )]);
     }
     details

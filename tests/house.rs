@@ -137,9 +137,7 @@ fn rooms_named(text: &str) -> BTreeSet<String> {
 
 fn word(text: &str) -> String {
     let part_of = |letter: char| letter.is_alphanumeric() || letter == '_';
-    text.chars()
-        .take_while(|letter| part_of(*letter))
-        .collect()
+    text.chars().take_while(|letter| part_of(*letter)).collect()
 }
 
 fn arrows(files: &[(String, String)]) -> Arrows {
@@ -208,7 +206,11 @@ fn the_rooms_use_each_other_as_contributing_says() {
     let drawn: BTreeSet<_> = table.iter().map(|(room, _)| room.clone()).collect();
     let tops = ["lib", "main"].map(str::to_owned);
     let missing: Vec<_> = rooms.difference(&drawn).collect();
-    assert_eq!(missing, tops.iter().collect::<Vec<_>>(), "rooms without a row");
+    assert_eq!(
+        missing,
+        tops.iter().collect::<Vec<_>>(),
+        "rooms without a row"
+    );
     assert_eq!(drawn.difference(&rooms).count(), 0, "rows without a room");
     let problems = problems(&table, &arrows(&files));
     assert!(problems.is_empty(), "{}", problems.join("\n"));
@@ -223,15 +225,24 @@ fn an_arrow_against_the_table_is_found_however_it_is_written() {
     let found = |path: &str, text: &str| {
         let drawn = [
             ("src/transport/one.rs", "use crate::domain::date;"),
-            ("src/server/one.rs", "use crate::{domain::{self, date}, transport::Upstream};"),
+            (
+                "src/server/one.rs",
+                "use crate::{domain::{self, date}, transport::Upstream};",
+            ),
         ];
         let drawn = drawn.map(|(path, text)| (path.to_owned(), text.to_owned()));
         let files = [drawn.as_slice(), &[(path.to_owned(), code(text))]].concat();
         problems(&table, &arrows(&files))
     };
     assert_eq!(found("src/server/two.rs", "").len(), 0);
-    assert_eq!(found("src/domain/two.rs", "// use crate::server::Call;").len(), 0);
-    assert_eq!(found("src/domain/two.rs", "use crate::domain::date;").len(), 0);
+    assert_eq!(
+        found("src/domain/two.rs", "// use crate::server::Call;").len(),
+        0
+    );
+    assert_eq!(
+        found("src/domain/two.rs", "use crate::domain::date;").len(),
+        0
+    );
     for text in [
         "use crate::server::Call;",
         "use crate::{\n    domain::{self, date::Date},\n    server,\n};",
@@ -239,14 +250,21 @@ fn an_arrow_against_the_table_is_found_however_it_is_written() {
         "fn f() { crate::server::start() }",
     ] {
         let problems = found("src/domain/two.rs", text);
-        assert_eq!(problems, ["`domain` may not use `server`: src/domain/two.rs"], "{text}");
+        assert_eq!(
+            problems,
+            ["`domain` may not use `server`: src/domain/two.rs"],
+            "{text}"
+        );
     }
     let unused = problems(&table, &Arrows::new());
     assert_eq!(unused.len(), 3, "{unused:?}");
     let mut circle = table.clone();
     circle[0].1.insert("server".to_owned());
     let problems = problems(&circle, &Arrows::new());
-    assert!(problems.contains(&"`domain` stands below `server`".to_owned()), "{problems:?}");
+    assert!(
+        problems.contains(&"`domain` stands below `server`".to_owned()),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -259,10 +277,16 @@ fn a_long_file_says_why() {
         let lines = text.lines().count();
         match reason {
             Some(reason) => {
-                assert!(lines > LONGEST, "{path} has {lines} lines and needs no reason");
+                assert!(
+                    lines > LONGEST,
+                    "{path} has {lines} lines and needs no reason"
+                );
                 assert!(reason.len() > 20, "{path}: what is the reason?");
             }
-            None => assert!(lines <= LONGEST, "{path} has {lines} lines and says not why"),
+            None => assert!(
+                lines <= LONGEST,
+                "{path} has {lines} lines and says not why"
+            ),
         }
     }
     assert!(seen > 300, "{seen}");
@@ -274,9 +298,9 @@ fn a_long_file_says_why() {
 fn a_company_is_named_in_its_own_folders_and_in_few_other_files() {
     for company in ["verifik", "youverify", "accuauth"] {
         let own = |path: &str| path.split('/').any(|part| part == company);
-        let shared = program().into_iter().filter(|(path, text)| {
-            !own(path) && text.to_lowercase().contains(company)
-        });
+        let shared = program()
+            .into_iter()
+            .filter(|(path, text)| !own(path) && text.to_lowercase().contains(company));
         let shared: Vec<_> = shared.map(|(path, _)| path).collect();
         println!("{company}: {shared:#?}");
         assert!(shared.len() <= NAMES_A_COMPANY, "{company}: {shared:#?}");

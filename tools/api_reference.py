@@ -9,8 +9,8 @@ from contract import Enum, Field, File, Message, Rpc, read, rpcs
 HEAD = """\
 # API reference
 
-Every service, message and enum of the contract, made from the comments in [proto/](../proto) by
-`tools/api_reference.py`; `just docs` writes it anew and `just clients` fails if it is out of date.
+Every service, message and enum of the contract, generated from the comments in [proto/](../proto) by
+`tools/api_reference.py`; `just docs` regenerates it and `just clients` fails if it is out of date.
 [clients.md](clients.md) says how to call it, [errors.md](errors.md) which errors there are.
 
 A field marked optional may be absent, and absent is not empty. A field of a message type may be absent too.
@@ -18,9 +18,9 @@ A field marked optional may be absent, and absent is not empty. A field of a mes
 
 CHARGES = {"CHARGE_PER_REQUEST": "may be charged", "CHARGE_NEVER": "free"}
 REPEATS = {
-    "REPEAT_IF_NOT_CHARGED": "only if surely free",
+    "REPEAT_IF_NOT_CHARGED": "only if known to be free",
     "REPEAT_ALWAYS": "yes",
-    "REPEAT_IF_NOT_SENT": "only if it never left",
+    "REPEAT_IF_NOT_SENT": "only if not sent",
 }
 
 
@@ -44,7 +44,7 @@ def document(files: list[File]) -> str:
 
 
 def _overview(all_rpcs: list[Rpc]) -> Iterator[str]:
-    yield "| RPC | At the provider | The gateway repeats it | Consent | Scope | Idempotency |"
+    yield "| RPC | At the provider | The gateway retries it | Consent | Scope | Idempotency |"
     yield "|---|---|---|---|---|---|"
     for rpc in all_rpcs:
         yield " | ".join(["| " + f"[`{rpc.name}`]({_anchor(rpc.name)})", *_policy(rpc).values()]) + " |"
@@ -54,7 +54,7 @@ def _overview(all_rpcs: list[Rpc]) -> Iterator[str]:
 def _policy(rpc: Rpc) -> dict[str, str]:
     return {
         "At the provider": CHARGES[rpc.policy.charge],
-        "The gateway repeats it": REPEATS[rpc.policy.repeat],
+        "The gateway retries it": REPEATS[rpc.policy.repeat],
         "Consent": "required" if rpc.policy.requires_consent else "no",
         "Scope": f"`{rpc.policy.scope}`",
         "Idempotency": f"`{rpc.idempotency}`",
@@ -63,7 +63,7 @@ def _policy(rpc: Rpc) -> dict[str, str]:
 
 def _rpc(rpc: Rpc) -> Iterator[str]:
     yield from (f"#### {rpc.name}", "", f"`{rpc.service}/{rpc.name}`", "", *_lines(rpc.comment), "")
-    yield f"Takes {_link(rpc.request)}, gives {_link(rpc.response)}."
+    yield f"Takes {_link(rpc.request)}, returns {_link(rpc.response)}."
     yield ""
     for name, value in _policy(rpc).items():
         yield f"- {name}: {value}"

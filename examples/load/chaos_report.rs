@@ -85,7 +85,7 @@ impl Seen {
         table.must(name, count, u32::try_from(count) == Ok(restarts));
         let (_, still) = self.stalls.total();
         table.must(
-            "longest leaving (at most 10 s)",
+            "longest shutdown (at most 10 s)",
             ms(longest),
             longest <= LEAVING + still,
         );
@@ -110,10 +110,10 @@ fn never_sent(table: &mut Table, verdict: &Verdict) {
     let (percent, always) = NEVER_SENT;
     let count = verdict.never_sent.len();
     for words in verdict.never_sent.iter().take(SHOWN) {
-        say(&format!("  ! told as unknown, never received: {words}"));
+        say(&format!("  ! reported as unknown, never received: {words}"));
     }
     let most = always.max(verdict.own_ends * percent / 100);
-    let name = format!("told as unknown, though never received (at most {most})");
+    let name = format!("reported as unknown, but never received (at most {most})");
     let value = format!("{count} of {}", verdict.own_ends);
     table.must(&name, value, count as u64 <= most);
 }

@@ -112,7 +112,7 @@ async fn over(protocol: Protocol, gateway: &Path, options: &Options) -> Result<(
     let capacity = fit.capacity();
     let seconds = Duration::from_secs(u64::from(options.seconds));
     say(&format!(
-        "overload, {protocol:?} to the provider: {} places, {latency:?}: {capacity:.0} calls/s possible, {:.0} offered, {seconds:?}",
+        "overload, {protocol:?} to the provider: concurrency limit {}, {latency:?}: {capacity:.0} calls/s possible, {:.0} offered, {seconds:?}",
         fit.places,
         capacity * FACTOR
     ));

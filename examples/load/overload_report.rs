@@ -115,7 +115,10 @@ impl Report {
         let took_place = self.answers().filter(|answer| !is_overloaded(answer));
         let taken: Duration = took_place.map(Answer::waited).sum();
         let busy = taken.as_secs_f64() / self.took.as_secs_f64() / self.places;
-        let name = format!("places taken (at least {:.0} %)", bounds.busy * 100.0);
+        let name = format!(
+            "concurrency limit used (at least {:.0} %)",
+            bounds.busy * 100.0
+        );
         table.must(&name, format!("{:.1} %", busy * 100.0), busy >= bounds.busy);
         let rank = bounds.rank;
         let (loaded, unloaded) = (percentile(&accepted, rank), percentile(calm, rank));
@@ -193,10 +196,14 @@ impl Report {
             }
         }
         table.must("sent more than once", again, again == 0);
-        table.must("told as free, but sent", free_but_sent, free_but_sent == 0);
+        table.must(
+            "reported as free, but sent",
+            free_but_sent,
+            free_but_sent == 0,
+        );
         // What is cancelled in the moment of its leaving may never arrive.
         let most = 1.max(unknown / 50);
-        let name = format!("told as unknown, though never received (at most {most})");
+        let name = format!("reported as unknown, but never received (at most {most})");
         table.must(
             &name,
             format!("{never_sent} of {unknown}"),

@@ -35,8 +35,8 @@ impl Breach {
     pub const ALL: [(Self, &str); 5] = [
         (Self::FeltLeaving, "failed, no fault injected (SIGTERM)"),
         (Self::Unexplained, "failed, not by the injected fault"),
-        (Self::SentAgain, "sent again, maybe charged twice"),
-        (Self::UnderReported, "told as free, but sent"),
+        (Self::SentAgain, "retried, maybe charged twice"),
+        (Self::UnderReported, "reported as free, but sent"),
         (Self::CreatedTwice, "persons created twice"),
     ];
 }

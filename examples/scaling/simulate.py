@@ -73,7 +73,7 @@ def onboardings(calls: int, per_second: float, repeats: float, pause: float, ran
 
 def sharing() -> list[str]:
     """How many lookups reach the provider, with and without Redis."""
-    rows = ["| replicas | Redis | reach the provider | from memory | from Redis | Redis commands per call |", "|---|---|---|---|---|---|"]
+    rows = ["| replicas | Redis | provider calls | hits in memory | hits in Redis | Redis commands per call |", "|---|---|---|---|---|---|"]
     for count in (1, 3, 10, 30):
         for redis in (False, True):
             chance = random.Random(SEED)
@@ -110,7 +110,7 @@ def rates() -> list[str]:
     """A contract of 100 requests a second, divided among the replicas."""
     contract, seconds, loads = 100, 600, (0.7, 0.9, 1.0)
     heads = " | ".join(f"refused at {load:.0%}" for load in loads)
-    rows = [f"| replicas | each | all together | {heads} | refused at 90%, in turn |", "|---|---|---|---|---|---|---|"]
+    rows = [f"| replicas | limit of each | total | {heads} | refused at 90%, round robin |", "|---|---|---|---|---|---|---|"]
     for count in (1, 2, 3, 5, 10, 30):
         each = contract // count
         refused = [f"{refusals(count, each, contract * load, seconds, in_turn=False):.2%}" for load in loads]
@@ -179,8 +179,8 @@ def layers(budgets: bool) -> dict[str, list[Layer]]:
 
     return {
         "the gateway": [layer(3, 10)],
-        "and a proxy that repeats UNAVAILABLE": [layer(3, 10), layer(3, 3)],
-        "and a client that does, too": [layer(3, 10), layer(3, 3), layer(3, 10)],
+        "and a proxy that retries UNAVAILABLE": [layer(3, 10), layer(3, 3)],
+        "and a client that does so too": [layer(3, 10), layer(3, 3), layer(3, 10)],
     }
 
 
@@ -205,7 +205,7 @@ def repeats() -> list[str]:
     """What a provider gets that answers some requests with an error that may be repeated."""
     failures = (0.01, 0.1, 0.5, 1.0)
     rows = [
-        f"| who repeats | {' | '.join(f'{failing:.0%} fail' for failing in failures)} | all fail, without budgets |",
+        f"| who retries | {' | '.join(f'{failing:.0%} fail' for failing in failures)} | all fail, without budgets |",
         "|---|---|---|---|---|---|",
     ]
     for name in layers(True):
@@ -221,7 +221,7 @@ def repeats() -> list[str]:
 def places() -> list[str]:
     """Calls a second that fit into `providers.<p>.max_in_flight` = 256, by Little's law."""
     counts = (1, 3, 10)
-    rows = [f"| the provider answers within | {' | '.join(f'{count} replicas' if count > 1 else '1 replica' for count in counts)} |", "|---|---|---|---|"]
+    rows = [f"| the provider's response time | {' | '.join(f'{count} replicas' if count > 1 else '1 replica' for count in counts)} |", "|---|---|---|---|"]
     for latency in (0.2, 1, 2.5, 20):
         rows.append(f"| {latency:g} s | {' | '.join(f'{256 * count / latency:.0f}/s' for count in counts)} |")
     return rows
@@ -233,10 +233,10 @@ def places() -> list[str]:
 def tables() -> str:
     """Everything that stands between the marks of the document."""
     parts = (
-        ("Kept answers: 20 lookups a second, three in ten of a person who was asked for some ten minutes before, every caller with `max_age`", sharing),
-        ("A provider's limit of 100 requests a second, divided; calls come by chance to a replica chosen by chance, or in turn", rates),
-        ("Requests that the provider gets for each call, circuits left out", repeats),
-        ("Calls a second to one provider before OVERLOADED", places),
+        ("Cache: 20 lookups per second, three in ten of a person looked up about ten minutes before, every caller with `max_age`", sharing),
+        ("A provider's limit of 100 requests per second, divided; random arrivals, with random load balancing or round robin", rates),
+        ("Requests to the provider per call, without circuit breakers", repeats),
+        ("Calls per second to one provider before OVERLOADED", places),
     )
     return "\n" + "\n".join(f"**{title}.**\n\n" + "\n".join(table()) + "\n" for title, table in parts) + "\n"
 

@@ -5,6 +5,7 @@ use identity_gateway::{
         consent::SubjectConsent,
         curp::{Curp, CurpRule},
         date::Birthdate,
+        dni::{Dni, DniLookup},
         foreigner_id::ForeignerId,
         kenya_id::{KenyaId, KenyaIdKind},
         lookup::{CurpLookup, Document, ForeignerLookup, KenyaLookup},
@@ -35,6 +36,12 @@ pub fn foreigner_lookup() -> ForeignerLookup {
     ForeignerLookup {
         document_number: ForeignerId::parse("005015372").expect("a number"),
         birthdate: Birthdate::parse("1993-08-16", TODAY).expect("a date"),
+    }
+}
+
+pub fn dni_lookup() -> DniLookup {
+    DniLookup {
+        document_number: Dni::parse("71640001").expect("a number"),
     }
 }
 

@@ -38,6 +38,24 @@ pub fn verifik_foreigner(data: &[u8]) {
     }
 }
 
+/// Verifik's identity card.
+pub fn verifik_dni(data: &[u8]) {
+    let adapter = adapters::verifik();
+    for status in [200, 404] {
+        let read = |body: &[u8]| adapter.read(&adapters::dni_lookup(), &answer(status, body));
+        let verified = read(data);
+        holds(&verified);
+        depends_on_the_meaning_only(data, &verified, read);
+        if let Ok(verified) = verified {
+            let expected = match status {
+                200 => Outcome::Found,
+                _ => Outcome::NotFound,
+            };
+            assert_eq!(verified.outcome, expected);
+        }
+    }
+}
+
 /// YouVerify's envelope: only `data.status` decides.
 pub fn youverify(data: &[u8]) {
     let adapter = adapters::youverify();

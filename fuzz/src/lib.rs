@@ -18,7 +18,7 @@ pub mod words;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its program and of its folders.
-pub const ALL: [(&str, Target); 17] = [
+pub const ALL: [(&str, Target); 18] = [
     ("accuauth", answers::accuauth),
     ("config_file", settings::config_file),
     ("config_values", settings::config_values),
@@ -33,6 +33,7 @@ pub const ALL: [(&str, Target); 17] = [
     ("page_tokens", requests::page_tokens),
     ("policy_file", callers::policy_file),
     ("token", callers::token),
+    ("verifik_dni", answers::verifik_dni),
     ("verifik_foreigner", answers::verifik_foreigner),
     ("verifik_persons", answers::verifik_persons),
     ("youverify", answers::youverify),

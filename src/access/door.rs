@@ -74,7 +74,7 @@ impl Door {
         let access = match &settings.policy_file {
             Some(path) => Some(policy_file(path, policies, watches)?),
             None if authenticator.is_on() => {
-                let problem = "is missing: nobody could do anything".to_owned();
+                let problem = "is required: without it every call would be denied".to_owned();
                 return Err(StartError::Setting("auth.policy_file", problem));
             }
             None => None,

@@ -190,7 +190,7 @@ pub fn parse(text: &str, policies: &Policies) -> Result<Vec<Rule>, FileError> {
             return Err(FileError::Rule {
                 rule: named,
                 key: "name",
-                problem: "is another rule's, too".to_owned(),
+                problem: "is already used by another rule".to_owned(),
             });
         }
         rules.push(rule);
@@ -215,7 +215,8 @@ fn rule(written: Written, policies: &Policies) -> Result<Rule, Problem> {
     if written.identities.is_empty() && written.token_scopes.is_empty() {
         return Err((
             "identities",
-            "is missing, and so is token_scopes; `*` is every identified caller".to_owned(),
+            "is required unless token_scopes is set; `*` matches every identified caller"
+                .to_owned(),
         ));
     }
     let identities = written.identities.iter().map(|text| {
@@ -276,7 +277,7 @@ fn owner(written: &Written, lists: bool) -> Result<Arc<str>, Problem> {
     }
     match &written.owner {
         None => Ok(written.name.as_str().into()),
-        Some(_) if is_all => Err(("owner", "means nothing where persons is \"all\"".to_owned())),
+        Some(_) if is_all => Err(("owner", "has no effect where persons is \"all\"".to_owned())),
         Some(owner) if is_name(owner) => Ok(owner.as_str().into()),
         Some(_) => Err(("owner", NAME.to_owned())),
     }
@@ -315,14 +316,14 @@ fn rpcs(
 }
 
 fn fields(rpc: &str, paths: Option<&[String]>, granted: &[DataClass]) -> Result<Fields, Problem> {
-    let answer = answer(rpc).ok_or_else(|| ("rpcs", format!("{rpc} has no answer")))?;
+    let answer = answer(rpc).ok_or_else(|| ("rpcs", format!("{rpc} has no response message")))?;
     let asked = match paths {
         None => Fields::All,
         Some(paths) => {
             let mut asked = Fields::none();
             for path in paths {
                 let unknown = || {
-                    let problem = format!("the answer of {rpc} has no field {path:?}");
+                    let problem = format!("the response of {rpc} has no field {path:?}");
                     ("fields", problem)
                 };
                 asked.add(&answer, path, Lists::Open).ok_or_else(unknown)?;

@@ -94,7 +94,7 @@ impl Files {
     fn open_current(&mut self) -> io::Result<Option<Digest>> {
         let path = &self.options.path;
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-            return Err(io::Error::other("it is not a regular file"));
+            return Err(io::Error::other("not a regular file"));
         }
         let mut file = OpenOptions::new()
             .read(true)
@@ -143,7 +143,7 @@ impl Files {
         let too_many = full.len().saturating_sub(self.options.keep);
         for (_, path) in full.iter().take(too_many) {
             if let Err(error) = fs::remove_file(path) {
-                tracing::warn!(%error, "an old audit file could not be removed");
+                tracing::warn!(%error, "a rotated audit file could not be removed");
             }
         }
     }
@@ -196,7 +196,7 @@ impl Sink for Files {
 
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let Some(current) = &mut self.current else {
-            return Err(io::Error::other("it is not open"));
+            return Err(io::Error::other("the file is not open"));
         };
         let written = current.file.write_all(lines).and_then(|()| {
             if self.options.fsync == Fsync::Each {
@@ -249,7 +249,7 @@ fn lock(path: &Path) -> io::Result<File> {
         .open(name)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(io::Error::other("another process writes it")),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("locked by another process")),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -263,7 +263,7 @@ fn rotated_path(path: &Path, number: u64) -> PathBuf {
 /// The full files, the oldest first.
 fn rotated(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Err(io::Error::other("it has no file name"));
+        return Err(io::Error::other("the path has no file name"));
     };
     let mut full = Vec::new();
     for entry in fs::read_dir(directory(path))? {

@@ -77,6 +77,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         curp::{Curp, CurpRule},
+        dni::Dni,
         foreigner_id::ForeignerId,
         kenya_id::{KenyaId, KenyaIdKind},
         person::{self, FieldValue, PersonField, PersonId},
@@ -134,6 +135,7 @@ mod tests {
             let text = |text: &str| Some(FieldValue::Text(Pii::new(text.to_owned())));
             let (found, hash) = match kind {
                 "pe_foreigner_id" => of(ForeignerId::parse(value).unwrap().identifier()),
+                "pe_dni" => of(Dni::parse(value).unwrap().identifier()),
                 "ke_national_id" => of(kenya(KenyaIdKind::NationalId).identifier()),
                 "ke_passport" => of(kenya(KenyaIdKind::Passport).identifier()),
                 "ke_service_id" => of(kenya(KenyaIdKind::ServiceId).identifier()),
@@ -168,7 +170,7 @@ mod tests {
             kinds.insert((kind.to_owned(), of_type.is_empty()));
         }
         // Every kind, and documents with and without a type.
-        assert_eq!(kinds.len(), 9, "{kinds:?}");
+        assert_eq!(kinds.len(), 10, "{kinds:?}");
     }
 
     #[test]

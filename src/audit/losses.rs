@@ -132,10 +132,10 @@ impl Losses {
                 code = call.end.map(|end| status::code_name(end.code)),
                 %why,
                 lost,
-                "the result of a call could not be recorded"
+                "audit record of a call result lost"
             );
         } else if self.may_speak() {
-            tracing::warn!(%why, lost, "audit records are lost");
+            tracing::warn!(%why, lost, "audit records lost");
         }
     }
 

@@ -60,7 +60,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The sink takes no line.
-    #[error("audit: {target} cannot be written: {source}")]
+    #[error("audit: cannot write to {target}: {source}")]
     Sink {
         /// What.
         target: String,
@@ -146,7 +146,7 @@ impl Audit {
                     .map_err(|source| failed(settings.path.as_ref(), source))?;
                 tracing::info!(
                     head = writer.head().map(tracing::field::display),
-                    "audit begins"
+                    "audit started"
                 );
                 let (sender, receiver) = mpsc::channel(settings.queue);
                 tokio::spawn(writer.run(receiver));
@@ -281,7 +281,7 @@ impl Audit {
             lost,
             refused,
         } = self.counts();
-        tracing::info!(written, lost, refused, "audit ends");
+        tracing::info!(written, lost, refused, "audit stopped");
     }
 }
 

@@ -10,50 +10,51 @@ use crate::{
     setting::{Span, redacted},
 };
 
-/// The audit: who asked about whom, without saying who that is.
+/// The audit log: who asked about whom, with the identifier as a keyed hash.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Where a record of every verification and every read and write of a person goes.
+    /// Where audit records go: one for every verification and every read and write of a person.
     pub sink: AuditSink,
-    /// Whether each record is also sent to the collector, as an OTLP log (`OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`
-    /// or `OTEL_EXPORTER_OTLP_ENDPOINT`). A copy beside `sink`, which is what `required` counts on: a copy
-    /// that the collector does not take is counted and keeps no call from its answer.
+    /// Whether each record is also exported to the collector, as an OTLP log
+    /// (`OTEL_EXPORTER_OTLP_LOGS_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT`). It is a copy: `required` refers
+    /// to `sink` only, and a failed export is counted but fails no call.
     pub otlp: bool,
-    /// The file that records are appended to, where `sink` is `file`. Full ones are kept beside it, named
-    /// with a running number; a lock stands at the same name with `.lock`.
+    /// The file that records are appended to, where `sink` is `file`. Rotated files stand beside it with a
+    /// sequence number, the lock file with the suffix `.lock`.
     #[schemars(with = "PathBuf")]
     pub path: Option<PathBuf>,
-    /// The key of the hashes that stand for identifiers, at least 32 characters. Needed where `sink` is
-    /// `file`, so that hashes compare across restarts; without it they compare within one process only.
+    /// The key of the hashes that replace identifiers, at least 32 characters. Required where `sink` is
+    /// `file`, so that hashes can be compared across restarts; without it they can be compared within one
+    /// process only.
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     pub key: Option<Secret>,
-    /// A file that holds the key, instead of `key`; read at start.
+    /// A file that contains the key, instead of `key`; read at start.
     #[schemars(with = "PathBuf")]
     pub key_file: Option<PathBuf>,
-    /// The key of the chain, at least 32 characters: without it nobody can make a record that `audit verify` takes. Left
-    /// out, it follows from `key`, if that is set; with neither the chain is not keyed.
+    /// The key of the hash chain, at least 32 characters: without it nobody can forge a record that `audit
+    /// verify` accepts. If not set, it is derived from `key`; with neither, the chain is not keyed.
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     pub chain_key: Option<Secret>,
-    /// A file that holds the chain's key, instead of `chain_key`; read at start.
+    /// A file that contains the chain's key, instead of `chain_key`; read at start.
     #[schemars(with = "PathBuf")]
     pub chain_key_file: Option<PathBuf>,
-    /// Whether a call that cannot be recorded is refused (AUDIT_UNAVAILABLE) before the provider is asked.
-    /// Where false, records that cannot be written are lost, and counted.
+    /// Whether a call that cannot be recorded is refused (AUDIT_UNAVAILABLE) before the provider is called.
+    /// If false, records that cannot be written are lost, and counted.
     pub required: bool,
-    /// Whether recorded calls must say their purpose in the metadata `x-purpose`.
+    /// Whether recorded calls must state their purpose in the metadata `x-purpose`.
     pub purpose_required: bool,
-    /// When a record in a file is on disk.
+    /// When records are synced to disk (fsync).
     pub fsync: Fsync,
-    /// How large a file grows before the next one is begun, in bytes.
+    /// Size in bytes at which the file is rotated.
     #[schemars(range(min = 4096, max = 1_073_741_824))]
     pub max_file_bytes: u64,
-    /// How many full files are kept; the oldest goes first. Have them carried away before.
+    /// How many rotated files are kept; the oldest is deleted first. Archive them before that.
     #[schemars(range(min = 1, max = 100_000))]
     pub keep_files: usize,
-    /// How many records may wait to be written; one more is lost, or its call refused.
+    /// How many records may be queued for writing; a further one is lost, or its call refused.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub queue: usize,
     /// Where `required` is true: how long a call waits for its record before it is refused.
@@ -93,13 +94,13 @@ impl Settings {
             if path.is_none_or(|path| path.file_name().is_none()) {
                 problem(
                     "audit.path",
-                    "is missing or names no file: audit.sink is file",
+                    "is required and must name a file: audit.sink is file",
                 );
             }
             if self.key.is_none() {
                 problem(
                     "audit.key",
-                    "is missing: audit.sink is file, and without a key hashes would not compare across restarts",
+                    "is required: audit.sink is file, and without a key hashes cannot be compared across restarts",
                 );
             }
         }
@@ -113,7 +114,7 @@ impl Settings {
                     problem(name, "is shorter than 32 characters");
                 }
                 Some(key) if weak_key::is_weak(key) => {
-                    problem(name, "can be guessed: draw it at random");
+                    problem(name, "is too easy to guess: generate it at random");
                 }
                 _ => {}
             }
@@ -147,15 +148,15 @@ pub enum AuditSink {
     File,
 }
 
-/// When a record in a file is on disk.
+/// When records are synced to disk (fsync).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fsync {
-    /// Before anything else happens; records that wait together share one fsync.
+    /// After every write, before it counts as written; records written together share one fsync.
     Each,
-    /// Within a second: a power cut takes at most that.
+    /// Within a second: a power failure loses at most that.
     #[default]
     Interval,
-    /// When the system sees fit: a power cut may take half a minute, a crash of the process nothing.
+    /// Left to the operating system: a power failure may lose half a minute, a crash of the process nothing.
     Never,
 }

@@ -43,7 +43,7 @@ pub fn read(mut file: impl BufRead) -> io::Result<Tail> {
         if is_first && !is_ours(&line) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "it holds something else than audit records",
+                "contains something other than audit records",
             ));
         }
         match Link::read(&line, &[]) {

@@ -153,14 +153,14 @@ impl Verifier {
         if let Some((at, _)) = self.fragment.take() {
             self.broken(
                 &at,
-                "no whole record, and no later line of the file reports it as torn: changed, cut, or torn by a crash just now",
+                "not a complete record, and no later line of the file reports it as torn: changed, truncated, or torn by a recent crash",
             );
         } else if !is_ended {
             self.broken(&place, "the last line is torn: its line break is missing");
         }
         if !self.has_begun {
             place.line = place.line.max(1);
-            self.broken(&place, "the file holds no whole record");
+            self.broken(&place, "the file contains no complete record");
         }
         Ok(())
     }
@@ -174,13 +174,13 @@ impl Verifier {
             if self.expected.head.is_some() && !self.has_head {
                 self.broken(
                     &place,
-                    "the head that was given is not among the records: the end was cut off, or it is of another trail",
+                    "the given head is not among the records: the end was truncated, or it belongs to another trail",
                 );
             }
             if last.event != Event::Stop {
                 self.note(
                     &place,
-                    "the last record; its process runs still, was ended by force, or lost lines that followed",
+                    "last record: its process is still running, was killed, or lost the lines that followed",
                 );
             }
         } else if self.report.breaks.is_empty() {
@@ -188,7 +188,7 @@ impl Verifier {
                 file: "-".to_owned(),
                 line: 0,
             };
-            self.broken(&place, "there is no file");
+            self.broken(&place, "no files given");
         }
         self.report
     }
@@ -225,7 +225,7 @@ impl Verifier {
                 if keyed_before {
                     self.broken(
                         place,
-                        "is not keyed, and records before it are: made without the key",
+                        "is not keyed, but records before it are: written without the key",
                     );
                 }
             }
@@ -233,7 +233,7 @@ impl Verifier {
             Made::Otherwise if self.expected.keys.is_empty() => {}
             Made::Otherwise => self.broken(
                 place,
-                "was made under another key than the one given, or without it",
+                "was written with a key other than the one given, or without a key",
             ),
         }
     }
@@ -242,20 +242,20 @@ impl Verifier {
     fn made_by(&mut self, end: &Place) {
         let unkeyed = self.report.unkeyed;
         let words = if unkeyed == self.report.records {
-            "unkeyed: no record has a mac, and whoever may write the files can make all of them anew".to_owned()
-        } else if self.expected.keys.is_empty() {
-            "the records are keyed, and no key was given: who made them was not looked at"
+            "unkeyed: no record has a MAC, so anyone who can write the files can forge all of them"
                 .to_owned()
+        } else if self.expected.keys.is_empty() {
+            "the records are keyed, but no key was given: their MACs were not checked".to_owned()
         } else if unkeyed > 0 {
             format!(
-                "the first {unkeyed} records are unkeyed; the keyed one after them vouches for them"
+                "the first {unkeyed} records are unkeyed; the keyed record after them covers them"
             )
         } else {
             return;
         };
         if unkeyed == self.report.records && !self.expected.keys.is_empty() {
             let words = format!(
-                "{words}; a key was given: leave it out for a trail that is older than keys"
+                "{words}; a key was given: omit it for a trail written before keys were configured"
             );
             self.broken(end, &words);
         } else {
@@ -278,13 +278,13 @@ impl Verifier {
                 true
             }
             (Some((at, _)), _) => {
-                self.broken(&at, "no whole record: changed or cut");
+                self.broken(&at, "not a complete record: changed or truncated");
                 false
             }
             (None, Some(_)) => {
                 self.broken(
                     place,
-                    "reports a torn line before it, which is not there: removed",
+                    "reports a torn line before it that is missing: removed",
                 );
                 true
             }
@@ -301,7 +301,7 @@ impl Verifier {
                     && !is_new_trail
                 {
                     let words = format!(
-                        "file number {number} follows number {before}: a file is missing, or the files are not in the order of their age"
+                        "file number {number} follows number {before}: a file is missing, or the files are not given oldest first"
                     );
                     self.broken(place, &words);
                 }
@@ -309,10 +309,10 @@ impl Verifier {
             }
             (false, None) => self.broken(
                 place,
-                "is not the line that the file began with: lines before it were removed",
+                "is not the first line of its file: lines before it were removed",
             ),
             (true, Some(number)) if link.prev.is_none() => self.number = Some(number),
-            (true, Some(_)) => self.broken(place, "began another file: moved"),
+            (true, Some(_)) => self.broken(place, "is the first line of another file: moved"),
             (true, None) => {}
         }
     }
@@ -320,10 +320,13 @@ impl Verifier {
     fn first(&mut self, place: &Place, link: &Link) {
         match (link.file, link.prev) {
             (Some(1), Some(_)) => {
-                self.broken(place, "begins the first file and yet follows another line");
+                self.broken(
+                    place,
+                    "is the first line of the first file but follows another line",
+                );
             }
             (Some(number @ 2..), _) => {
-                let words = format!("goes on from file number {}, not given here", number - 1);
+                let words = format!("continues file number {}, which was not given", number - 1);
                 self.note(place, &words);
             }
             _ => {}
@@ -361,11 +364,11 @@ impl Verifier {
         if !is_next {
             self.broken(
                 place,
-                "its number or process does not follow the line before",
+                "its sequence number or process does not follow the line before",
             );
         }
         if link.event == Event::Start && last.event != Event::Stop {
-            self.note(place, "the process before ended without its last line");
+            self.note(place, "the previous process ended without its last record");
         }
     }
 

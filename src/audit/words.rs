@@ -75,7 +75,7 @@ impl Purpose {
         match (said.next(), said.next()) {
             (None, _) => Ok(None),
             (Some(one), None) => Self::parse(one.as_bytes()).map(Some),
-            (Some(_), Some(_)) => Err("must be said once"),
+            (Some(_), Some(_)) => Err("must be sent at most once"),
         }
     }
 }

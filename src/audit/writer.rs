@@ -167,7 +167,7 @@ impl Writer {
             return;
         }
         if let Err(error) = self.sink.settle() {
-            tracing::error!(%error, "audit records may not be on disk");
+            tracing::error!(%error, "audit file sync failed: records may not be on disk");
         }
     }
 

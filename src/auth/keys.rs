@@ -58,7 +58,7 @@ impl KeyTable {
                 }
             };
             if keys.iter().any(|(known, _)| *known == hash) {
-                return Err(wrong("the hash is there already"));
+                return Err(wrong("duplicate hash"));
             }
             names.insert(name, Arc::clone(&caller));
             keys.push((hash, caller));
@@ -209,7 +209,7 @@ mod tests {
                 &format!("a {}", "+1".repeat(32)),
                 "line 1: expected 64 hexadecimal digits",
             ),
-            (&twice, "line 2: the hash is there already"),
+            (&twice, "line 2: duplicate hash"),
         ] {
             let refused = KeyTable::parse(text.lines()).unwrap_err();
             assert_eq!(refused, problem);

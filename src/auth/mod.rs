@@ -70,7 +70,7 @@ pub enum StartError {
     #[error("{0}: {1}")]
     Setting(&'static str, String),
     /// There is no HTTP client for the key set.
-    #[error("auth.jwt.jwks_url: the HTTP client cannot be made: {0}")]
+    #[error("auth.jwt.jwks_url: the HTTP client cannot be created: {0}")]
     Client(#[from] reqwest::Error),
 }
 
@@ -196,8 +196,12 @@ impl Authenticator {
 }
 
 fn mesh(settings: &settings::Mesh) -> Result<Mesh, StartError> {
-    Mesh::new(&settings.peers, settings.headers.clone())
-        .map_err(|_| StartError::Setting("auth.mesh.peers", "holds what is no address".to_owned()))
+    Mesh::new(&settings.peers, settings.headers.clone()).map_err(|_| {
+        StartError::Setting(
+            "auth.mesh.peers",
+            "contains an entry that is not an IP address or network".to_owned(),
+        )
+    })
 }
 
 fn keys(settings: &PresharedKeys, watches: &mut Vec<Watch>) -> Result<Keys, StartError> {
@@ -208,7 +212,7 @@ fn keys(settings: &PresharedKeys, watches: &mut Vec<Watch>) -> Result<Keys, Star
         if table.is_empty() {
             tracing::warn!(
                 key = KEYS_FILE,
-                "holds no key: no caller is identified by one"
+                "no keys: no caller can authenticate with a key"
             );
         }
     };

@@ -9,17 +9,17 @@ pub use super::jwt::settings::{Jwt, JwtAlgorithm};
 use super::{keys::KeyTable, mesh, text};
 use crate::setting::Span;
 
-/// How callers are known, and what they may do.
+/// How callers are identified, and what they may do.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// How callers are identified: a word, or several that are tried in this order; the first whose
-    /// credential is there decides. There is no default: outside `serve --sandbox` on a loopback address
-    /// `serve` refuses to start until it is said.
+    /// How callers are identified: one mode, or several that are tried in this order; the first whose
+    /// credential is present decides. There is no default: except with `serve --sandbox` on a loopback
+    /// address, `serve` refuses to start without it.
     #[schemars(extend("type" = ["array", "string"]))]
     pub mode: Vec<AuthMode>,
-    /// The file that says who may call what, see what, and how often (TOML, docs/access.md); read again
-    /// when it changes. Needed unless `mode` is `none`: who is not in it may do nothing.
+    /// The policy file: which callers may call what, see what, and how often (TOML, docs/access.md); reloaded
+    /// when it changes. Required unless `mode` is `none`: a caller that matches no rule is denied.
     #[schemars(with = "PathBuf")]
     pub policy_file: Option<PathBuf>,
     /// Signed tokens, where `mode` has `jwt`.
@@ -52,7 +52,7 @@ impl Settings {
         if self.contradicts_itself() {
             problems.push((
                 "auth.mode",
-                "has none and another: none lets everybody call, and excludes the others"
+                "combines none with another mode: none lets everybody call and must be the only mode"
                     .to_owned(),
             ));
             return problems;
@@ -73,7 +73,8 @@ impl Settings {
             match (&self.keys.file, self.keys.hashes.is_empty()) {
                 (None, true) => problems.push((
                     "auth.keys.file",
-                    "is missing, and so is auth.keys.hashes: auth.mode has keys".to_owned(),
+                    "is required unless auth.keys.hashes is set: auth.mode includes keys"
+                        .to_owned(),
                 )),
                 _ => problems.extend(self.keys.read().err()),
             }
@@ -81,7 +82,7 @@ impl Settings {
         if self.identifies() && self.policy_file.is_none() {
             problems.push((
                 "auth.policy_file",
-                "is missing: callers are identified, and who is not in it may do nothing"
+                "is required: callers are identified, and a caller that matches no rule in it is denied"
                     .to_owned(),
             ));
         }
@@ -93,7 +94,7 @@ impl Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthMode {
-    /// Nobody is checked: whoever reaches the port may call. Excludes the others.
+    /// No authentication: whoever reaches the port may call. Cannot be combined with other modes.
     None,
     /// By a signed token in `authorization: Bearer`.
     Jwt,
@@ -106,7 +107,7 @@ pub enum AuthMode {
 }
 
 impl AuthMode {
-    /// The word for it in the configuration.
+    /// Its name in the configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -123,14 +124,14 @@ impl AuthMode {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mesh {
-    /// The addresses and networks from which a sidecar's header is believed, such as `127.0.0.6` or
-    /// `10.1.0.0/16`. Everybody who can send from there can be anybody.
+    /// The addresses and networks from which a sidecar's header is trusted, such as `127.0.0.6` or
+    /// `10.1.0.0/16`. Whoever can send from there can impersonate any caller.
     pub peers: Vec<String>,
-    /// Which headers are read, in this order; the first that is there decides.
+    /// The headers to read, in this order; the first one present decides.
     pub headers: Vec<MeshHeader>,
 }
 
-/// A header by which a sidecar names the caller.
+/// A header in which a sidecar passes the caller's identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum MeshHeader {
     /// Envoy's and Istio's.
@@ -156,14 +157,14 @@ impl MeshHeader {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PresharedKeys {
-    /// A file with a name and the SHA-256 of its key (64 hexadecimal digits) on each line; read again when
-    /// it changes.
+    /// A file with a name and the SHA-256 of its key (64 hexadecimal digits) on each line; reloaded when it
+    /// changes.
     #[schemars(with = "PathBuf")]
     pub file: Option<PathBuf>,
-    /// More of such lines.
+    /// Further such lines, in the configuration itself.
     pub hashes: Vec<String>,
-    /// How long the last keys stay in force while the file is gone or broken; then no key can be judged
-    /// (AUTH_UNAVAILABLE). To revoke keys, take their lines out: a file without any is read as none.
+    /// How long the last valid keys are used while the file is missing or invalid; after that no key can be
+    /// verified (AUTH_UNAVAILABLE). To revoke keys, remove their lines: a file without lines revokes all.
     #[schemars(extend("x-min" = "100ms", "x-max" = "24h"))]
     pub max_stale: Span,
 }
@@ -203,7 +204,7 @@ impl Mesh {
         if self.peers.is_empty() {
             problems.push((
                 "auth.mesh.peers",
-                "is missing: auth.mode has mesh, and a sidecar's header is believed from named addresses only"
+                "is required: auth.mode includes mesh, and a sidecar's header is trusted only from these addresses"
                     .to_owned(),
             ));
         }
@@ -215,8 +216,8 @@ impl Mesh {
         if self.headers.is_empty() {
             problems.push((
                 "auth.mesh.headers",
-                "is missing: auth.mode has mesh; say x-forwarded-client-cert (Envoy, Istio) or l5d-client-id \
-                 (Linkerd)"
+                "is required: auth.mode includes mesh; set x-forwarded-client-cert (Envoy, Istio) or \
+                 l5d-client-id (Linkerd)"
                     .to_owned(),
             ));
         }

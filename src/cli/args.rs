@@ -38,40 +38,40 @@ struct ConfigArgs {
 enum Command {
     /// Serves gRPC
     Serve {
-        /// Answers from the provider sandbox inside the process: no credential needed
+        /// Uses the built-in provider sandbox instead of the providers: no credential needed
         #[arg(long)]
         sandbox: bool,
-        /// Where gRPC is served (`server.listen`)
+        /// Address of the gRPC port (`server.listen`)
         #[arg(long, value_name = "HOST:PORT")]
         listen: Option<SocketAddr>,
-        /// Where the admin port is (`admin.listen`)
+        /// Address of the admin port (`admin.listen`)
         #[arg(long, value_name = "HOST:PORT")]
         admin_listen: Option<SocketAddr>,
     },
     /// Serves the provider sandbox alone, over HTTP
     Sandbox {
-        /// Prints the table of magic ids and ends
+        /// Prints the table of magic ids and exits
         #[arg(long)]
         list: bool,
-        /// Where it is served (`sandbox.listen`)
+        /// Address of the sandbox (`sandbox.listen`)
         #[arg(long, value_name = "HOST:PORT")]
         listen: Option<SocketAddr>,
-        /// How long each answer takes (`sandbox.delay`)
+        /// Delay before each answer (`sandbox.delay`)
         #[arg(long, value_name = "DURATION")]
         delay: Option<String>,
     },
-    /// Says what is wrong with the configuration, or prints the effective one with secrets hidden
+    /// Reports errors in the configuration, or prints the effective one with secrets redacted
     CheckConfig {
         /// Prints the JSON schema of the configuration instead
         #[arg(long)]
         schema: bool,
     },
-    /// Asks a running gateway for its health; exit code 0 only on SERVING
+    /// Checks the health of a running gateway; exit code 0 only on SERVING
     Health {
-        /// The service; empty is the whole process
+        /// The service; empty for the whole process
         #[arg(long, default_value = "")]
         service: String,
-        /// Where the gateway is; the configured address if left out
+        /// Address of the gateway; default: the configured address
         #[arg(long, value_name = "HOST:PORT")]
         address: Option<String>,
         /// How long to wait
@@ -80,7 +80,7 @@ enum Command {
         #[command(flatten)]
         tls: TlsArgs,
     },
-    /// Looks after the audit's files
+    /// Works with audit files
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
@@ -91,7 +91,7 @@ enum Command {
         method: String,
         /// The request as JSON; `-` reads it from standard input
         json: String,
-        /// Where the gateway is; the configured address if left out
+        /// Address of the gateway; default: the configured address
         #[arg(long, value_name = "HOST:PORT")]
         address: Option<String>,
         /// Request metadata as `name: value`; may be repeated
@@ -111,20 +111,19 @@ enum Command {
     },
 }
 
-/// Without any of these, a gateway of this configuration is asked as `server.tls` says, and one at another
-/// `--address` in plain text.
+/// Without any of these, a gateway of this configuration is called as `server.tls` says, and one at another `--address` in plaintext.
 #[derive(Debug, Args)]
 struct TlsArgs {
-    /// Over TLS; the certificate must be of one of the system's CAs
+    /// Use TLS; the server certificate must be issued by one of the system's CAs
     #[arg(long)]
     tls: bool,
-    /// Over TLS; the certificate must be of a CA in this PEM file
+    /// Use TLS; the server certificate must be issued by a CA in this PEM file
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
-    /// The name that the certificate must have; that of the address if left out
+    /// The name that the server certificate must have; default: the host of the address
     #[arg(long, value_name = "NAME")]
     tls_name: Option<String>,
-    /// PEM file with the certificate to show
+    /// PEM file with the client certificate
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// PEM file with its private key
@@ -134,7 +133,7 @@ struct TlsArgs {
 
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
-    /// Finds lines that were removed, changed, moved or cut; exit code 0 only if there are none
+    /// Verifies the hash chain: finds lines that were removed, changed, moved or truncated; exit code 0 only if there are none
     Verify(audit::Verify),
 }
 

@@ -36,17 +36,16 @@ pub struct Verify {
     /// The files, the oldest first
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The hash of a record that was kept elsewhere (a head that `verify` printed, or of the log line `audit begins`): it
-    /// must be there, and all that follows must go on from it
+    /// The hash of a record that was stored elsewhere (a head that `verify` printed, or `head` of the log line `audit started`): it must be present, and all later records must follow from it
     #[arg(long, value_name = "HASH")]
     head: Option<Digest>,
-    /// Fails if a second trail begins, as after a splice
+    /// Fail if a second trail starts, as after a splice
     #[arg(long)]
     one_trail: bool,
-    /// A file with the chain's key (audit.chain_key); may be repeated, for the keys before
+    /// A file with the chain's key (audit.chain_key); may be repeated, for previous keys
     #[arg(long, value_name = "FILE")]
     chain_key_file: Vec<PathBuf>,
-    /// A file with the key that the chain's follows from (audit.key); may be repeated
+    /// A file with the key from which the chain's key is derived (audit.key); may be repeated
     #[arg(long, value_name = "FILE")]
     key_file: Vec<PathBuf>,
 }
@@ -131,7 +130,7 @@ fn report(
     let (lost, keyed) = (report.lost, report.keyed);
     writeln!(
         out,
-        "keyed: {keyed} of {records} records, under a key that was given"
+        "keyed: {keyed} of {records} records, verified with a given key"
     )?;
     let verdict = if report.is_whole() { "whole" } else { "broken" };
     writeln!(

@@ -47,7 +47,7 @@ pub async fn run(sources: Sources, providers: Providers) -> ExitCode {
     };
     let served = serve(&mut settings, providers, telemetry.style).await;
     if served.is_ok() {
-        tracing::info!("gone");
+        tracing::info!("stopped");
     }
     telemetry.end().await;
     match served {
@@ -93,12 +93,14 @@ async fn start_sandbox(settings: &mut Settings) -> Result<(), ServeError> {
     };
     tokio::spawn(async move {
         if let Err(error) = sandbox::serve(listener, options, std::future::pending()).await {
-            tracing::error!(%error, "the sandbox fell");
+            tracing::error!(%error, "sandbox failed");
         }
     });
-    let url = url
-        .parse::<BaseUrl>()
-        .map_err(|_| failed(io::Error::other("the sandbox's own address is no base URL")))?;
+    let url = url.parse::<BaseUrl>().map_err(|_| {
+        failed(io::Error::other(
+            "the sandbox's own address is not a base URL",
+        ))
+    })?;
     point_at_sandbox(&mut settings.providers, &url);
     Ok(())
 }
@@ -158,7 +160,7 @@ fn announce(
         for (provider, state) in states {
             text.push_str(&format!("  {:<9} {}\n", provider.as_str(), word(state)));
         }
-        text.push_str(&format!("\n  Look in:  grpcurl -plaintext {grpc} list\n\n"));
+        text.push_str(&format!("\n  Try:  grpcurl -plaintext {grpc} list\n\n"));
         // The log line above has said it all to whoever does not read this.
         let _told = io::stdout().write_all(text.as_bytes());
     }

@@ -43,7 +43,7 @@ fn secrets_from_files(layers: &mut Layers) {
         };
         let read = match layers.get(secret) {
             Some(_) => Err(format!(
-                "is set, and so is {}; say one of them",
+                "is set, and so is {}; set only one of them",
                 secret.key()
             )),
             None => files::text(path.as_ref(), files::SECRET).and_then(|text| {

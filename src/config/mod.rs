@@ -131,8 +131,8 @@ impl Settings {
         if !self.auth.mode.is_empty() || may_be_left_out {
             return Ok(());
         }
-        let problem = "auth.mode: must be said (IDGW_AUTH__MODE): `none` lets everybody who reaches the port \
-                       call; it may be left out only for `serve --sandbox` on a loopback address";
+        let problem = "auth.mode: is required (IDGW_AUTH__MODE): `none` lets everybody who reaches the port call; it \
+         may be omitted only for `serve --sandbox` on a loopback address";
         Err(ConfigError {
             problems: vec![problem.to_owned()],
         })

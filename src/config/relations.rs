@@ -49,7 +49,7 @@ fn callers(settings: &Settings) -> Vec<(&'static str, String)> {
     if by_certificate && settings.server.tls.client_auth == ClientAuth::Off {
         problems.push((
             "server.tls.client_auth",
-            "is off: auth.mode has mtls, and nobody would be asked for a certificate".to_owned(),
+            "is off: auth.mode includes mtls, which needs client certificates".to_owned(),
         ));
     }
     if let Some(path) = &auth.policy_file {

@@ -13,63 +13,64 @@ const MIB: usize = 1024 * 1024;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
-    /// Address and port on which gRPC is served. `health` and `call` ask here unless told otherwise.
+    /// Address and port on which gRPC is served; the default target of `health` and `call`.
     #[schemars(with = "String", extend("x-form" = "an IP address and port such as 127.0.0.1:50051"))]
     pub listen: SocketAddr,
-    /// After SIGTERM: how long new calls are still taken while health already says NOT_SERVING, so that
-    /// callers hear of it before the door closes.
+    /// After SIGTERM: how long new calls are still accepted while health is already NOT_SERVING, so that
+    /// clients and load balancers notice before calls are refused.
     #[schemars(extend("x-min" = "0s", "x-max" = "10m"))]
     pub lame_duck: Span,
-    /// After the lame-duck time: how long calls in flight may take to finish before they are ended.
+    /// After the lame-duck time: how long calls in flight may take to finish before they are cancelled.
     #[schemars(extend("x-min" = "1ms", "x-max" = "1h"))]
     pub drain_timeout: Span,
-    /// The deadline of a call that names none (no `grpc-timeout`).
+    /// The deadline of a call that sets none (no `grpc-timeout`).
     #[schemars(extend("x-min" = "1ms", "x-max" = "1h"))]
     pub default_deadline: Span,
-    /// Most calls in flight in the whole process; one more is refused as OVERLOADED. While more than half of
-    /// them are, no caller holds more than its share.
+    /// Most calls in flight in the process; further ones are refused as OVERLOADED. While more than half are
+    /// in use, no caller may hold more than its fair share.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_in_flight: usize,
-    /// Memory of the process in bytes above which calls are refused as OVERLOADED. 0 is 80 % of the memory
-    /// limit of the process's control group, or no limit if that has none.
+    /// Resident memory of the process in bytes above which calls are refused as OVERLOADED. 0 is 80 % of the
+    /// cgroup's memory limit, or no limit if it has none.
     #[schemars(range(min = 0, max = 1_125_899_906_842_624_u64))]
     pub max_memory: u64,
-    /// Largest request message that is read, in bytes.
+    /// Largest request message accepted, in bytes.
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub max_request_bytes: usize,
-    /// Largest response message that is sent, in bytes.
+    /// Largest response message sent, in bytes.
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub max_response_bytes: usize,
-    /// Whether the contract can be asked for by server reflection (v1 and v1alpha); grpcurl and `call` need it.
+    /// Whether server reflection (v1 and v1alpha) is served; grpcurl and `call` need it.
     pub reflection: bool,
-    /// Largest list of headers of a request, in bytes: names, values, and 32 for each. Metadata is in it, and a
-    /// mesh's header with a whole certificate chain.
+    /// Largest header list of a request, in bytes: names, values, and 32 for each entry. It includes
+    /// metadata, and a mesh's header with a whole certificate chain.
     #[schemars(range(min = 1024, max = 1_048_576))]
     pub max_header_bytes: u32,
     /// How long a request's message may take to arrive, whatever the call's deadline.
     #[schemars(extend("x-min" = "10ms", "x-max" = "1h"))]
     pub request_timeout: Span,
-    /// Most connections at once; one more is closed. An idle one takes about 16 KiB, over TLS 25.
+    /// Most open connections; further ones are closed at once. An idle connection takes about 16 KiB, with
+    /// TLS 25 KiB.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections: usize,
-    /// Most connections of one address (of IPv6: one /64); one more is closed. Behind a proxy or a mesh that
-    /// shows one address for many callers, set it to `max_connections`.
+    /// Most open connections from one address (for IPv6: one /64); further ones are closed at once. Behind a
+    /// proxy or mesh that presents one address for many callers, set it to `max_connections`.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_connections_per_peer: usize,
-    /// How long a connection may take until it speaks HTTP/2, TLS included.
+    /// How long a new connection may take to reach the HTTP/2 preface, TLS handshake included.
     #[schemars(extend("x-min" = "10ms", "x-max" = "1m"))]
     pub handshake_timeout: Span,
-    /// Most connections that do not speak HTTP/2 yet; one more ends the one that takes longest.
+    /// Most connections still in their handshake; a further one closes the oldest of them.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_handshakes: usize,
-    /// How long a connection may be silent before it is asked whether anybody is there (HTTP/2 PING).
+    /// How long a connection may be idle before the server sends an HTTP/2 keep-alive PING.
     #[schemars(extend("x-min" = "100ms", "x-max" = "1h"))]
     pub keepalive_interval: Span,
-    /// How long the answer may take before the connection is closed.
+    /// How long the acknowledgement of that PING may take before the connection is closed.
     #[schemars(extend("x-min" = "100ms", "x-max" = "10m"))]
     pub keepalive_timeout: Span,
-    /// How often the files that may change while the program runs are looked at: certificates, CA bundles and
-    /// the providers' credentials.
+    /// How often files that are reloaded are checked for changes: certificates, CA bundles and the providers'
+    /// credentials.
     #[schemars(extend("x-min" = "50ms", "x-max" = "1h"))]
     pub reload_interval: Span,
     /// TLS on the gRPC port. Without `cert_file` the port speaks plain HTTP/2.
@@ -80,22 +81,22 @@ pub struct Server {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
-    /// A PEM file with the server's certificate and those between it and its CA, the server's first. gRPC is then
-    /// served over TLS 1.2 or 1.3 and no other way. Needs `key_file`; read again when it changes.
+    /// A PEM file with the server's certificate followed by its intermediate certificates. gRPC is then
+    /// served over TLS 1.2 or 1.3 only. Requires `key_file`; reloaded when it changes.
     #[schemars(with = "PathBuf")]
     pub cert_file: Option<PathBuf>,
-    /// A PEM file with the private key of the certificate; read again when it changes.
+    /// A PEM file with the certificate's private key; reloaded when it changes.
     #[schemars(with = "PathBuf")]
     pub key_file: Option<PathBuf>,
-    /// A PEM file with the CAs whose client certificates are taken; read again when it changes.
+    /// A PEM file with the CAs whose client certificates are accepted; reloaded when it changes.
     #[schemars(with = "PathBuf")]
     pub client_ca_file: Option<PathBuf>,
-    /// A PEM file with the revocation lists (CRLs) of these CAs and of those between them and the clients; read again
-    /// when it changes. A client is let in if every certificate up to its CA is on no list, and a list that has not
-    /// expired speaks for each.
+    /// A PEM file with the certificate revocation lists (CRLs) of these CAs and of their intermediate CAs;
+    /// reloaded when it changes. A client is accepted only if every certificate of its chain is covered by a
+    /// CRL that has not expired, and is on none.
     #[schemars(with = "PathBuf")]
     pub crl_file: Option<PathBuf>,
-    /// Whether clients are asked for a certificate.
+    /// Whether client certificates are requested.
     pub client_auth: ClientAuth,
 }
 
@@ -105,55 +106,49 @@ impl Tls {
         let mut problems = Vec::new();
         let mut problem = |key, words: &str| problems.push((key, words.to_owned()));
         match (&self.cert_file, &self.key_file) {
-            (Some(_), None) => problem(
-                "server.tls.key_file",
-                "is missing: cert_file is set, and one is nothing without the other",
-            ),
-            (None, Some(_)) => problem(
-                "server.tls.cert_file",
-                "is missing: key_file is set, and one is nothing without the other",
-            ),
+            (Some(_), None) => problem("server.tls.key_file", "is required: cert_file is set"),
+            (None, Some(_)) => problem("server.tls.cert_file", "is required: key_file is set"),
             _ => {}
         }
         if self.client_auth != ClientAuth::Off {
             if self.client_ca_file.is_none() {
                 problem(
                     "server.tls.client_ca_file",
-                    "is missing: client_auth asks for certificates, and none could be checked",
+                    "is required: client_auth requests client certificates, which are verified against it",
                 );
             }
             if self.cert_file.is_none() && self.key_file.is_none() {
                 problem(
                     "server.tls.client_auth",
-                    "asks for client certificates, and without cert_file there is no TLS to show them in",
+                    "requests client certificates, which needs TLS: server.tls.cert_file is required",
                 );
             }
         } else if self.client_ca_file.is_some() {
             problem(
                 "server.tls.client_auth",
-                "is off, and client_ca_file is set: say whether certificates are optional or required",
+                "is off, and client_ca_file is set: set it to optional or required",
             );
         }
         if self.crl_file.is_some() && self.client_auth == ClientAuth::Off {
             problem(
                 "server.tls.crl_file",
-                "is set, and client_auth is off: nobody is asked for a certificate that could be revoked",
+                "is set, and client_auth is off: no client certificates are requested",
             );
         }
         problems
     }
 }
 
-/// Whether clients are asked for a certificate.
+/// Whether client certificates are requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientAuth {
-    /// They are not asked.
+    /// Not requested.
     #[default]
     Off,
-    /// They may show one, and it must be good.
+    /// Requested; one that is presented must be valid.
     Optional,
-    /// They must show a good one.
+    /// A valid certificate is required.
     Required,
 }
 

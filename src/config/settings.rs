@@ -26,7 +26,7 @@ pub struct Settings {
     pub server: Server,
     /// The admin port: `/livez`, `/readyz` and `/metrics` over HTTP.
     pub admin: Admin,
-    /// How callers are known, and what they may do.
+    /// How callers are identified, and what they may do.
     pub auth: auth::settings::Settings,
     /// The identity providers behind the gateway.
     pub providers: provider::settings::Providers,
@@ -34,13 +34,13 @@ pub struct Settings {
     pub curp: CurpRules,
     /// Person records.
     pub persons: Persons,
-    /// The audit: who asked about whom, without saying who that is.
+    /// The audit log: who asked about whom, with the identifier as a keyed hash.
     pub audit: audit::settings::Settings,
-    /// Answers that are kept for callers who set `max_age`, and what the replicas share.
+    /// The cache of answers for callers who set `max_age`, and what replicas share.
     pub cache: sharing::settings::Settings,
     /// The log.
     pub log: Log,
-    /// Traces, beside what OpenTelemetry's own variables (`OTEL_*`) say.
+    /// Tracing settings in addition to OpenTelemetry's own variables (`OTEL_*`).
     pub telemetry: telemetry::settings::Settings,
     /// The provider sandbox: `identity-gateway sandbox` and `serve --sandbox`.
     pub sandbox: sandbox::settings::Settings,

@@ -17,7 +17,7 @@ const ENTITIES: [&[u8; 2]; 33] = [
     b"SR", b"TC", b"TL", b"TS", b"VZ", b"YN", b"ZS",
 ];
 
-const SHAPE: &str = "must be 18 characters of the shape of a CURP, in upper case";
+const SHAPE: &str = "must be 18 characters in the format of a CURP, in upper case";
 
 /// How much of a CURP is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +52,12 @@ impl Curp {
                 return Err("must name an entity of Mexico, or NE, in characters 12 and 13");
             }
             match birth_date(date, *century) {
-                None => return Err("must hold a date that exists in its century"),
-                Some(date) if date > today => return Err("must not hold a date in the future"),
+                None => return Err("must contain a date that exists in its century"),
+                Some(date) if date > today => return Err("must not contain a date in the future"),
                 Some(_) => {}
             }
             if check_digit(bytes) != Some(*check) {
-                return Err("must end in the right check digit");
+                return Err("must end in the correct check digit");
             }
         }
         Ok(Self(Pii::new(text.to_owned())))

@@ -210,7 +210,7 @@ impl Failure {
         Self {
             violations: vec![Violation {
                 field: "request_id",
-                rule: "was used before with another content",
+                rule: "was used before with different content",
             }],
             ..Self::new(Kind::RequestIdReused)
         }

@@ -3,6 +3,7 @@
 pub mod consent;
 pub mod curp;
 pub mod date;
+pub mod dni;
 pub mod failure;
 pub mod foreigner_id;
 pub mod identifier;

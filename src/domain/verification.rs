@@ -55,7 +55,7 @@ pub enum Environment {
     /// The provider's production service.
     #[default]
     Live,
-    /// A test service: every verification says ENVIRONMENT_SANDBOX.
+    /// A test service: every verification has ENVIRONMENT_SANDBOX.
     Sandbox,
 }
 

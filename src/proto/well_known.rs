@@ -35,7 +35,7 @@ pub fn callers_object(fields: &Struct) -> Result<Value, &'static str> {
     if !level.is_empty() {
         return Err("must have at most 8 levels");
     }
-    json_object(fields).ok_or("must not hold NaN or an infinity")
+    json_object(fields).ok_or("must not contain NaN or an infinity")
 }
 
 /// A value that has others in it.

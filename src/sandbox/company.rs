@@ -10,7 +10,7 @@ pub(super) struct Company {
     /// Its name as people write it.
     pub title: &'static str,
     /// How its paths begin.
-    pub prefix: &'static str,
+    pub prefixes: &'static [&'static str],
     /// The headers with the credentials that it takes.
     pub credentials: fn() -> String,
     /// Answers a request to one of its paths.
@@ -36,11 +36,15 @@ pub(super) const fn company(provider: Provider) -> Company {
 
 /// Whose path it is. Of two prefixes that fit, the longer one decides: `/v2/api/` is a company's of its own.
 pub(super) fn owner(path: &str) -> Option<Provider> {
-    let prefix = |provider: &Provider| company(*provider).prefix;
-    let fitting = Provider::ALL
-        .into_iter()
-        .filter(|provider| path.starts_with(prefix(provider)));
-    fitting.max_by_key(|provider| prefix(provider).len())
+    let fitting = |provider: &Provider| {
+        let prefixes = company(*provider).prefixes.iter();
+        let fitting = prefixes.filter(|prefix| path.starts_with(**prefix));
+        fitting.map(|prefix| prefix.len()).max()
+    };
+    let owners = Provider::ALL.into_iter();
+    owners
+        .filter(|provider| fitting(provider).is_some())
+        .max_by_key(fitting)
 }
 
 /// What a request needs to be let in, a line for each company.

@@ -55,9 +55,9 @@ impl Fault {
     /// The words of the table.
     pub const fn answer(self) -> &'static str {
         match self {
-            Self::Slow => "the usual answer, after 2 s",
-            Self::Never => "the usual answer, after 60 s",
-            Self::Cut => "connection closed, no answer",
+            Self::Slow => "the usual response, after 2 s",
+            Self::Never => "the usual response, after 60 s",
+            Self::Cut => "connection closed, no response",
             Self::Truncated => "connection closed within the body",
             Self::Malformed => "200, not JSON",
             Self::Oversize => "200, more than 16 MiB",

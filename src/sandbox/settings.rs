@@ -11,10 +11,10 @@ use crate::setting::{Span, loopback};
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Address and port of `identity-gateway sandbox`. `serve --sandbox` takes a free loopback port instead.
+    /// Address and port of `identity-gateway sandbox`. `serve --sandbox` uses a free loopback port instead.
     #[schemars(with = "String", extend("x-form" = "an IP address and port such as 127.0.0.1:8090"))]
     pub listen: SocketAddr,
-    /// How long the sandbox waits before each answer.
+    /// Delay before each answer of the sandbox.
     #[schemars(extend("x-min" = "0s", "x-max" = "10m"))]
     pub delay: Span,
 }

@@ -27,6 +27,7 @@ use tonic::{Code, Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use self::told::Told;
 use super::{
     admission::Admission,
     deadline,
@@ -48,13 +49,13 @@ use crate::{
     policy::{Policies, Policy},
     proto::{codec, gateway::v1::Charge},
     telemetry::{
-        call_end::CallEnd,
-        labels::{Limit, Rpc, Rpcs},
+        labels::{Limit, Rpcs},
         metrics,
         sampled::Sampled,
-        spans::CallSpan,
     },
 };
+
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -365,7 +366,9 @@ fn unreadable(response: &Response<Body>, call: &Call, policy: Option<&Policy>) -
         }
         // It did not arrive in time.
         Code::DeadlineExceeded => return Some(cut_off(Kind::DeadlineExceeded, call, policy)),
-        Code::Internal | Code::InvalidArgument => "must be a message of the contract",
+        Code::Internal | Code::InvalidArgument => {
+            "must be a valid message of the RPC's request type"
+        }
         _ => return None,
     };
     Some(Failure::invalid(vec![Violation {
@@ -396,67 +399,5 @@ fn cut_off(kind: Kind, call: &Call, policy: Option<&Policy>) -> Failure {
                 _ => Billing::NotBilled,
             }),
         ..Failure::new(kind)
-    }
-}
-
-/// What is told of the call: its span, its figures, its log line. It is told when the call ends, however
-/// it ends.
-struct Told {
-    shared: Arc<Shared>,
-    rpc: Rpc,
-    call: Arc<Call>,
-    started: Instant,
-    code: Code,
-    span: CallSpan,
-}
-
-impl Told {
-    fn new(shared: Arc<Shared>, rpc: Rpc, call: Arc<Call>, headers: &HeaderMap) -> Self {
-        Self {
-            shared,
-            rpc,
-            call,
-            started: Instant::now(),
-            // Until it is known better: a future that is dropped was given up by the caller.
-            code: Code::Cancelled,
-            span: CallSpan::start(rpc, headers),
-        }
-    }
-
-    fn end(&mut self, response: Response<Body>) -> Response<Body> {
-        // A unary success carries its status in the trailers; only failures have it up here.
-        self.code = Status::from_header_map(response.headers()).map_or(Code::Ok, |s| s.code());
-        response
-    }
-
-    fn count(&self, end: &CallEnd<'_>) {
-        metrics::called(self.rpc, self.code, end.took, &self.span.span_context());
-        if let Some(reason) = end.reason {
-            metrics::failed(self.rpc, reason, end.provider);
-        }
-        if let Some(((provider, outcome), source)) = end.provider.zip(end.outcome).zip(end.source) {
-            metrics::verified(provider, outcome, source);
-        }
-    }
-}
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        // A call that is given up is dropped outside of its context.
-        let _entered = self.span.context().attach();
-        let end = self
-            .call
-            .end_with(self.rpc, self.code, self.started.elapsed());
-        self.span.tell(&end);
-        self.count(&end);
-        let mut suppressed = None;
-        if self.code == Code::Unauthenticated {
-            // Whoever reaches the port could fill the log.
-            match self.shared.strangers.next() {
-                Some(left_out) => suppressed = Some(left_out).filter(|left_out| *left_out > 0),
-                None => return,
-            }
-        }
-        end.log(suppressed);
     }
 }

@@ -174,7 +174,9 @@ impl http_body::Body for Reply {
             && let Some(data) = frame.data_ref()
             && this.holding.take(data.len()).is_err()
         {
-            return Poll::Ready(Some(Err(Status::resource_exhausted("too many bytes wait"))));
+            return Poll::Ready(Some(Err(Status::resource_exhausted(
+                "too many response bytes are waiting to be sent",
+            ))));
         }
         Poll::Ready(frame)
     }

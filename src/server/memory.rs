@@ -96,12 +96,12 @@ pub async fn watch(limit: u64, is_short: Arc<AtomicBool>) {
     loop {
         ticks.tick().await;
         let Some(resident) = process::resident() else {
-            tracing::warn!("the resident memory cannot be read: calls are taken whatever it is");
+            tracing::warn!("resident memory cannot be read: server.max_memory is not enforced");
             return;
         };
         let short = resident > limit;
         if is_short.swap(short, Ordering::Relaxed) != short {
-            tracing::warn!(resident, limit, short, "memory");
+            tracing::warn!(resident, limit, short, "memory pressure changed");
         }
     }
 }

@@ -18,7 +18,7 @@ use tonic::{Status, body::Body};
 use super::holding::Holding;
 
 /// The message of the status of a body that there is no room for.
-pub const NO_ROOM: &str = "the gateway holds too many bytes of requests";
+pub const NO_ROOM: &str = "the gateway is buffering too many request bytes";
 
 /// A body with an end in time.
 struct Timed {

@@ -146,9 +146,8 @@ impl Serving {
         let door = Door::start(&settings.auth, &policies, gateway.counts(), &mut watches)?;
         if door.has_owners() && settings.persons.handle_key.is_none() {
             tracing::warn!(
-                "persons.handle_key is not set: the handles of person records are made under a key \
-                 derived from cache.key or, without that, from Verifik's token; a change of it makes \
-                 every handle useless"
+                "persons.handle_key is not set: person handles are made with a key derived from cache.key or, \
+                 without that, from Verifik's token; changing it invalidates every handle"
             );
         }
         let layer = CallLayer::new(
@@ -201,7 +200,7 @@ impl Serving {
                 gateway.finished().await;
             } => {}
             () = leaving => {
-                tracing::warn!("the drain timeout has passed: calls in flight are cut off");
+                tracing::warn!("drain timeout passed: calls in flight are cancelled");
             }
         }
         // The admin port answers to the last: a probe must not take the end of a drain for a crash.
@@ -244,7 +243,7 @@ async fn leave(signals: &mut Signals, lifecycle: &Lifecycle, settings: &Settings
     lifecycle.enter(Phase::LameDuck);
     tracing::info!(
         lame_duck = %server.lame_duck,
-        "leaving: health says NOT_SERVING, calls are still taken"
+        "lame duck: health is NOT_SERVING, new calls are still accepted"
     );
     tokio::select! {
         () = tokio::time::sleep(server.lame_duck.get()) => {}
@@ -253,7 +252,7 @@ async fn leave(signals: &mut Signals, lifecycle: &Lifecycle, settings: &Settings
     lifecycle.enter(Phase::Draining);
     tracing::info!(
         drain_timeout = %server.drain_timeout,
-        "draining: no new calls, those in flight finish"
+        "draining: new calls are refused, calls in flight finish"
     );
     tokio::select! {
         () = tokio::time::sleep(server.drain_timeout.get()) => {}

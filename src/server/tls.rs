@@ -46,10 +46,10 @@ pub enum TlsError {
     #[error("{0}: {1}")]
     File(&'static str, String),
     /// A file holds no PEM of the kind that is needed.
-    #[error("{0}: holds no {1} in PEM")]
+    #[error("{0}: contains no {1} in PEM")]
     Holds(&'static str, &'static str),
     /// A certificate is no certificate.
-    #[error("{0}: holds a certificate that cannot be read")]
+    #[error("{0}: contains a certificate that cannot be parsed")]
     Certificate(&'static str),
     /// The certificate is not valid now.
     #[error("server.tls.cert_file: the certificate {0}")]

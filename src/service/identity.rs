@@ -8,6 +8,7 @@ use super::{
     curp::CurpCheck,
     gateway::Gateway,
     kenya_id::KenyaIdScrub,
+    pe_dni::PeDni,
     pe_foreigner_id::PeForeignerId,
     reply,
     routes::Supplier,
@@ -18,8 +19,8 @@ use crate::{
     policy::PolicyError,
     proto::identity::v1::{
         CheckCurpRequest, CheckCurpResponse, ScrubKenyaIdRequest, ScrubKenyaIdResponse,
-        VerifyPeForeignerIdRequest, VerifyPeForeignerIdResponse,
-        identity_service_server::IdentityService,
+        VerifyPeDniRequest, VerifyPeDniResponse, VerifyPeForeignerIdRequest,
+        VerifyPeForeignerIdResponse, identity_service_server::IdentityService,
     },
 };
 
@@ -27,6 +28,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Identity {
     pe_foreigner_id: Handler<PeForeignerId>,
+    pe_dni: Handler<PeDni>,
     kenya_id: Handler<KenyaIdScrub>,
     curp: Handler<CurpCheck>,
 }
@@ -38,13 +40,14 @@ impl Identity {
     ///
     /// If an RPC has no policy.
     pub fn new(gateway: &Arc<Gateway>) -> Result<Self, PolicyError> {
-        let verifik = Supplier::new(&gateway.verifik);
-        let youverify = Supplier::new(&gateway.youverify);
-        let accuauth = Supplier::new(&gateway.accuauth);
+        let gateway = &**gateway;
+        let (verifik, youverify, accuauth) =
+            (&gateway.verifik, &gateway.youverify, &gateway.accuauth);
         Ok(Self {
-            pe_foreigner_id: Handler::new(gateway, [verifik])?,
-            kenya_id: Handler::new(gateway, [youverify])?,
-            curp: Handler::new(gateway, [accuauth])?,
+            pe_foreigner_id: Handler::new(gateway, [Supplier::new(verifik)])?,
+            pe_dni: Handler::new(gateway, [Supplier::new(verifik)])?,
+            kenya_id: Handler::new(gateway, [Supplier::new(youverify)])?,
+            curp: Handler::new(gateway, [Supplier::new(accuauth)])?,
         })
     }
 }
@@ -64,6 +67,13 @@ impl IdentityService for Identity {
         request: Request<VerifyPeForeignerIdRequest>,
     ) -> Result<Response<VerifyPeForeignerIdResponse>, Status> {
         answer(&self.pe_foreigner_id, request).await
+    }
+
+    async fn verify_pe_dni(
+        &self,
+        request: Request<VerifyPeDniRequest>,
+    ) -> Result<Response<VerifyPeDniResponse>, Status> {
+        answer(&self.pe_dni, request).await
     }
 
     async fn scrub_kenya_id(

@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod identity;
 mod kenya_id;
 pub mod mask;
+mod pe_dni;
 mod pe_foreigner_id;
 pub mod person;
 mod person_fields;

@@ -225,7 +225,7 @@ pub(super) fn check_writable(bad: &mut Violations, call: &Call, changes: &[Field
         if !call.visible().has(field.numbers()) {
             bad.add(
                 field.path(),
-                "may not be written by a caller who may not see it",
+                "cannot be written by a caller that cannot read it",
             );
         }
     }

@@ -89,7 +89,7 @@ fn populated(
             None if required.contains(&field) => bad.add(
                 field.path(),
                 match field.is_name() {
-                    true => "is required, or the other name is",
+                    true => "is required if the other name is not set",
                     false => "is required",
                 },
             ),
@@ -110,7 +110,7 @@ pub fn updated(
     if paths.is_empty() {
         let is_written = |field: PersonField| written(person, field).is_some();
         if !PersonField::ALL.into_iter().any(is_written) {
-            bad.add("person", "must hold a field to change");
+            bad.add("person", "must contain a field to change");
         }
         return populated(bad, person, &[], today);
     }

@@ -92,7 +92,7 @@ fn query(call: &Call, request: &ListPersonsRequest, handles: &Handles) -> Result
     {
         bad.add(
             "page_token",
-            "must be used with the page_size and view of the call that gave it",
+            "must be used with the page_size and view of the call that returned it",
         );
     }
     match (size, view, token, bad.is_empty()) {
@@ -275,7 +275,7 @@ where
         true => look(1).await.map(|(seen, _)| seen),
         false => Err(Failure::invalid(vec![Violation {
             field: "page_token",
-            rule: "is of a list that has changed too much since: begin anew",
+            rule: "refers to a list that has changed too much since: start again without page_token",
         }])),
     }
 }

@@ -82,13 +82,13 @@ impl<V: Verify> Supplier<V> {
 #[derive(Debug, thiserror::Error)]
 pub enum RouteError {
     /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be made: {0}")]
+    #[error("the HTTP client cannot be created: {0}")]
     Client(#[from] AddressError),
     /// A provider cannot be reached over TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// A credential holds bytes that no HTTP header can.
-    #[error("the credential of {0} holds characters that an HTTP header cannot carry")]
+    #[error("the credential of {0} contains characters that are not allowed in an HTTP header")]
     Credential(Provider),
 }
 

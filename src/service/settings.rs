@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CurpRules {
-    /// What a CURP must satisfy before the provider is asked (and charges).
+    /// What a CURP must satisfy before it is sent to the provider, which may charge for it.
     pub check: CurpCheck,
 }
 
@@ -24,10 +24,10 @@ pub struct CurpRules {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CurpCheck {
-    /// Shape, a date that exists in its century, and the check digit.
+    /// Format, a date that exists in its century, and the check digit.
     #[default]
     Strict,
-    /// Its shape only: registries have been seen to hold odd ones.
+    /// Format only: registries are known to contain irregular ones.
     Shape,
 }
 
@@ -35,30 +35,30 @@ pub enum CurpCheck {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Persons {
-    /// How long the answer of a create is kept, so that a repeat with the same `request_id` gets it again. At
-    /// least as long as a create may take: Verifik's `queue_timeout`, `timeout` and 5 s of wait for each of its
-    /// `max_attempts`, and 2 s.
+    /// How long the outcome of a create is stored, so that a retry with the same `request_id` gets it again.
+    /// At least as long as a create may take: Verifik's `queue_timeout`, `timeout` and 5 s of backoff for
+    /// each of its `max_attempts`, plus 2 s.
     #[schemars(extend("x-min" = "1ms", "x-max" = "720h"))]
     pub request_id_ttl: Span,
-    /// Most answers of creates kept at once in this process; beyond it the oldest are dropped before their time
-    /// (`idgw_request_ids_dropped_total`). Creates that still run are known beside these.
+    /// Most outcomes of creates stored in this process; beyond that the oldest are dropped early
+    /// (`idgw_request_ids_dropped_total`). Creates in flight are not counted.
     #[schemars(range(min = 1, max = 100_000_000))]
     pub request_id_capacity: u64,
-    /// The key under which callers whose policy rule says `persons = "own"` get handles for ids, and page tokens
-    /// are made: 32 bytes or more, in base64 or as text, the same at all replicas. Without it, one is derived from
-    /// `cache.key` or from Verifik's token, and a change of that makes every handle useless.
+    /// The key for page tokens and for the person handles of callers whose policy rule says `persons =
+    /// "own"`: 32 bytes or more, in base64 or as text, the same at all replicas. If not set, it is derived
+    /// from `cache.key` or from Verifik's token, and changing that invalidates every handle.
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     pub handle_key: Option<Secret>,
-    /// A file that holds the key, instead of `handle_key`; read at start.
+    /// A file that contains the key, instead of `handle_key`; read at start.
     #[schemars(with = "PathBuf")]
     pub handle_key_file: Option<PathBuf>,
-    /// Older keys, separated by spaces: handles that were made under them are still good. What `handle_key` was
-    /// derived from before it was set is one of them.
+    /// Previous keys, separated by spaces: handles made with them remain valid. The secret from which the
+    /// handle key was derived before `handle_key` was set counts as one.
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     pub old_handle_keys: Option<Secret>,
-    /// A file that holds the older keys, instead of `old_handle_keys`; read at start.
+    /// A file that contains the previous keys, instead of `old_handle_keys`; read at start.
     #[schemars(with = "PathBuf")]
     pub old_handle_keys_file: Option<PathBuf>,
 }
@@ -82,9 +82,9 @@ impl Persons {
         let shortest = verifik.longest_call().saturating_add(creates::GRACE);
         (self.request_id_ttl.get() < shortest).then(|| {
             let problem = format!(
-                "is shorter than {}, as long as a create may take with providers.verifik.queue_timeout, \
-                 providers.verifik.timeout and providers.verifik.max_attempts: a repeat would create a second \
-                 person while the first is being created",
+                "is shorter than {}, which a create may take with providers.verifik.queue_timeout, \
+                 providers.verifik.timeout and providers.verifik.max_attempts: a retry could create a second \
+                 person while the first create is still running",
                 Span::new(shortest)
             );
             ("persons.request_id_ttl", problem)

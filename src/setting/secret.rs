@@ -30,11 +30,11 @@ pub fn check(text: &str) -> Result<(), String> {
         return Err("is empty; leave it out where the provider has no credential".to_owned());
     }
     if text == REDACTED {
-        return Err("is what check-config shows in place of a credential".to_owned());
+        return Err("is the placeholder that check-config prints instead of a secret".to_owned());
     }
     if text.trim() != text || !text.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
         return Err(
-            "holds a character that no HTTP header may hold, or white space at an end".to_owned(),
+            "contains a character that is not allowed in an HTTP header, or leading or trailing white space".to_owned(),
         );
     }
     Ok(())

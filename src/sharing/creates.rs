@@ -191,8 +191,8 @@ impl<S: Store> Entry<S> {
                 }
             }
             tracing::warn!(
-                "the outcome of a create could not be shared: its repeat at another \
-                            replica will be told that it is unknown"
+                "outcome of a create not written to the shared cache: a retry at another replica gets an unknown \
+                 outcome"
             );
         });
     }

@@ -72,10 +72,10 @@ pub enum KeyError {
     #[error("must be at least {SHORTEST_KEY} bytes, in base64 or as text")]
     TooShort,
     /// Somebody typed it.
-    #[error("can be guessed: draw it at random")]
+    #[error("is too easy to guess: generate it at random")]
     Weak,
     /// The system gives no randomness.
-    #[error("the system gives no randomness")]
+    #[error("the system's random number generator is unavailable")]
     NoRandomness,
 }
 

@@ -50,12 +50,12 @@ pub const PATIENT_BUDGET: Duration = Duration::from_millis(500);
 
 /// Why an operation has no result. Nothing is known of what it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the cache did not answer")]
+#[error("the shared cache did not respond")]
 pub struct NoAnswer;
 
 /// Why there can be no connection at all.
 #[derive(Debug, thiserror::Error)]
-#[error("cache.url is no URL of a Redis server")]
+#[error("cache.url is not the URL of a Redis server")]
 pub struct NotAServer;
 
 /// A way to Redis. Clones share it.
@@ -285,7 +285,10 @@ impl Inner {
                 if moved || error.is_unrecoverable_error() {
                     self.lose(number);
                 } else {
-                    tracing::warn!(error = error.category(), "the cache refused an operation");
+                    tracing::warn!(
+                        error = error.category(),
+                        "shared cache rejected an operation"
+                    );
                 }
                 Err(NoAnswer)
             }
@@ -308,7 +311,7 @@ impl Inner {
             same
         });
         if lost {
-            tracing::warn!("the cache is down: lookups go to the providers");
+            tracing::warn!("shared cache unavailable: lookups go to the providers");
             tokio::spawn(dial(Arc::downgrade(self), number + 1));
         }
     }
@@ -344,12 +347,12 @@ async fn dial(inner: Weak<Inner>, number: u64) {
             Ok(link) => {
                 inner.late.store(0, Ordering::Relaxed);
                 inner.link.send_replace(Some(link));
-                tracing::info!("the cache is up");
+                tracing::info!("shared cache available");
                 return;
             }
             // Once for each time that it is down; a password that is wrong must not stay unseen.
             Err(error) if pause == FIRST_PAUSE => {
-                tracing::warn!(error, "the cache cannot be reached");
+                tracing::warn!(error, "shared cache unreachable");
             }
             Err(_) => {}
         }

@@ -18,45 +18,47 @@ use crate::{
 /// The ways in which Redis and Valkey are written in a URL.
 const SCHEMES: [&str; 4] = ["redis", "rediss", "valkey", "valkeys"];
 
-/// Answers that are kept for callers who set `max_age`, and what the replicas share.
+/// The cache of answers for callers who set `max_age`, and what replicas share.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// A Redis or Valkey, such as `rediss://user:password@cache.internal:6379/0`; with `rediss` over TLS.
-    /// Replicas then share kept answers, and a `request_id` is known at all of them. Without it, each
-    /// process keeps its own. Needs `key`. A secret, because it may hold a password.
+    /// The URL of a Redis or Valkey server, such as `rediss://user:password@cache.internal:6379/0`; `rediss`
+    /// is over TLS. Replicas then share cached answers and request ids. Without it, each process has its own.
+    /// Requires `key`. A secret, because it may contain a password.
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     pub url: Option<Secret>,
-    /// A file that holds the URL, instead of `url`; read at start.
+    /// A file that contains the URL, instead of `url`; read at start.
     #[schemars(with = "PathBuf")]
     pub url_file: Option<PathBuf>,
-    /// The key under which names are hashed and values are encrypted before they leave the process: 32 bytes
-    /// or more, in base64 or as text, the same at all replicas. A new key is an empty cache.
+    /// The key with which cache keys are hashed and values are encrypted before they leave the process: 32
+    /// bytes or more, in base64 or as text, the same at all replicas. Changing it empties the cache.
     #[serde(serialize_with = "redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     pub key: Option<Secret>,
-    /// A file that holds the key, instead of `key`; read at start.
+    /// A file that contains the key, instead of `key`; read at start.
     #[schemars(with = "PathBuf")]
     pub key_file: Option<PathBuf>,
-    /// How long a lookup may wait for Redis. In one network an answer takes about a millisecond, and a
-    /// provider takes hundreds: 20 ms finds what is there and is not felt where nothing is.
+    /// How long a lookup may wait for Redis before it goes to the provider. Redis answers in about a
+    /// millisecond within one network, a provider takes hundreds: 20 ms loses few cache hits and adds little
+    /// to a miss.
     #[schemars(extend("x-min" = "1ms", "x-max" = "1s"))]
     pub timeout: Span,
-    /// Most bytes of kept answers in this process; the longest unused go first. An answer takes about 1 KiB,
-    /// with a CURP's PDF 100: 64 MiB hold tens of thousands. 0 keeps none in the process.
+    /// Most bytes of cached answers in this process; the least recently used are evicted first. An answer
+    /// takes about 1 KiB, with a CURP's PDF 100 KiB: 64 MiB hold tens of thousands. 0 disables the cache in
+    /// the process.
     #[schemars(range(min = 0, max = 1_099_511_627_776_i64))]
     pub max_bytes: u64,
-    /// Longest time that a found record is kept. A status can be withdrawn at any time, and a day covers the
-    /// repeats of one onboarding. 0 keeps none.
+    /// Longest time that a found record is cached. A status can be withdrawn at any time, and a day covers
+    /// the repeated lookups of one onboarding. 0 caches none.
     #[schemars(extend("x-min" = "0s", "x-max" = "720h"))]
     pub found_ttl: Span,
-    /// Longest time that "not found" is kept: short, because a registry catches up, and a person who is
-    /// registered by now would go on being refused. 0 keeps none.
+    /// Longest time that "not found" is cached: short, so that a person who has been registered since is not
+    /// rejected for long. 0 caches none.
     #[schemars(extend("x-min" = "0s", "x-max" = "720h"))]
     pub not_found_ttl: Span,
-    /// Longest time that "invalid number" is kept. It hardly ever changes, but a provider's own fault can look
-    /// the same. 0 keeps none.
+    /// Longest time that "invalid number" is cached. It hardly ever changes, but a provider's own fault can
+    /// look the same. 0 caches none.
     #[schemars(extend("x-min" = "0s", "x-max" = "720h"))]
     pub invalid_ttl: Span,
 }
@@ -97,7 +99,7 @@ impl Settings {
             }
             None if self.url.is_some() => problems.push((
                 "cache.key",
-                "is missing: cache.url is set, and nothing leaves this process unencrypted"
+                "is required: cache.url is set, and nothing leaves this process unencrypted"
                     .to_owned(),
             )),
             None => {}

@@ -109,7 +109,7 @@ impl<E> Quiet<E> {
                 tracing::warn!(
                     target: TARGET,
                     signal = self.signal.as_str(),
-                    "the collector does not take telemetry; calls are not affected"
+                    "telemetry export failed; calls are not affected"
                 );
             }
         }

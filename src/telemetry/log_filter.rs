@@ -112,7 +112,7 @@ impl LogFilter {
         if self.lock().change == change && self.set(&self.configured).is_ok() {
             tracing::warn!(
                 filter = self.configured,
-                "log filter is the configured one again"
+                "log filter reset to the configured one"
             );
         }
     }

@@ -4,6 +4,7 @@
 //! process in development) stand beside the gateway's own, which begin with `idgw.`. A golden test
 //! holds the list, and docs/observability.md is generated from it: a change here is a change for the
 //! operators' queries, and belongs into the changelog.
+// Long: one table of every name that leaves the process, with its documentation.
 
 /// An attribute of spans and metrics.
 #[derive(Debug, Clone, Copy)]
@@ -74,14 +75,14 @@ macro_rules! attributes {
 
 attributes! {
     RPC_SYSTEM_NAME = "rpc.system.name", "Always `grpc`.";
-    RPC_METHOD = "rpc.method", "The RPC, `package.Service/Method`; `_OTHER` for any that is not of the contract.";
+    RPC_METHOD = "rpc.method", "The RPC, `package.Service/Method`; `_OTHER` for any that is not in the contract.";
     RPC_STATUS_CODE = "rpc.status_code", "The gRPC code in words: `OK`, `UNAVAILABLE`, …";
     ERROR_TYPE = "error.type", "Why it failed: the gRPC code; for a provider's answer the HTTP status, else `connect`, `timeout`, `broken`, `malformed` or `cancelled`. Absent on success.";
     SERVER_ADDRESS = "server.address", "The provider's host, from the configuration.";
     SERVER_PORT = "server.port", "The provider's port, from the configuration.";
     HTTP_METHOD = "http.request.method", "`GET`, `POST`, `PUT`, `DELETE`.";
     HTTP_STATUS = "http.response.status_code", "The HTTP status of the provider's answer, 100 to 599.";
-    HTTP_RESEND_COUNT = "http.request.resend_count", "Which repeat of the call this attempt is; absent on the first.";
+    HTTP_RESEND_COUNT = "http.request.resend_count", "Which retry of the call this attempt is; absent on the first attempt.";
     URL_TEMPLATE = "url.template", "The path with `{id}` in place of a person's id, without query.";
     URL_FULL = "url.full", "The provider's base URL and the path template; never an identifier, a name or a query.";
     CPU_MODE = "cpu.mode", "`user` or `system`.";
@@ -92,19 +93,19 @@ attributes! {
     REASON = "idgw.reason", "The reason of the error, from the contract's table.";
     VERIFICATION_ID = "idgw.verification.id", "The verification's id, a UUIDv7; on spans only.";
     ATTEMPTS = "idgw.attempts", "How many requests were sent to the provider for this call; on spans only.";
-    LIMIT = "idgw.limit", "What turned the call away: `process` (calls in flight), `provider` (its places), `rate`, `held` (it said 429), `circuit`, or `budget`: the caller's own.";
-    STATE = "idgw.state", "The circuit's state: `closed`, `half_open` or `open`.";
-    CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: nothing kept that is young enough for the caller.";
-    DRIFT = "idgw.drift", "What was not in the provider's document: `code` (a status or result code), `value` (another listed value) or `field` (a JSON field).";
+    LIMIT = "idgw.limit", "Which limit refused the call: `process` (calls in flight in the process), `provider` (the provider's concurrency limit and queue), `rate` (the gateway's rate limit), `held` (backing off after the provider's 429), `circuit` (circuit breaker open) or `budget` (the caller's budget).";
+    STATE = "idgw.state", "The circuit breaker's state: `closed`, `half_open` or `open`.";
+    CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: no cached answer that is fresh enough for the caller's `max_age`.";
+    DRIFT = "idgw.drift", "What the provider's documentation does not list: `code` (a status or result code), `value` (a value of another enumerated field) or `field` (a JSON field).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
-    RECORDED = "idgw.audit.result", "What became of an audit record: `written`, `lost`, `refused`: the call was, because it could not be recorded (`audit.required`); or `unsent`: the collector did not take its copy (`audit.otlp`).";
-    CALLER = "idgw.caller", "The name of the policy file's rule that the caller falls under; never who it is. On spans only.";
-    REFUSAL = "idgw.refusal", "Why a connection was not taken: `connections` or `peer` (too many in all, or of its address), `timeout`, `displaced`, `tls`, `protocol` or `system`; or was ended: `flood` (frames that ask for nothing) or `memory` (it held too much).";
+    RECORDED = "idgw.audit.result", "The result of writing an audit record: `written`, `lost`, `refused` (the call was refused because it could not be recorded, `audit.required`) or `unsent` (the export of its copy to the collector failed, `audit.otlp`).";
+    CALLER = "idgw.caller", "The name of the policy file's rule that the caller matches, never its identity. On spans only.";
+    REFUSAL = "idgw.refusal", "Why a connection was refused: `connections` (`server.max_connections`), `peer` (`server.max_connections_per_peer`), `timeout` (slow handshake), `displaced` (dropped for a newer handshake, `server.max_handshakes`), `tls`, `protocol` (not HTTP/2) or `system` (accept failed); or closed: `flood` (HTTP/2 control frames) or `memory` (its calls held too many bytes).";
     FILE_KEY = "idgw.file", "The configuration key that names the file: `server.tls`, `providers.verifik.token_file`, `auth.policy_file`, …; `auth.jwt.jwks_url` for a key set.";
-    RELOAD = "idgw.reload.result", "`taken` or `kept` (the old is still in force).";
+    RELOAD = "idgw.reload.result", "`taken` (the new version is in use) or `kept` (reload rejected, keeping the previous version).";
     SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";
     VERSION = "idgw.version", "The program's version.";
-    REVISION = "idgw.revision", "The commit it was built from; `unknown` if that was not said at build time.";
+    REVISION = "idgw.revision", "The commit it was built from; `unknown` if not set at build time.";
 }
 
 /// The convention's buckets for RPC and HTTP, and two more: a provider may take 20 s, and a drain 30 s.
@@ -138,74 +139,74 @@ use Instrument::{Counter, Gauge, Histogram, UpDownCounter};
 
 metrics! {
     RPC_DURATION = "rpc.server.call.duration" ["s"] Histogram(DURATION_BUCKETS),
-        "How long a call took here, from its headers to its answer.",
+        "Duration of a call in the gateway, from request headers to response.",
         [RPC_SYSTEM_NAME, RPC_METHOD, RPC_STATUS_CODE, ERROR_TYPE];
     HTTP_DURATION = "http.client.request.duration" ["s"] Histogram(DURATION_BUCKETS),
-        "How long one attempt at a provider took, to the last byte of its answer.",
+        "Duration of one HTTP request to a provider, to the last byte of its response.",
         [HTTP_METHOD, SERVER_ADDRESS, SERVER_PORT, URL_TEMPLATE, HTTP_STATUS, ERROR_TYPE, PROVIDER];
     CALLS = "idgw.calls.in_flight" ["{call}"] UpDownCounter,
-        "Calls of the contract in flight in the whole process.", [];
+        "Calls in flight in the process, not counting health checks and reflection.", [];
     FAILURES = "idgw.failures" ["{call}"] Counter,
         "Calls that failed, by the reason of the contract's table.", [RPC_METHOD, REASON, PROVIDER];
     VERIFICATIONS = "idgw.verifications" ["{verification}"] Counter,
-        "Verifications that were answered.", [PROVIDER, OUTCOME, SOURCE];
+        "Verifications answered.", [PROVIDER, OUTCOME, SOURCE];
     RESULTS = "idgw.results" ["{request}"] Counter,
-        "Requests sent to a provider, by what is known of their price.", [PROVIDER, BILLING];
+        "Requests sent to a provider, by what is known of their billing.", [PROVIDER, BILLING];
     COST = "idgw.cost" ["{currency}"] Counter,
         "The configured price (`providers.<p>.price`) of the requests that were billed (`billed`) or may have been (`unknown`). Absent without a price.",
         [PROVIDER, BILLING, CURRENCY];
     RETRIES = "idgw.retries" ["{request}"] Counter,
-        "Requests that were sent again, by the reason of the attempt before.", [PROVIDER, REASON];
+        "Retries of provider requests, by the reason of the previous attempt.", [PROVIDER, REASON];
     RETRY_BUDGET = "idgw.retry.budget" ["{request}"] Gauge,
-        "How many repeats the provider's retry budget still allows.", [PROVIDER];
+        "Retries that the provider's retry budget still allows.", [PROVIDER];
     BREAKER = "idgw.breaker.state" ["{state}"] Gauge,
-        "The provider's circuit: 1 for the state it is in, 0 for the others.", [PROVIDER, STATE];
+        "State of the provider's circuit breaker: 1 for the current state, 0 for the others.", [PROVIDER, STATE];
     BREAKER_TRANSITIONS = "idgw.breaker.transitions" ["{transition}"] Counter,
-        "Changes of the provider's circuit, by the new state.", [PROVIDER, STATE];
+        "State changes of the provider's circuit breaker, by the new state.", [PROVIDER, STATE];
     IN_FLIGHT = "idgw.upstream.in_flight" ["{request}"] UpDownCounter,
-        "Requests to the provider in flight.", [PROVIDER];
+        "Requests in flight to the provider.", [PROVIDER];
     QUEUED = "idgw.upstream.queued" ["{request}"] UpDownCounter,
-        "Requests that wait for a place in flight.", [PROVIDER];
+        "Requests queued at the provider's concurrency limit.", [PROVIDER];
     REFUSED = "idgw.refused" ["{call}"] Counter,
-        "Calls that the gateway turned away to protect itself or a provider.", [PROVIDER, LIMIT];
+        "Calls refused to protect the gateway or a provider, by limit.", [PROVIDER, LIMIT];
     CACHE = "idgw.cache.lookups" ["{lookup}"] Counter,
-        "Looks into the cache, for callers that accept a kept answer.", [PROVIDER, CACHE_RESULT];
+        "Cache lookups, for callers that accept a cached answer: hits and misses.", [PROVIDER, CACHE_RESULT];
     CACHE_AGE = "idgw.cache.age" ["s"] Histogram(AGE_BUCKETS),
-        "How old the kept answers were that callers got.", [PROVIDER];
+        "Age of the cached answers that were returned (cache hits).", [PROVIDER];
     DRIFTS = "idgw.drifts" ["{answer}"] Counter,
-        "Answers that hold what the provider's document does not list.", [PROVIDER, DRIFT];
+        "Provider answers with content that the provider's documentation does not list.", [PROVIDER, DRIFT];
     REQUEST_IDS_DROPPED = "idgw.request_ids.dropped" ["{request_id}"] Counter,
-        "Outcomes of creates that were dropped before `persons.request_id_ttl`, because there were more than `persons.request_id_capacity`: a repeat would create again.", [];
+        "Outcomes of creates dropped before `persons.request_id_ttl` because there were more than `persons.request_id_capacity`: a retry would create a second person.", [];
     TOKEN_EXPIRES = "idgw.token.expires" ["s"] Gauge,
         "Seconds until the provider's token expires, negative afterwards; only for a token that says so (Verifik's JWT).",
         [PROVIDER];
     AUDIT = "idgw.audit.records" ["{record}"] Counter,
-        "Audit records, by what became of them; `unsent` ones are in the sink all the same.", [RECORDED];
+        "Audit records, by result; `unsent` ones are still in the sink.", [RECORDED];
     CONNECTIONS = "idgw.connections" ["{connection}"] UpDownCounter,
         "Open connections on the gRPC port.", [];
     CONNECTIONS_REFUSED = "idgw.connections.refused" ["{connection}"] Counter,
-        "Connections that were not taken, or ended, by reason.", [REFUSAL];
+        "Connections refused or closed by the gateway, by reason.", [REFUSAL];
     CERTIFICATE_EXPIRES = "idgw.tls.certificate.expires" ["s"] Gauge,
-        "Seconds until the server's certificate, or the first one of its chain, expires.", [];
+        "Seconds until the server's certificate chain expires: the earliest of its certificates.", [];
     CRL_EXPIRES = "idgw.tls.crl.expires" ["s"] Gauge,
-        "Seconds until the first revocation list of client certificates expires; nobody under it is let in afterwards.", [];
+        "Seconds until the earliest certificate revocation list (CRL) expires; client certificates of its CA are rejected afterwards.", [];
     RELOADS = "idgw.reloads" ["{reload}"] Counter,
-        "Changes of files that are read again: taken, or unusable and the old kept.", [FILE_KEY, RELOAD];
+        "Reloads of changed files and key sets, by result.", [FILE_KEY, RELOAD];
     EXPORT_FAILURES = "idgw.telemetry.export_failures" ["{export}"] Counter,
-        "Exports that the collector did not take.", [SIGNAL];
+        "Failed exports to the OpenTelemetry collector.", [SIGNAL];
     PANICS = "idgw.panics" ["{panic}"] Counter,
-        "Defects that were caught: each was answered INTERNAL, or UNKNOWN where something may have been sent.", [];
+        "Panics caught: each call was answered INTERNAL, or UNKNOWN where a request may have been sent.", [];
     BUILD = "idgw.build.info" ["{build}"] Gauge, "Always 1.", [VERSION, REVISION];
     PROCESS_CPU = "process.cpu.time" ["s"] Counter, "CPU time of the process.", [CPU_MODE];
     PROCESS_MEMORY = "process.memory.usage" ["By"] Gauge, "Resident memory of the process.", [];
     PROCESS_FDS = "process.unix.file_descriptor.count" ["{file_descriptor}"] Gauge,
         "Open file descriptors.", [];
-    PROCESS_START = "process.start_time" ["s"] Gauge, "When the process began, in Unix time.", [];
+    PROCESS_START = "process.start_time" ["s"] Gauge, "Start time of the process, in Unix time.", [];
     TOKIO_WORKERS = "tokio.workers" ["{worker}"] Gauge, "Worker threads of the runtime.", [];
     TOKIO_TASKS = "tokio.tasks.alive" ["{task}"] Gauge, "Tasks alive in the runtime.", [];
     TOKIO_QUEUE = "tokio.global_queue.depth" ["{task}"] Gauge,
         "Tasks in the runtime's global queue.", [];
-    TOKIO_BUSY = "tokio.workers.busy" ["s"] Counter, "Time that the workers were busy, summed.", [];
+    TOKIO_BUSY = "tokio.workers.busy" ["s"] Counter, "Busy time of the worker threads, summed.", [];
 }
 
 /// The instrumentation scope.
@@ -218,13 +219,13 @@ pub const GRPC: &str = "grpc";
 /// The event name of a copy of an audit record.
 pub const AUDIT_EVENT: &str = "idgw.audit";
 
-/// Waiting for a place in flight at the provider.
+/// Queued at the provider's concurrency limit.
 pub const WAIT_QUEUE: &str = "idgw.wait.queue";
 /// Waiting for the answer that an identical call in flight has asked for.
 pub const WAIT_COALESCED: &str = "idgw.wait.coalesced";
-/// Looking into the cache.
+/// Cache lookup.
 pub const WAIT_CACHE: &str = "idgw.wait.cache";
-/// Waiting before a repeat.
+/// Backoff before a retry.
 pub const WAIT_BACKOFF: &str = "idgw.wait.backoff";
 
 /// Every span.
@@ -232,7 +233,7 @@ pub const SPANS: &[Span] = &[
     Span {
         name: "{rpc.method}",
         kind: "server",
-        meaning: "A call of the contract. Its status is error only for UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS.",
+        meaning: "One call. Its status is error only for UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS.",
         attributes: &[
             RPC_SYSTEM_NAME,
             RPC_METHOD,
@@ -251,7 +252,7 @@ pub const SPANS: &[Span] = &[
     Span {
         name: "{http.request.method} {url.template}",
         kind: "client",
-        meaning: "One attempt at a provider.",
+        meaning: "One HTTP request to a provider.",
         attributes: &[
             HTTP_METHOD,
             URL_TEMPLATE,
@@ -267,25 +268,25 @@ pub const SPANS: &[Span] = &[
     Span {
         name: WAIT_QUEUE,
         kind: "internal",
-        meaning: "Waiting for a place in flight at the provider.",
+        meaning: "Queued at the provider's concurrency limit.",
         attributes: &[PROVIDER],
     },
     Span {
         name: WAIT_BACKOFF,
         kind: "internal",
-        meaning: "Waiting before a repeat.",
+        meaning: "Backoff before a retry.",
         attributes: &[PROVIDER],
     },
     Span {
         name: WAIT_CACHE,
         kind: "internal",
-        meaning: "Looking into the cache.",
+        meaning: "Cache lookup.",
         attributes: &[PROVIDER],
     },
     Span {
         name: WAIT_COALESCED,
         kind: "internal",
-        meaning: "Waiting for the answer that an identical call in flight has asked for; linked to that call's span.",
+        meaning: "Coalesced: waiting for the answer to an identical call in flight; linked to that call's span.",
         attributes: &[PROVIDER],
     },
 ];
@@ -298,7 +299,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "level",
-        meaning: "`ERROR`: a defect, or money may be lost. `WARN`: somebody has to look after a provider or the load. `INFO`: all else, a caller's own mistakes too.",
+        meaning: "`ERROR`: a defect, or money may be lost. `WARN`: a provider or the load needs attention. `INFO`: everything else, callers' own mistakes included.",
     },
     Field {
         name: "message",
@@ -314,11 +315,11 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "rpc",
-        meaning: "`call`: the RPC; `_OTHER` for any that is not of the contract.",
+        meaning: "`call`: the RPC; `_OTHER` for any that is not in the contract.",
     },
     Field {
         name: "caller",
-        meaning: "`call`: the name of the policy file's rule that the caller falls under; never who it is.",
+        meaning: "`call`: the name of the policy file's rule that the caller matches, never its identity.",
     },
     Field {
         name: "code",
@@ -358,7 +359,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "suppressed",
-        meaning: "`call` of a caller that is not known: how many such lines were left out since the last one. Ten a second are written.",
+        meaning: "`call` of an unidentified caller: how many such lines were suppressed since the last one. At most ten a second are written.",
     },
     Field {
         name: "peer",
@@ -378,7 +379,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "error",
-        meaning: "What failed, in the words of the system or the library; of a provider nothing.",
+        meaning: "What failed, as the system or library reports it; never text from a provider.",
     },
     Field {
         name: "signal",
@@ -386,19 +387,19 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "propagators",
-        meaning: "`OTEL_PROPAGATORS`: the words that name none here.",
+        meaning: "`OTEL_PROPAGATORS`: the unsupported names.",
     },
     Field {
         name: "grpc",
-        meaning: "`serving`: where gRPC is served.",
+        meaning: "`serving`: the gRPC address.",
     },
     Field {
         name: "admin",
-        meaning: "`serving`: where the admin port is.",
+        meaning: "`serving`: the admin address.",
     },
     Field {
         name: "verifik",
-        meaning: "`serving`: `live`, `sandbox`, or that it has no credential.",
+        meaning: "`serving`: `live`, `sandbox` or `disabled (no credential)`.",
     },
     Field {
         name: "youverify",
@@ -414,7 +415,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "lame_duck",
-        meaning: "`leaving`: how long calls are still taken.",
+        meaning: "`lame duck`: how long new calls are still accepted.",
     },
     Field {
         name: "drain_timeout",
@@ -422,23 +423,23 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "resident",
-        meaning: "`memory`: resident memory of the process, in bytes.",
+        meaning: "`memory pressure changed`: resident memory of the process, in bytes.",
     },
     Field {
         name: "limit",
-        meaning: "`memory`: above it calls are refused, in bytes.",
+        meaning: "`memory pressure changed`: the limit in bytes; above it calls are refused.",
     },
     Field {
         name: "short",
-        meaning: "`memory`: whether calls are refused now.",
+        meaning: "`memory pressure changed`: whether calls are now refused.",
     },
     Field {
         name: "head",
-        meaning: "`audit begins`: the hash of the record that the new ones follow.",
+        meaning: "`audit started`: the hash of the record that the new ones follow.",
     },
     Field {
         name: "written",
-        meaning: "`audit ends`: how many records were written.",
+        meaning: "`audit stopped`: how many records were written.",
     },
     Field {
         name: "lost",
@@ -446,38 +447,38 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "refused",
-        meaning: "`audit ends`: how many calls were refused because they could not be recorded.",
+        meaning: "`audit stopped`: how many calls were refused because they could not be recorded.",
     },
     Field {
         name: "why",
-        meaning: "Why an audit record was lost, a connection refused, or the new content of a file not taken; never what is in it.",
+        meaning: "Why an audit record was lost, a connection refused or a reload rejected; never the content.",
     },
     Field {
         name: "key",
-        meaning: "`read again: …`: the configuration key that names the files.",
+        meaning: "`reloaded …`, `reload rejected …`: the configuration key that names the files.",
     },
     Field {
         name: "address",
-        meaning: "`connection refused`, at the level of debugging: where the connection came from.",
+        meaning: "`connection refused` (level DEBUG): the peer's address.",
     },
     Field {
         name: "cause",
-        meaning: "`connection refused`: one of the words of `idgw.refusal`.",
+        meaning: "`connection refused`: one of the values of `idgw.refusal`.",
     },
     Field {
         name: "workers",
-        meaning: "`limits`: threads that calls run on.",
+        meaning: "`limits`: worker threads of the runtime.",
     },
     Field {
         name: "max_memory",
-        meaning: "`limits`: bytes of memory above which calls are refused.",
+        meaning: "`limits`: resident memory in bytes above which calls are refused.",
     },
     Field {
         name: "open_ms",
-        meaning: "`circuit open`: how long calls are turned away before one tries, in milliseconds.",
+        meaning: "`circuit open`: how long calls are refused before a trial call, in milliseconds.",
     },
     Field {
         name: "call",
-        meaning: "The id of a call in the audit.",
+        meaning: "The call's id in the audit log.",
     },
 ];

@@ -8,9 +8,9 @@ use tracing_subscriber::EnvFilter;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Of all calls, how many percent may be traced because the caller's `traceparent` says `sampled`, where
-    /// `OTEL_TRACES_SAMPLER` follows callers (`parentbased_…`); beyond it that flag counts as not set. Set it where
-    /// callers are not trusted to sample.
+    /// The highest percentage of all calls that may be traced because the caller's `traceparent` is
+    /// `sampled`, where `OTEL_TRACES_SAMPLER` follows callers (`parentbased_…`); beyond it the flag is
+    /// ignored. Lower it where callers are not trusted to decide on sampling.
     #[schemars(range(min = 0, max = 100))]
     pub caller_sampled_percent: u32,
 }
@@ -31,7 +31,7 @@ pub struct Log {
     /// `RUST_LOG` is read too where `IDGW_LOG__FILTER` is not set.
     #[schemars(length(min = 1), extend("x-form" = "log directives such as info or info,identity_gateway=debug"))]
     pub filter: String,
-    /// How a line looks.
+    /// The format of log lines.
     pub format: LogFormat,
 }
 
@@ -54,7 +54,7 @@ impl Log {
     }
 }
 
-/// How a line of the log looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {

@@ -105,10 +105,10 @@ impl Telemetry {
         reader.publish();
 
         for (signal, error) in problems {
-            tracing::warn!(signal = signal.as_str(), %error, "OTEL_*: this signal is not exported");
+            tracing::warn!(signal = signal.as_str(), %error, "OTEL_*: invalid configuration, this signal is not exported");
         }
         if !unknown.is_empty() {
-            tracing::warn!(propagators = %unknown.join(","), "OTEL_PROPAGATORS: not known here");
+            tracing::warn!(propagators = %unknown.join(","), "OTEL_PROPAGATORS: unsupported propagators ignored");
         }
         Ok(Self {
             style,

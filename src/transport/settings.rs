@@ -83,96 +83,99 @@ macro_rules! with_common_keys {
         #[derive(Clone, Debug, ::serde::Deserialize, ::serde::Serialize, ::schemars::JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
-            /// Where the provider is reached: https, or http on a loopback host; no user, query or fragment.
+            /// The provider's base URL: https, or http on a loopback host; no user, query or fragment.
             pub base_url: $crate::setting::BaseUrl,
             $($(#[$key_about])* pub $key: $kind,)*
-            /// How long one request to the provider may take, connecting included. Kept below
-            /// `server.default_deadline`, so that a caller who sets no deadline is told that the provider was
-            /// slow and not only that time ran out.
+            /// Timeout of one request to the provider, connecting included. Keep it below
+            /// `server.default_deadline`, so that a caller without a deadline gets PROVIDER_TIMEOUT and not
+            /// just DEADLINE_EXCEEDED.
             #[schemars(extend("x-min" = "1ms", "x-max" = "10m"))]
             pub timeout: $crate::setting::Span,
-            /// A PEM file with the CAs that the provider's certificate is checked against, in place of the
-            /// system's; read again when it changes.
+            /// A PEM file with the CAs that the provider's certificate is verified against, instead of the
+            /// system's; reloaded when it changes.
             #[schemars(with = "::std::path::PathBuf")]
             pub ca_file: Option<::std::path::PathBuf>,
-            /// The HTTP proxy to the provider, such as `http://user:password@proxy.internal:3128`. Without it the
-            /// provider is reached directly: `HTTPS_PROXY` and its like are not read. A secret, because it may
-            /// hold a password.
+            /// The HTTP proxy to the provider, such as `http://user:password@proxy.internal:3128`. Without it
+            /// the provider is called directly: `HTTPS_PROXY` and the like are ignored. A secret, because it
+            /// may contain a password.
             #[serde(serialize_with = "crate::setting::redacted")]
             #[schemars(with = "String", extend("x-secret" = true))]
             pub proxy: Option<$crate::domain::redaction::Secret>,
-            /// A file that holds the proxy's URL, instead of `proxy`; read at start.
+            /// A file that contains the proxy's URL, instead of `proxy`; read at start.
             #[schemars(with = "::std::path::PathBuf")]
             pub proxy_file: Option<::std::path::PathBuf>,
-            /// How long connecting to the provider may take, TLS included.
+            /// Timeout for connecting to the provider, TLS handshake included.
             #[schemars(extend("x-min" = "1ms", "x-max" = "1m"))]
             pub connect_timeout: $crate::setting::Span,
-            /// After how long a silence of the provider an HTTP/2 connection is tested by a PING, also while no
+            /// After how long without data from the provider an HTTP/2 keep-alive PING is sent, even while no
             /// call is in flight.
             #[schemars(extend("x-min" = "100ms", "x-max" = "10m"))]
             pub http2_keep_alive_interval: $crate::setting::Span,
-            /// How long the answer to that PING may take. Without it no further call is sent on the connection, and
-            /// the next one dials; calls in flight keep their time.
+            /// How long the acknowledgement of that PING may take. After that the connection gets no further
+            /// calls and the next call opens a new one; calls in flight keep their own timeout.
             #[schemars(extend("x-min" = "100ms", "x-max" = "1m"))]
             pub http2_keep_alive_timeout: $crate::setting::Span,
-            /// Whether the provider gets a `traceparent`, where a caller sent one or the trace is sampled. It never
-            /// gets `tracestate` or `baggage`.
+            /// Whether a `traceparent` is sent to the provider, where a caller sent one or the trace is
+            /// sampled. `tracestate` and `baggage` are never sent.
             pub send_traceparent: bool,
-            /// Most requests in flight to the provider; further ones queue.
+            /// The concurrency limit: most requests in flight to the provider; further ones queue.
             #[schemars(range(min = 1, max = 100_000))]
             pub max_in_flight: usize,
-            /// Most requests that wait for a place in flight; one more is refused as OVERLOADED at once.
+            /// Most requests queued at the concurrency limit; further ones are refused as OVERLOADED at once.
             #[schemars(range(min = 0, max = 100_000))]
             pub queue: usize,
-            /// How long a request waits for a place in flight before it is refused as OVERLOADED.
+            /// How long a request may be queued before it is refused as OVERLOADED.
             #[schemars(extend("x-min" = "1ms", "x-max" = "1m"))]
             pub queue_timeout: $crate::setting::Span,
-            /// How many requests a second the contract with the provider allows, in the long run; more are
-            /// refused as RATE_LIMITED. 0 is no limit.
+            /// The rate limit: how many requests a second the agreement with the provider allows, sustained;
+            /// further ones are refused as RATE_LIMITED. 0 is no limit.
             #[schemars(range(min = 0, max = 1_000_000))]
             pub rate_per_second: u32,
-            /// How many requests may go at once after a pause; 0 is as many as `rate_per_second`.
+            /// The burst of the rate limit: how many requests may be sent at once after a pause; 0 is the
+            /// same as `rate_per_second`.
             #[schemars(range(min = 0, max = 1_000_000))]
             pub rate_burst: u32,
-            /// How often a call is sent at most, the first time included. A call that can be charged is
-            /// repeated only after a failure that surely was free.
+            /// Most attempts of a call, the first included. A call that can be charged is retried only after
+            /// a failure that is known to be free.
             #[schemars(range(min = 1, max = 10))]
             pub max_attempts: u32,
-            /// The circuit opens after this many failed calls in a row; 0 is never for that reason.
+            /// The circuit breaker opens after this many consecutive failed calls; 0 disables this condition.
             #[schemars(range(min = 0, max = 1_000_000))]
             pub breaker_consecutive_failures: u32,
-            /// The circuit opens if this many percent of the calls within `breaker_window` failed.
+            /// The circuit breaker opens if this percentage of the calls within `breaker_window` failed.
             #[schemars(range(min = 1, max = 100))]
             pub breaker_failure_rate: u32,
-            /// How many calls there must be within `breaker_window` before their failure rate counts.
+            /// Fewest calls within `breaker_window` for `breaker_failure_rate` to apply.
             #[schemars(range(min = 1, max = 1_000_000))]
             pub breaker_minimum_calls: u32,
-            /// How far back the failure rate looks.
+            /// The sliding window of the failure rate.
             #[schemars(extend("x-min" = "1s", "x-max" = "10m"))]
             pub breaker_window: $crate::setting::Span,
-            /// How long the circuit stays open at most before a call is let through to try; it begins with 1 s
-            /// and doubles. At most 25 s, so that a provider that is back is used again within 30 s.
+            /// Longest time that the circuit breaker stays open before a trial call (half-open); it starts at
+            /// 1 s and doubles. At most 25 s, so that a recovered provider is used again within 30 s.
             #[schemars(extend("x-min" = "1s", "x-max" = "25s"))]
             pub breaker_max_open: $crate::setting::Span,
-            /// A request whose caller gave up counts as failed if it was out for this long, or if no answer at all
-            /// came from the provider for this long. Longer than the provider usually takes.
+            /// A request that its caller cancelled counts as failed if it was in flight for this long, or if
+            /// the provider answered no request at all for this long. Set it longer than the provider usually
+            /// takes.
             #[schemars(extend("x-min" = "1ms", "x-max" = "10m"))]
             pub breaker_abandoned_after: $crate::setting::Span,
-            /// How long at most a 429 that answers a request about one number holds back requests about others;
-            /// that number is held for as long as `Retry-After` says. When 429s come for several numbers in a
-            /// row, everything is.
+            /// Longest backoff for all other requests after a 429 on one number; requests for that number are
+            /// held back for as long as `Retry-After` says. After 429s on several numbers in a row,
+            /// `Retry-After` applies to all requests.
             #[schemars(extend("x-min" = "1ms", "x-max" = "1h"))]
             pub rate_limit_hold: $crate::setting::Span,
-            /// Largest answer that is read, in bytes; a larger one is PROVIDER_RESPONSE_MALFORMED.
+            /// Largest provider response accepted, in bytes; a larger one is PROVIDER_RESPONSE_MALFORMED.
             #[schemars(range(min = 1, max = 1_073_741_824))]
             pub max_response_bytes: usize,
-            /// Whether the answers are about real people; shown in every verification.
+            /// Whether the provider's answers are about real people; returned in every verification as
+            /// `environment`.
             pub environment: $crate::domain::verification::Environment,
-            /// Whether an error answer of the provider's own (4xx, 5xx, or an error inside a 200) is taken as not
-            /// charged. Where false, one that a client would repeat is reported as UNKNOWN, and all have
+            /// Whether the provider's own error responses (4xx, 5xx, or an error inside a 200) are treated as
+            /// not charged. If false, those that clients would retry are reported as UNKNOWN, and all have
             /// `billing = unknown`.
             pub errors_are_free: bool,
-            /// What one billed result costs; only the metric `idgw.cost` is made of it.
+            /// The price of one billed result; used only for the metric `idgw.cost`.
             #[schemars(with = "crate::domain::price::Price")]
             pub price: Option<$crate::domain::price::Price>,
         }

@@ -26,8 +26,8 @@ use crate::reload::{self, Watch};
 pub enum TlsError {
     /// The system has no CAs.
     #[error(
-        "this machine has no CA certificates to check a provider's with; install them, or name a file in \
-         SSL_CERT_FILE or in the provider's ca_file"
+        "no system CA certificates found to verify the provider's certificate; install them, or set \
+         SSL_CERT_FILE or the provider's ca_file"
     )]
     NoSystemCas,
     /// A file of CAs cannot be used.

@@ -126,7 +126,7 @@ async fn a_key_set_is_rotated_without_a_failed_call() {
     assert!(
         gateway
             .log
-            .line(0, "read again: the old stays in force")
+            .line(0, "reload rejected, keeping the previous version")
             .await
             .is_some()
     );
@@ -176,7 +176,7 @@ async fn preshared_keys_and_the_policy_are_rotated_without_a_failed_call() {
     let line = rig
         .gateway
         .log
-        .line(mark, "read again: the old stays in force")
+        .line(mark, "reload rejected, keeping the previous version")
         .await;
     assert_eq!(line.unwrap()["level"], "WARN");
     load.goes_on().await;

@@ -96,7 +96,7 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
         ),
         (
             jwt(&[file, ("IDGW_AUTH__JWT__JWKS_FILE", &no_jwks)]),
-            "auth.jwt.jwks_file (from IDGW_AUTH__JWT__JWKS_FILE): is no key set",
+            "auth.jwt.jwks_file (from IDGW_AUTH__JWT__JWKS_FILE): is not a key set",
         ),
         (
             jwt(&[file, url, ("IDGW_AUTH__JWT__ALGORITHMS", "ES256,HS256")]),

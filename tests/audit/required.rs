@@ -66,7 +66,7 @@ async fn on_a_full_disk_calls_are_refused_before_they_are_sent() {
     assert_eq!(place.received("accuauth").await, answered);
     // What was cut by the full disk was taken back.
     place.is_whole();
-    program.wait_for("audit records are lost").await;
+    program.wait_for("audit records lost").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +85,7 @@ async fn a_removed_directory_refuses_calls_until_it_is_back() {
     assert!(
         place
             .is_whole()
-            .contains("goes on from file number 1, not given here")
+            .contains("continues file number 1, which was not given")
     );
 }
 
@@ -98,12 +98,12 @@ async fn without_required_a_lost_record_keeps_nobody_from_an_answer() {
     for _ in 0..3 {
         identity.check_curp(curp(FOUND)).await.unwrap();
     }
-    program.wait_for("audit records are lost").await;
+    program.wait_for("audit records lost").await;
     // The third record may be under way still, and find the directory again.
     fs::create_dir(place.audit()).unwrap();
     identity.check_curp(curp(FOUND)).await.unwrap();
     place.wait_for("result", 1).await;
-    let said = program.output().matches("audit records are lost").count();
+    let said = program.output().matches("audit records lost").count();
     program.terminate();
     assert_eq!(said, 1, "once a minute");
     let told = place.is_whole();
@@ -120,7 +120,7 @@ async fn serve_does_not_start_without_its_audit() {
     let (code, told) = place.refused(&[("IDGW_AUDIT__PATH", "/nowhere/audit.log")]);
     assert_eq!(code, 1);
     assert!(
-        told.contains("audit: /nowhere/audit.log cannot be written: "),
+        told.contains("audit: cannot write to /nowhere/audit.log: "),
         "{told}"
     );
     let (code, told) = place.refused(&[("IDGW_AUDIT__PATH", "/dev/full")]);
@@ -173,7 +173,7 @@ async fn after_a_kill_in_the_middle_the_next_process_goes_on() {
     let told = place.is_whole();
     assert!(told.contains("torn by a crash or a failed write"), "{told}");
     assert!(
-        told.contains("the process before ended without its last line"),
+        told.contains("the previous process ended without its last record"),
         "{told}"
     );
 }

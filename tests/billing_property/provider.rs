@@ -3,6 +3,7 @@
 //! Over HTTP/1.1 a raw TCP server, because what counts is what arrives: a request is counted once its last byte is
 //! read, whatever becomes of the connection after that. Over HTTP/2 all requests share connections, which are
 //! closed under them.
+// Long: one scripted provider in two protocols, whose faults must be the same in both.
 
 use std::{
     collections::HashMap,

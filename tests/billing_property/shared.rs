@@ -8,6 +8,7 @@
 //!   caller gave up before it left and was told so, and who had joined was told the cost;
 //! - if all were told that it was free, nothing was charged;
 //! - who reads persons is told that it was free, and is shown no other person.
+// Long: one model of what may be charged, held against every way to share an answer.
 
 use std::sync::Arc;
 

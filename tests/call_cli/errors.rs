@@ -66,7 +66,7 @@ async fn a_method_that_is_not_there_is_answered_with_what_is() {
         ),
         (
             "Both",
-            "error: `Both` is ambiguous; say one of: twins.v1.Castor/Both, \
+            "error: `Both` is ambiguous; use one of: twins.v1.Castor/Both, \
              twins.v1.Pollux/Both\n",
         ),
         (

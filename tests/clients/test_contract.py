@@ -46,7 +46,7 @@ def test_the_reference_has_every_rpc_with_its_policy_and_every_message_field_and
         section = sections[rpc.name]
         assert f"`{rpc.service}/{rpc.name}`" in section
         assert f"- Scope: `{rpc.policy.scope}`" in section
-        for word in ("At the provider", "The gateway repeats it", "Consent"):
+        for word in ("At the provider", "The gateway retries it", "Consent"):
             assert re.search(rf"^- {word}: \S", section, re.MULTILINE), f"{rpc.name}: {word}"
     for file in FILES:
         members = {message.name: message.fields for message in file.messages}

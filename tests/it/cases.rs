@@ -92,7 +92,7 @@ cases! {
     QUOTA: QuotaExhausted, ResourceExhausted "PROVIDER_QUOTA_EXHAUSTED", [Quota], Assumed, Everywhere,
         "the account at the provider is out of credit or quota";
     RATE_LIMITED_THERE: ProviderRateLimited, ResourceExhausted "PROVIDER_RATE_LIMITED", [Retry], Assumed, Everywhere,
-        "the provider limits the rate";
+        "the provider's rate limit is reached";
     REPEATED: RepeatedRequest, ResourceExhausted "PROVIDER_REPEATED_REQUEST", [], Assumed, Somewhere,
         "the provider has seen the same parameters too often; never retried by the gateway";
     PENDING: Pending, Unavailable "PROVIDER_PENDING", [Retry], Assumed, Somewhere,
@@ -100,49 +100,49 @@ cases! {
     VERIFY_FAILED: VerifyFailed, FailedPrecondition "PROVIDER_VERIFY_FAILED", [], Assumed, Somewhere,
         "the provider could not verify";
     DOWN: ProviderDown, Unavailable "PROVIDER_UNAVAILABLE", [Retry], Assumed, Everywhere,
-        "the provider answers that it or its source is down, or something in between that it reached nobody (503, 521, 522, 523, 530)";
+        "the provider reports that it or its source is down, or an intermediary did not reach it (503, 521, 522, 523, 530)";
     NOT_CONNECTED: NotConnected, Unavailable "PROVIDER_UNAVAILABLE", [Retry], Free, Everywhere,
-        "no connection to the provider took the request";
+        "no connection to the provider accepted the request";
     DATA_ERROR: DataError, Unavailable "PROVIDER_DATA_ERROR", [Retry], Free, Somewhere,
-        "the provider's source has bad data, which it documents as free (AccuAuth result code 5)";
+        "the provider's source has bad data, documented as free (AccuAuth result code 5)";
     SOURCE_TIMEOUT: SourceTimeout, Unavailable "PROVIDER_SOURCE_TIMEOUT", [Retry], Assumed, Somewhere,
-        "the provider answers that its source timed out";
+        "the provider reports that its source timed out";
     TIMED_OUT: TimedOut, DeadlineExceeded "PROVIDER_TIMEOUT", [], Unknown, Everywhere,
-        "sent, and the provider's timeout passed, or something in between has given up waiting for it (504, 524)";
+        "sent, and the provider's timeout passed, or an intermediary timed out (504, 524)";
     OUTCOME_UNKNOWN: OutcomeUnknown, Unknown "PROVIDER_OUTCOME_UNKNOWN", [], Unknown, Everywhere,
-        "sent, and the connection broke before the answer was whole, or something in between answered (502, 520 and others); also what would be UNAVAILABLE with `ERRORS_ARE_FREE=false`";
+        "sent, and the connection broke before the response was complete, or an intermediary answered (502, 520 and others); with `ERRORS_ARE_FREE=false` also errors that would be UNAVAILABLE";
     DEADLINE: DeadlineExceeded, DeadlineExceeded "DEADLINE_EXCEEDED", [], Depends, Everywhere,
         "the caller's own deadline passed; work at the provider is cancelled";
     MALFORMED: Malformed, Internal "PROVIDER_RESPONSE_MALFORMED", [], Unknown, Everywhere,
-        "the answer is not what the provider's document describes: not JSON, wrong shape";
+        "the response is not what the provider's documentation describes: not JSON, wrong format";
     TOO_LARGE: TooLarge, Internal "PROVIDER_RESPONSE_MALFORMED", [], Unknown, Everywhere,
-        "the answer is larger than `max_response_bytes`";
+        "the response is larger than `max_response_bytes`";
     CIRCUIT_OPEN: CircuitOpen, Unavailable "PROVIDER_CIRCUIT_OPEN", [Retry], Free, Everywhere,
-        "the provider's circuit is open";
+        "the provider's circuit breaker is open";
     NOT_RECORDED: AuditUnavailable, Unavailable "AUDIT_UNAVAILABLE", [Retry], Free, Elsewhere,
         "the call cannot be recorded, and `audit.required` is true; the provider is not called";
     OVERLOADED: Overloaded, ResourceExhausted "OVERLOADED", [Retry], Free, Everywhere,
-        "too many calls are in flight, to the provider or in all";
+        "too many calls in flight, to the provider or in total";
     RATE_LIMITED: RateLimited, ResourceExhausted "RATE_LIMITED", [Retry], Free, Everywhere,
         "the gateway's own rate limit for the provider (`rate_per_second`)";
     PERSON_NOT_FOUND: PersonNotFound, NotFound "PERSON_NOT_FOUND", [], Assumed, Somewhere,
-        "there is no such person record";
+        "the person record does not exist";
     PERSON_EXISTS: PersonAlreadyExists, AlreadyExists "PERSON_ALREADY_EXISTS", [], Assumed, Somewhere,
-        "there is such a person record already";
+        "the person record already exists";
     PERSON_CHANGED: PersonChanged, Aborted "PERSON_CHANGED", [], Unknown, Somewhere,
-        "the person record changed meanwhile, or the provider's answer does not show the change";
+        "the person record was changed concurrently, or the provider's response does not show the change";
     PERSON_LOCKED: PersonLockUnavailable, Unavailable "PERSON_LOCK_UNAVAILABLE", [Retry], Free, Elsewhere,
-        "the Redis of `cache.url` cannot be asked for the lock on a person record; nothing is sent";
+        "the lock on a person record is unavailable, because Redis (`cache.url`) is; nothing is sent";
     LIVENESS: LivenessFailed, FailedPrecondition "LIVENESS_FAILED", [], Assumed, Somewhere,
-        "the provider does not see a living person's face";
+        "the provider did not detect a live face";
     REQUEST_ID_REUSED: RequestIdReused, InvalidArgument "REQUEST_ID_REUSED", [Fields], None, Somewhere,
-        "`request_id` was used before with another content";
+        "`request_id` was used before with different content";
     REQUEST_ID_UNAVAILABLE: RequestIdUnavailable, Unavailable "REQUEST_ID_UNAVAILABLE", [Retry], Free, Elsewhere,
-        "the Redis of `cache.url` cannot be asked whether a `request_id` is a repeat; nothing is sent";
+        "Redis (`cache.url`) is unavailable, so whether a `request_id` was used before is unknown; nothing is sent";
     UNAUTHENTICATED: Unauthenticated, Unauthenticated "UNAUTHENTICATED", [], None, Elsewhere,
         "the caller is not identified";
     AUTH_UNAVAILABLE: AuthUnavailable, Unavailable "AUTH_UNAVAILABLE", [Retry], None, Elsewhere,
-        "the keys that tell whether the caller's token is good cannot be had; nothing is sent";
+        "the keys to verify the caller's token are unavailable; nothing is sent";
     NOT_ALLOWED: MethodNotAllowed, PermissionDenied "METHOD_NOT_ALLOWED", [], None, Elsewhere,
         "the caller may not call the method";
 }

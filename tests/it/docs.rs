@@ -18,34 +18,35 @@ const HEAD: &str = "\
 `UPDATE_DOCS=1 cargo test --test it docs`. -->
 
 Every error is a gRPC status with exactly one `google.rpc.ErrorInfo` among its details: `domain` is
-`identity-gateway`, `reason` is one of the words below, `metadata` holds `provider`, `provider_code`,
+`identity-gateway`, `reason` is one of those below, `metadata` has `provider`, `provider_code`,
 `http_status`, `verification_id` and `billing` where they exist. Details name fields, never values,
 and stay under 4 KiB.
 
-Two rules stand above the table:
+Two rules apply to all errors:
 
-1. `UNAVAILABLE`, which standard clients repeat by themselves, is used only where a repeat cannot be
-   charged twice. Where a request was sent and its answer is not known, the code is
+1. `UNAVAILABLE`, which standard clients retry automatically, is used only where a retry cannot be
+   charged twice. If a request was sent and its outcome is unknown, the code is
    `DEADLINE_EXCEEDED`, `UNKNOWN` or `INTERNAL`, and `billing` is `unknown`.
-2. What is wrong between gateway and provider is never `UNAUTHENTICATED` or `PERMISSION_DENIED`.
+2. Faults between gateway and provider are never `UNAUTHENTICATED` or `PERMISSION_DENIED`.
 
-A verification that finds nobody is no error: `OK` with `OUTCOME_NOT_FOUND`.
+A verification that finds nobody is not an error: `OK` with `OUTCOME_NOT_FOUND`.
 
-An error answer is the provider's own if its document lists the status or the code and the body is in
-the provider's shape, or if it is a 500 in that shape. Any other from 500 on, and 408, is of something in
-between, behind which the provider may have done the work: 504 and 524 are `DEADLINE_EXCEEDED`, 503, 521,
-522, 523 and 530 say that nobody was reached, and the others are `UNKNOWN`.
+An error response is the provider's own if its documentation lists the status or the code and the body
+has the provider's format, or if it is a 500 in that format. Any other status from 500 on, and 408,
+comes from an intermediary, and the provider may have done the work: 504 and 524 are
+`DEADLINE_EXCEEDED`; 503, 521, 522, 523 and 530 mean that the provider was not reached; the others are
+`UNKNOWN`.
 
-An explicit error answer (4xx, 5xx) of the provider's own is taken as not charged. AccuAuth documents that; for Verifik and
-YouVerify it is an assumption. `IDGW_PROVIDERS__<P>__ERRORS_ARE_FREE=false` takes it back: `billing` of
-such an answer is then `unknown`, and what would be `UNAVAILABLE` is `UNKNOWN` with
+The provider's own error responses (4xx, 5xx) are treated as not charged. AccuAuth documents that; for
+Verifik and YouVerify it is an assumption. `IDGW_PROVIDERS__<P>__ERRORS_ARE_FREE=false` disables it:
+`billing` of such a response is then `unknown`, and instead of `UNAVAILABLE` the code is `UNKNOWN` with
 `PROVIDER_OUTCOME_UNKNOWN`. Reads of person records (`GetPerson`, `ListPersons`) are never charged.
 ";
 
 /// The text of the document.
 fn document() -> String {
     let mut text = HEAD.to_owned();
-    text.push_str("\n## What happened, and what the caller gets\n\n");
+    text.push_str("\n## All errors\n\n");
     text.push_str(
         "| what happened | gRPC code | reason | details | billing |\n|---|---|---|---|---|\n",
     );
@@ -55,18 +56,18 @@ fn document() -> String {
     for (title, about, rows) in [
         (
             "The request itself",
-            "The provider is not called. A `BadRequest` names every bad field, not only the first.",
+            "The provider is not called. A `BadRequest` names every invalid field, not only the first.",
             own::rows(),
         ),
         (
-            "On the way to any provider",
-            "Shown for a lookup; all providers alike.",
+            "Any provider",
+            "Shown for a lookup; the same for all providers.",
             everyone::rows(),
         ),
         (
             "Verifik: `VerifyPeForeignerId`",
-            "One HTTP status means several things: `code` and `message` decide, without the white space \
-             around, a leading `NNN:`, and their case.",
+            "The same HTTP status has several meanings: `code` and `message` decide, ignoring surrounding \
+             white space, a leading `NNN:` and case.",
             verifik::rows(),
         ),
         (
@@ -76,17 +77,19 @@ fn document() -> String {
         ),
         (
             "YouVerify: `ScrubKenyaId`",
-            "Only `data.status` decides the outcome. The document does not say what a result costs.",
+            "Only `data.status` decides the outcome. The documentation does not say which results are charged.",
             youverify::rows(),
         ),
         (
             "AccuAuth: `CheckCurp`",
-            "Result codes 0 to 3 are billed, 5 is not, and no error answer is.",
+            "Result codes 0 to 3 are billed; 5 and error responses are not.",
             accuauth::rows(),
         ),
     ] {
         let _ = write!(text, "\n## {title}\n\n{about}\n\n");
-        text.push_str("| answer | gRPC code | reason or outcome | billing |\n|---|---|---|---|\n");
+        text.push_str(
+            "| what happened | gRPC code | reason or outcome | billing |\n|---|---|---|---|\n",
+        );
         for row in rows.iter().filter(|row| row.shown) {
             row_line(&mut text, row);
         }
@@ -112,7 +115,7 @@ fn case_line(text: &mut String, case: &Case) {
         Cost::Free => "`not_billed`",
         Cost::Assumed => "`not_billed`; `unknown` with `ERRORS_ARE_FREE=false`",
         Cost::Unknown => "`unknown`",
-        Cost::Depends => "`unknown` if a request was out, else `not_billed`",
+        Cost::Depends => "`unknown` if a request was sent, else `not_billed`",
     };
     let code = upper_snake(&format!("{:?}", case.code));
     let details = details.join(", ");

@@ -135,7 +135,7 @@ async fn a_draining_gateway_takes_no_new_connection_and_ends_at_its_timeout() {
     assert!(stage.provider.until(|(requests, _)| requests == 1).await);
     let mark = stage.gateway.log.mark();
     stage.gateway.terminate();
-    let draining = "draining: no new calls, those in flight finish";
+    let draining = "draining: new calls are refused, calls in flight finish";
     assert!(stage.gateway.log.line(mark, draining).await.is_some());
     assert_eq!(stage.gateway.admin("/livez").await.0, 200);
     assert_eq!(stage.gateway.admin("/readyz").await.0, 503);
@@ -162,8 +162,8 @@ async fn more_signals_hurry_a_gateway_that_has_time() {
     let call = tokio::spawn(async move { client.call(get.method, &get.request).await });
     assert!(stage.provider.until(|(requests, _)| requests == 1).await);
     for message in [
-        "leaving: health says NOT_SERVING, calls are still taken",
-        "draining: no new calls, those in flight finish",
+        "lame duck: health is NOT_SERVING, new calls are still accepted",
+        "draining: new calls are refused, calls in flight finish",
     ] {
         let mark = stage.gateway.log.mark();
         stage.gateway.terminate();

@@ -1,4 +1,5 @@
 //! What takes more than one call: request ids, pages, masks against a provider with a memory.
+// Long: one provider of person records that keeps its state through every test.
 
 use std::time::Duration;
 

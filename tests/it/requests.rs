@@ -7,7 +7,7 @@ use crate::{
     scenarios::{
         accuauth,
         calls::{self, KENYA},
-        verifik, verifik_persons, youverify,
+        verifik, verifik_dni, verifik_persons, youverify,
     },
     stage::{API_ID, API_SECRET, Stage, VERIFIK_TOKEN, YOUVERIFY_TOKEN},
     table::{Call, Setting},
@@ -107,6 +107,11 @@ async fn lookups_are_sent_exactly_as_documented() {
     let query = "/v2/pe/foreigner-id/ce?documentNumber=00123456789A&dateOfBirth=03%2F02%2F2001";
     let call = calls::call(calls::FOREIGNER, early);
     sends(&stage, call, found(), &[verifik("GET", query, Value::Null)]).await;
+
+    let found = || says(200, verifik_dni::found());
+    let query = "/v3/pe/cedula?documentType=DNI&documentNumber=71640001";
+    let sent = [verifik("GET", query, Value::Null)];
+    sends(&stage, calls::dni(), found(), &sent).await;
 
     let found = || says(200, youverify::found());
     for (id, id_type, word) in [

@@ -11,7 +11,12 @@ from grpc_status import rpc_status
 from harness import PATIENCE, gateway, run
 
 SERVICES = {
-    "idgw.identity.v1.IdentityService": ["VerifyPeForeignerId", "ScrubKenyaId", "CheckCurp"],
+    "idgw.identity.v1.IdentityService": [
+        "VerifyPeForeignerId",
+        "VerifyPeDni",
+        "ScrubKenyaId",
+        "CheckCurp",
+    ],
     "idgw.person.v1.PersonService": [
         "CreatePerson",
         "CreatePersonWithLiveness",

@@ -168,7 +168,7 @@ def test_the_log_has_one_line_a_call_and_nothing_of_the_person(own_gateway: Gate
     assert [line["rpc"].rpartition("/")[2] for line in lines] == list(requests)
     assert all(line["code"] == "OK" and line["duration_ms"] > 0 for line in lines)
     log = own_gateway.output().lower()
-    assert json.dumps("gone") in log
+    assert json.dumps("stopped") in log
     private = ["005015372", "1993-08-16", "cordero", "1234567", "t-4711", "doe", "hegg560427"]
     private += ["ermintrude", "muster", "sandbox-verifik-token", "sandbox-api"]
     assert [word for word in private if word in log] == []

@@ -188,7 +188,7 @@ def test_it_says_not_serving_finishes_its_calls_and_exits_0_when_stopped(contrac
             assert container.stop() == 0
             assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
             assert python.read(pending)["verification"]["outcome"] == "OUTCOME_FOUND"
-            assert [event["message"] for event in container.log()][-1] == "gone"
+            assert [event["message"] for event in container.log()][-1] == "stopped"
 
 
 def verifik(url: str, token: str) -> dict[str, str]:

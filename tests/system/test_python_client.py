@@ -67,7 +67,7 @@ def test_a_missing_person_is_not_found(python: Python):
 
 
 def test_a_passed_deadline_is_deadline_exceeded(python: Python):
-    request = sandbox_request("CheckCurp", "the usual answer, after 60 s")
+    request = sandbox_request("CheckCurp", "the usual response, after 60 s")
     assert refusal(python, "CheckCurp", request, timeout=0.3).code == "DEADLINE_EXCEEDED"
 
 

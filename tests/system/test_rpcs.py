@@ -1,4 +1,4 @@
-"""All nine RPCs, by each of the three clients, against what the sandbox documents."""
+"""All ten RPCs, by each of the three clients, against what the sandbox documents."""
 
 import base64
 import re
@@ -52,6 +52,35 @@ def test_verify_pe_foreigner_id_gives_the_documents_sample(client):
         "signature": {
             "message": "Certified by Verifik.co",
             "signed_at_text": "November 6, 2024 3:22 PM",
+        },
+    }
+
+
+def test_verify_pe_dni_gives_the_documents_sample(client):
+    record = verified(
+        client.call("VerifyPeDni", {"document_number": "71640001"}),
+        outcome="OUTCOME_FOUND",
+        provider="verifik",
+        provider_reference="FHBCC",
+        billing="BILLING_UNKNOWN",
+    )
+    assert record == {
+        "document_number": "71640001",
+        "document_type": "DNI",
+        "verification_digit": "2",
+        "name": "ELENA QUISPE ROJAS",
+        "given_name": "ELENA",
+        "family_name": "QUISPE ROJAS",
+        "name_parts": ["ELENA", "QUISPE", "ROJAS"],
+        "birthdate": "1995-12-19",
+        "gender": "GENDER_FEMALE",
+        "gender_raw": "F",
+        "marital_status": "SOLTERO",
+        "address": "AV. EJEMPLO 123",
+        "ubigeo": "070101",
+        "signature": {
+            "message": "Certified by Verifik.co",
+            "signed_at_text": "April 16, 2025 2:43 PM",
         },
     }
 

@@ -105,7 +105,7 @@ def test_the_sandbox_ends_with_0_at_sigterm(sandbox: Sandbox):
     assert sandbox.wait() == 0
 
 
-def test_the_published_table_names_all_nine_rpcs():
+def test_the_published_table_names_all_ten_rpcs():
     listed = gateway("sandbox", "--list")
     assert listed.returncode == 0
     assert all(f"`{method}`" in listed.stdout for method in METHODS)

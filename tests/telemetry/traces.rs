@@ -1,4 +1,5 @@
 //! The traces of calls that go well, and of those that do not.
+// Long: one collector, and every shape that a trace may have.
 
 use std::time::Duration;
 

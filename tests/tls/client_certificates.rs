@@ -224,12 +224,12 @@ async fn a_revocation_list_that_cannot_be_used_keeps_the_server_from_starting() 
         ),
         (
             |_| "canary".to_owned(),
-            "server.tls.crl_file: holds no revocation list",
+            "server.tls.crl_file: contains no revocation list",
         ),
-        (Ca::pem, "server.tls.crl_file: holds no revocation list"),
+        (Ca::pem, "server.tls.crl_file: contains no revocation list"),
         (
             |_| Ca::new("another").crl(&[], 2100),
-            "server.tls.crl_file: holds no revocation list of a CA",
+            "server.tls.crl_file: contains no revocation list for a CA",
         ),
     ];
     for (list, problem) in lists {

@@ -1,5 +1,6 @@
 //! A provider over HTTP/2: what freezes, limits its streams, closes, or is not there, and what callers with
 //! short deadlines are told of it.
+// Long: one HTTP/2 backend, and every way in which a connection of it may fail.
 
 use std::{
     io,

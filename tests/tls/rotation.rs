@@ -77,7 +77,7 @@ async fn a_new_certificate_is_shown_to_new_connections_and_no_call_fails() {
     assert_eq!(gateway.metric("idgw_reloads_total", "taken").await, 1.0);
     let said = gateway
         .log
-        .line(0, "read again: the old stays in force")
+        .line(0, "reload rejected, keeping the previous version")
         .await;
     assert_eq!(said.unwrap()["key"], "server.tls");
     staying.end().await;
@@ -229,7 +229,7 @@ async fn a_new_token_of_each_provider_is_sent_and_no_call_fails() {
     let lines = gateway.log.since(0);
     let kept = lines
         .iter()
-        .filter(|line| line["message"] == "read again: the old stays in force");
+        .filter(|line| line["message"] == "reload rejected, keeping the previous version");
     assert_eq!(kept.count(), 6);
     let all = Value::from(lines).to_string();
     assert!(!all.contains("canary"), "{all}");

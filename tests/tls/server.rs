@@ -126,12 +126,12 @@ async fn files_that_cannot_be_used_keep_the_server_from_starting_and_are_named()
         (
             "canary",
             pair.key.as_str(),
-            "server.tls.cert_file: holds no certificate",
+            "server.tls.cert_file: contains no certificate",
         ),
         (
             &pair.certificate,
             "canary",
-            "server.tls.key_file: holds no private key",
+            "server.tls.key_file: contains no private key",
         ),
         (
             &pair.certificate,

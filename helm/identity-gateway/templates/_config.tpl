@@ -98,7 +98,7 @@ any other, only null is nothing.
 {{- end -}}
 {{- $name := printf "%s_file" (last $steps) -}}
 {{- if hasKey $table $name }}
-{{- fail (printf "config.%s_file: is set, and so is the credential %s in secrets; say one of them" .key .key) }}
+{{- fail (printf "config.%s_file: is set, and so is the credential %s in secrets; set only one of them" .key .key) }}
 {{- end -}}
 {{- $_ := set $table $name (printf "/etc/identity-gateway/secrets/%s" .key) -}}
 {{- end -}}

@@ -135,47 +135,47 @@ httpGet:
 {{- if $secrets.values }}{{ $sources = append $sources "secrets.values" }}{{ end -}}
 {{- if $secrets.externalSecret.enabled }}{{ $sources = append $sources "secrets.externalSecret" }}{{ end -}}
 {{- if gt (len $sources) 1 }}
-{{- fail (printf "%s: say one of them" (join " and " $sources)) }}
+{{- fail (printf "%s: set only one of them" (join " and " $sources)) }}
 {{- end }}
 {{- if and $secrets.existingSecret (not $secrets.keys) }}
-{{- fail "secrets.keys: say which credentials secrets.existingSecret holds" }}
+{{- fail "secrets.keys: is required with secrets.existingSecret: the credentials that it contains" }}
 {{- end }}
 {{- if and $secrets.keys (not $secrets.existingSecret) }}
-{{- fail "secrets.existingSecret: say which Secret holds secrets.keys" }}
+{{- fail "secrets.existingSecret: is required with secrets.keys: the Secret that contains them" }}
 {{- end }}
 {{- if $secrets.externalSecret.enabled }}
 {{- if not (and $secrets.externalSecret.storeName $secrets.externalSecret.remoteRefs) }}
-{{- fail "secrets.externalSecret: needs storeName and remoteRefs" }}
+{{- fail "secrets.externalSecret: storeName and remoteRefs are required" }}
 {{- end }}
 {{- end }}
 {{- $guarded := or $values.sandbox.enabled $values.networkPolicy.enabled (and $values.istio.enabled $values.istio.authorization) $values.linkerd.enabled -}}
 {{- if and (include "identity-gateway.open" .) (not $guarded) }}
-{{- fail "config.auth.mode: is `none`, and nothing stands before the port: keep networkPolicy.enabled, or say who may call in istio.authorization or linkerd, or choose another mode" }}
+{{- fail "config.auth.mode: is `none`, and the port is not protected: keep networkPolicy.enabled, or restrict callers with istio.authorization or linkerd, or choose another mode" }}
 {{- end }}
 {{- if and (eq $values.config.audit.sink "file") (not $values.extraVolumeMounts) }}
-{{- fail "config.audit.sink: is `file`, and the root is read-only: mount a volume for it (extraVolumes, extraVolumeMounts)" }}
+{{- fail "config.audit.sink: is `file`, and the root file system is read-only: mount a volume for it (extraVolumes, extraVolumeMounts)" }}
 {{- end }}
 {{- if and $values.istio.enabled $values.linkerd.enabled }}
-{{- fail "istio.enabled and linkerd.enabled: say one of them" }}
+{{- fail "istio.enabled and linkerd.enabled: set only one of them" }}
 {{- end }}
 {{- if and $values.linkerd.enabled (eq $values.probes.mode "grpc") }}
-{{- fail "probes.mode: is `grpc`, and Linkerd lets only its mesh reach the gRPC port, which the kubelet is not in: leave it at http" }}
+{{- fail "probes.mode: is `grpc`, but Linkerd allows only its mesh to reach the gRPC port, and the kubelet is not part of it: use http" }}
 {{- end }}
 {{- if and $values.serviceMonitor.enabled $values.podMonitor.enabled }}
-{{- fail "serviceMonitor.enabled and podMonitor.enabled: say one of them, or every pod is scraped twice" }}
+{{- fail "serviceMonitor.enabled and podMonitor.enabled: set only one of them, or every pod is scraped twice" }}
 {{- end }}
 {{- if and $values.grpcRoute.enabled (not $values.grpcRoute.parentRefs) }}
-{{- fail "grpcRoute.parentRefs: say which Gateway" }}
+{{- fail "grpcRoute.parentRefs: is required: the Gateways" }}
 {{- end }}
 {{- if and (has (toString $values.rollout.maxSurge) (list "0" "0%")) (has (toString $values.rollout.maxUnavailable) (list "0" "0%")) }}
-{{- fail "rollout: maxSurge and maxUnavailable are both 0, so no pod could ever be replaced" }}
+{{- fail "rollout: maxSurge and maxUnavailable are both 0, so no pod can be replaced" }}
 {{- end }}
 {{- if $values.autoscaling.enabled }}
 {{- if gt (int64 $values.autoscaling.minReplicas) (int64 $values.autoscaling.maxReplicas) }}
 {{- fail "autoscaling.minReplicas: is more than maxReplicas" }}
 {{- end }}
 {{- if and (eq (int64 $values.autoscaling.cpuPercent) 0) (eq (int64 $values.autoscaling.inFlight) 0) }}
-{{- fail "autoscaling: neither cpuPercent nor inFlight is looked at" }}
+{{- fail "autoscaling: cpuPercent or inFlight is required" }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -299,11 +299,11 @@ fn what_is_wrong_is_named() {
         ),
         (
             with("rpcs = ['identity.curp.check']\nfields = ['record.nothing']"),
-            "rule r: fields: the answer of idgw.identity.v1.IdentityService/CheckCurp has no field \"record.nothing\"",
+            "rule r: fields: the response of idgw.identity.v1.IdentityService/CheckCurp has no field \"record.nothing\"",
         ),
         (
             with("rpcs = ['identity.curp.check', 'person.read']\nfields = ['record.curp']"),
-            "rule r: fields: the answer of idgw.person.v1.PersonService/GetPerson has no field \"record.curp\"",
+            "rule r: fields: the response of idgw.person.v1.PersonService/GetPerson has no field \"record.curp\"",
         ),
         (
             with("persons = 'all'\nrpcs = ['*']\nbudget = 1"),
@@ -344,7 +344,7 @@ fn what_is_wrong_is_named() {
         ("allow".to_owned(), "line 1: "),
         (
             "[[allow]]\nname='r'\nidentities=['a']\npersons='all'\nrpcs=['*']\n".repeat(2),
-            "rule r: name: is another rule's, too",
+            "rule r: name: is already used by another rule",
         ),
     ] {
         let said = refusal(&text);

@@ -28,11 +28,7 @@ fn a_file_is_rotated_by_size_and_the_oldest_go() {
     }
     let report = disk.verify();
     assert!(report.is_whole(), "{:?}", report.breaks);
-    assert!(
-        report.notes[0]
-            .words
-            .starts_with("goes on from file number ")
-    );
+    assert!(report.notes[0].words.starts_with("continues file number "));
     assert_eq!(losses.counts().lost, 0);
     // In another order they are not whole.
     let mut files = held(&files);
@@ -92,7 +88,7 @@ fn two_processes_cannot_write_the_same_file() {
     let _open = disk.open().unwrap();
     assert_eq!(
         disk.open().unwrap_err().to_string(),
-        "another process writes it"
+        "locked by another process"
     );
 }
 
@@ -334,7 +330,7 @@ async fn a_gateway_that_cannot_begin_its_audit_does_not_start() {
     };
     let told = Audit::start(&nowhere).unwrap_err().to_string();
     assert!(
-        told.starts_with("audit: /nowhere/audit.log cannot be written: "),
+        told.starts_with("audit: cannot write to /nowhere/audit.log: "),
         "{told}"
     );
 }

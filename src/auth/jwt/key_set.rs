@@ -48,7 +48,7 @@ impl KeySet {
     /// If it is none.
     pub fn parse(json: &str) -> Result<Self, String> {
         let document: Document = serde_json::from_str(json)
-            .map_err(|error| format!("is no key set (JWKS): line {}", error.line()))?;
+            .map_err(|error| format!("is not a key set (JWKS): line {}", error.line()))?;
         if document.keys.len() > MOST {
             return Err(format!("holds more than {MOST} keys"));
         }

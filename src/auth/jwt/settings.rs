@@ -15,40 +15,39 @@ use crate::{
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Jwt {
-    /// Who must have issued a token: its `iss`, letter by letter.
+    /// The required issuer of a token: its `iss`, compared exactly.
     #[schemars(with = "String", length(min = 1))]
     pub issuer: Option<String>,
-    /// For whom a token must be: one of these must be in its `aud`.
+    /// The accepted audiences: one of these must be in a token's `aud`.
     pub audience: Vec<String>,
-    /// The signatures that are accepted. Symmetric ones, and none, cannot be.
+    /// The accepted signature algorithms. Symmetric ones and `none` are not supported.
     pub algorithms: Vec<JwtAlgorithm>,
     /// Where the issuer's public keys are (JWKS): https, or http on a loopback host.
     #[schemars(with = "String", extend("x-form" = "an https URL"))]
     pub jwks_url: Option<BaseUrl>,
-    /// A file that holds the public keys, instead of `jwks_url`; looked at every second.
+    /// A file that contains the public keys, instead of `jwks_url`; checked for changes every second.
     #[schemars(with = "PathBuf")]
     pub jwks_file: Option<PathBuf>,
-    /// How often `jwks_url` is asked. A key that the issuer withdraws is good for so long.
+    /// How often `jwks_url` is fetched. A key that the issuer withdraws stays valid for up to this long.
     #[schemars(extend("x-min" = "1s", "x-max" = "24h"))]
     pub jwks_refresh: Span,
-    /// The least time between two questions to `jwks_url` that tokens with unknown key ids cause.
+    /// Minimum time between two fetches of `jwks_url` that are triggered by tokens with unknown key ids.
     #[schemars(extend("x-min" = "100ms", "x-max" = "10m"))]
     pub jwks_cooldown: Span,
-    /// How long an answer of `jwks_url` may take.
+    /// Timeout of one fetch of `jwks_url`.
     #[schemars(extend("x-min" = "100ms", "x-max" = "1m"))]
     pub jwks_timeout: Span,
-    /// How long the last key set stays in force while it cannot be fetched, or is broken; then no token can be judged
-    /// (AUTH_UNAVAILABLE).
+    /// How long the last valid key set is used while it cannot be fetched or is invalid; after that no token
+    /// can be verified (AUTH_UNAVAILABLE).
     #[schemars(extend("x-min" = "1s", "x-max" = "24h"))]
     pub jwks_max_stale: Span,
-    /// By how much the issuer's clock may differ: `exp` and `nbf` are taken so much later and earlier. Whole
-    /// seconds.
+    /// Accepted clock skew to the issuer, for `exp` and `nbf`. Whole seconds.
     #[schemars(extend("x-min" = "0s", "x-max" = "5m"))]
     pub leeway: Span,
-    /// Whether a token must say in its header that it is an access token (`typ` is `at+jwt`, RFC 9068). Without
-    /// it, tokens that say nothing are accepted, and those that are known to be something else are not.
+    /// Whether a token's header must identify it as an access token (`typ` is `at+jwt`, RFC 9068). If false,
+    /// tokens without a `typ` are accepted too, tokens of another known type are not.
     pub require_at_jwt: bool,
-    /// The claim that names the caller.
+    /// The claim that contains the caller's identity.
     #[schemars(length(min = 1))]
     pub identity_claim: String,
 }
@@ -79,16 +78,19 @@ impl Jwt {
         let mut problems = Vec::new();
         let mut problem = |key, words: &str| problems.push((key, words.to_owned()));
         if self.issuer.is_none() {
-            problem("auth.jwt.issuer", "is missing: auth.mode has jwt");
+            problem("auth.jwt.issuer", "is required: auth.mode includes jwt");
         }
         if self.audience.iter().all(String::is_empty) {
             problem(
                 "auth.jwt.audience",
-                "is missing: auth.mode has jwt, and a token for somebody else must not do",
+                "is required: auth.mode includes jwt, and tokens for another audience must be rejected",
             );
         }
         if self.algorithms.is_empty() {
-            problem("auth.jwt.algorithms", "is empty: no token would do");
+            problem(
+                "auth.jwt.algorithms",
+                "is empty: every token would be rejected",
+            );
         }
         if self.leeway.get().subsec_nanos() != 0 {
             problem("auth.jwt.leeway", "expected whole seconds");
@@ -96,11 +98,11 @@ impl Jwt {
         match (&self.jwks_url, &self.jwks_file) {
             (None, None) => problem(
                 "auth.jwt.jwks_url",
-                "is missing, and so is auth.jwt.jwks_file: auth.mode has jwt",
+                "is required unless auth.jwt.jwks_file is set: auth.mode includes jwt",
             ),
             (Some(_), Some(_)) => problem(
                 "auth.jwt.jwks_file",
-                "is set, and so is auth.jwt.jwks_url; say one of them",
+                "is set, and so is auth.jwt.jwks_url; set only one of them",
             ),
             (Some(_), None) => {}
             (None, Some(path)) => {
@@ -114,7 +116,7 @@ impl Jwt {
     }
 }
 
-/// A signature that a token may have.
+/// A signature algorithm of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum JwtAlgorithm {
     /// RSA, PKCS #1 v1.5, SHA-256.

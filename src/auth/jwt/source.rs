@@ -98,7 +98,7 @@ impl Source {
             }
             (None, Some(path)) => Place::File(Arc::new(path.clone())),
             _ => {
-                let problem = "say one of jwks_url and jwks_file".to_owned();
+                let problem = "exactly one of jwks_url and jwks_file is required".to_owned();
                 return Err(StartError::Setting("auth.jwt.jwks_url", problem));
             }
         };
@@ -229,7 +229,7 @@ async fn fetch_for_ever(
             if keys.is_empty() {
                 tracing::warn!(
                     key = place.key(),
-                    "holds no public key for signatures: no token is good"
+                    "key set has no public key for signatures: every token is rejected"
                 );
             }
         }
@@ -239,7 +239,7 @@ async fn fetch_for_ever(
         if is_stale && !said_stale {
             tracing::error!(
                 key = place.key(),
-                "the key set cannot be fetched for too long: the old is no longer in force"
+                "key set unavailable for longer than auth.jwt.jwks_max_stale: the previous key set has expired"
             );
         }
         said_stale = is_stale;
@@ -274,11 +274,11 @@ fn tell(place: &Place, taken: Result<(), String>) {
     match taken {
         Ok(()) => {
             metrics::reloaded(key, Reload::Taken);
-            tracing::info!(key, "read again: the new is in force");
+            tracing::info!(key, "reloaded: the new version is in use");
         }
         Err(why) => {
             metrics::reloaded(key, Reload::Kept);
-            tracing::warn!(key, why, "read again: the old stays in force");
+            tracing::warn!(key, why, "reload rejected, keeping the previous version");
         }
     }
 }
@@ -300,7 +300,7 @@ async fn download(client: &reqwest::Client, url: &Url) -> Result<String, String>
     // What reqwest says in full may repeat the URL.
     let broken = |error: reqwest::Error| match error.is_connect() {
         true => "cannot be reached".to_owned(),
-        false => "broke off".to_owned(),
+        false => "connection closed before the end of the response".to_owned(),
     };
     let mut answer = client.get(url.clone()).send().await.map_err(broken)?;
     if answer.status() != reqwest::StatusCode::OK {

@@ -1,3 +1,4 @@
+// Long: the cases of one standard, against one issuer that they all need.
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::json;

@@ -37,7 +37,7 @@ pub(crate) enum JsonError {
     #[error("the request must be {0}")]
     Request(String),
     /// A field under both of its names, or two fields of one oneof.
-    #[error("field `{path}` excludes another that is also given")]
+    #[error("field `{path}` conflicts with another field that is set")]
     Excluded { path: String },
 }
 

@@ -100,7 +100,7 @@ async fn search(method: &str, server: &mut Reflection) -> Result<MethodDescripto
                 .map(|candidate| format!("{}/{method}", candidate.parent_service().full_name()))
                 .collect();
             Err(Failure::Usage(format!(
-                "`{method}` is ambiguous; say one of: {}",
+                "`{method}` is ambiguous; use one of: {}",
                 candidates.join(", ")
             )))
         }

@@ -59,7 +59,7 @@ pub enum SecurityError {
         why: String,
     },
     /// The system has no CAs.
-    #[error("this machine has no CA certificates; name some by --tls-ca")]
+    #[error("no system CA certificates found; use --tls-ca")]
     NoSystemCas,
     /// Certificate and key cannot be used.
     #[error("the client certificate cannot be used: {0}")]
@@ -185,7 +185,8 @@ impl ServerCertVerifier for Only {
             return Ok(ServerCertVerified::assertion());
         }
         Err(rustls::Error::General(
-            "the server shows another certificate than server.tls.cert_file holds".to_owned(),
+            "the server presented a certificate other than the one in server.tls.cert_file"
+                .to_owned(),
         ))
     }
 

@@ -51,7 +51,7 @@ fn a_secret_that_could_not_be_sent_is_refused() {
     let from_token = "providers.verifik.token (from IDGW_PROVIDERS__VERIFIK__TOKEN): ";
     let from_token_file =
         "providers.verifik.token_file (from IDGW_PROVIDERS__VERIFIK__TOKEN_FILE): ";
-    let unsendable = "holds a character that no HTTP header may hold, or white space at an end";
+    let unsendable = "contains a character that is not allowed in an HTTP header, or leading or trailing white space";
     for (env, key, problem) in [
         (vec![(TOKEN, "")], from_token, "is empty; leave it out"),
         (vec![(TOKEN, "canary\n")], from_token, unsendable),
@@ -81,7 +81,7 @@ fn a_secret_that_could_not_be_sent_is_refused() {
         (
             vec![(TOKEN, "canary"), (FILE, &path(&good))],
             from_token_file,
-            "is set, and so is providers.verifik.token; say one of them",
+            "is set, and so is providers.verifik.token; set only one of them",
         ),
     ] {
         let found = problems(from_env(&env));
@@ -98,17 +98,11 @@ fn a_secret_that_could_not_be_sent_is_refused() {
 fn half_of_accuauths_credential_is_refused() {
     assert_eq!(
         problems(from_env(&[("IDGW_PROVIDERS__ACCUAUTH__API_ID", "canary")])),
-        [
-            "providers.accuauth.api_secret: is missing: api_id is set, and one is nothing without \
-             the other"
-        ]
+        ["providers.accuauth.api_secret: is required: api_id is set, and AccuAuth needs both"]
     );
     assert_eq!(
         problems(from_file("providers.accuauth.api_secret = 'canary'")),
-        [
-            "providers.accuauth.api_id: is missing: api_secret is set, and one is nothing without \
-             the other"
-        ]
+        ["providers.accuauth.api_id: is required: api_secret is set, and AccuAuth needs both"]
     );
     let found = problems(from_env(&[
         ("IDGW_PROVIDERS__ACCUAUTH__API_ID", ""),

@@ -335,7 +335,7 @@ fn a_cache_is_a_redis_with_a_key() {
     }
     assert_eq!(
         problems(from_env(&[(URL, "redis://localhost")])),
-        ["cache.key: is missing: cache.url is set, and nothing leaves this process unencrypted"]
+        ["cache.key: is required: cache.url is set, and nothing leaves this process unencrypted"]
     );
     assert_eq!(
         problems(from_env(&[("IDGW_CACHE__KEY", "canary")])),

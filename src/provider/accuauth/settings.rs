@@ -10,21 +10,21 @@ use crate::{domain::redaction::Secret, transport::settings::with_common_keys};
 with_common_keys! {
     /// AccuAuth: Mexican CURP.
     pub struct Settings at "https://cloudapi.mexico.accuauth.com";
-    /// The API id, sent in the header `X-DF-API-ID`; hidden like a secret. Needs `api_secret` beside it.
+    /// The API id, sent in the header `X-DF-API-ID`; redacted like a secret. Requires `api_secret`.
     #[serde(serialize_with = "crate::setting::redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     api_id: Option<Secret> = None;
-    /// A file that holds the API id, instead of `api_id`; read again when it changes.
+    /// A file that contains the API id, instead of `api_id`; reloaded when it changes.
     #[schemars(with = "PathBuf")]
     api_id_file: Option<PathBuf> = None;
-    /// The API secret, sent in the header `X-DF-API-SECRET`. Needs `api_id` beside it.
+    /// The API secret, sent in the header `X-DF-API-SECRET`. Requires `api_id`.
     #[serde(serialize_with = "crate::setting::redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     api_secret: Option<Secret> = None;
-    /// A file that holds the API secret, instead of `api_secret`; read again when it changes.
+    /// A file that contains the API secret, instead of `api_secret`; reloaded when it changes.
     #[schemars(with = "PathBuf")]
     api_secret_file: Option<PathBuf> = None;
-    /// How the body of a request is encoded; AccuAuth's document does not say.
+    /// The encoding of request bodies; AccuAuth's documentation does not specify it.
     body_encoding: BodyEncoding = BodyEncoding::Json;
 }
 
@@ -43,7 +43,7 @@ impl Settings {
             (None, Some(_)) => ("api_id", "api_secret"),
             _ => return Vec::new(),
         };
-        let problem = format!("is missing: {set} is set, and one is nothing without the other");
+        let problem = format!("is required: {set} is set, and AccuAuth needs both");
         vec![(missing, problem)]
     }
 }

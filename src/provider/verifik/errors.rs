@@ -18,8 +18,9 @@ use crate::{
 /// Which endpoint answered: it decides what a 404 means and what the fields are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
-    /// The foreigner's card. A 404 in Verifik's words is an answer, which the caller reads first.
-    ForeignerId,
+    /// A lookup, with the names of its request's fields: theirs, ours. A 404 in Verifik's words is an answer, which
+    /// the caller reads first.
+    Lookup(&'static [(&'static str, &'static str)]),
     /// Person records.
     Persons,
     /// Person records that are created after a test of liveness. What it refuses in words that nobody
@@ -78,7 +79,7 @@ pub fn is_not_found(body: &ErrorBody) -> bool {
 pub fn error(endpoint: Endpoint, answer: &Answer) -> Failure {
     let body = ErrorBody::read(&answer.body);
     let named = match endpoint {
-        Endpoint::ForeignerId => named_fields(body.sentences(), FOREIGNER_FIELDS),
+        Endpoint::Lookup(fields) => named_fields(body.sentences(), fields.iter().copied()),
         Endpoint::Persons | Endpoint::Liveness => named_fields(body.sentences(), person_fields()),
     };
     let kind = match kind(endpoint, answer.status, &body) {
@@ -107,7 +108,9 @@ fn kind(endpoint: Endpoint, status: u16, body: &ErrorBody) -> Kind {
     let words = Words::of(body);
     match status {
         status if reached_nobody(status) => Kind::ProviderDown,
-        404 if is_not_found(body) && endpoint != Endpoint::ForeignerId => Kind::PersonNotFound,
+        404 if is_not_found(body) && !matches!(endpoint, Endpoint::Lookup(_)) => {
+            Kind::PersonNotFound
+        }
         409 | 412 => conflict(&words).unwrap_or(match (endpoint, status) {
             (Endpoint::Liveness, _) if body.is_object && !words.are_none() => Kind::LivenessFailed,
             (_, 412) => Kind::RejectedArgument,
@@ -163,12 +166,6 @@ fn conflict(words: &Words) -> Option<Kind> {
         None
     }
 }
-
-/// Names of the foreigner lookup's fields: theirs, ours.
-const FOREIGNER_FIELDS: [(&str, &str); 2] = [
-    ("documentNumber", "document_number"),
-    ("dateOfBirth", "birthdate"),
-];
 
 fn person_fields() -> impl Iterator<Item = (&'static str, &'static str)> {
     PersonField::ALL

@@ -3,37 +3,15 @@
 use http::{Method, header};
 use serde::Deserialize;
 
-use super::{
-    JSON, PROVIDER, Verifik,
-    errors::{self, Endpoint},
-};
+use super::{JSON, Verifik, lookup};
 use crate::{
-    domain::{
-        failure::Failure,
-        lookup::ForeignerLookup,
-        verification::{Billing, Drift, Outcome, Verified},
-    },
+    domain::{failure::Failure, lookup::ForeignerLookup, verification::Verified},
     proto::identity::v1::{PeForeignerIdRecord, VerifikSignature},
-    provider::{
-        Supplies, country,
-        error_body::{self, ErrorBody, malformed},
-        lenient,
-    },
+    provider::{Supplies, country, lenient},
     transport::{Answer, Request},
 };
 
 const PATH: &str = "/v2/pe/foreigner-id/ce";
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Envelope {
-    #[serde(deserialize_with = "lenient::object")]
-    data: Option<Card>,
-    #[serde(deserialize_with = "lenient::object")]
-    signature: Option<Signature>,
-    #[serde(deserialize_with = "lenient::trimmed")]
-    id: Option<String>,
-}
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -62,15 +40,6 @@ struct Card {
     residence_expiration: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Signature {
-    #[serde(deserialize_with = "lenient::text")]
-    date_time: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
-    message: Option<String>,
-}
-
 impl Supplies<ForeignerLookup> for Verifik {
     type Record = PeForeignerIdRecord;
 
@@ -84,76 +53,42 @@ impl Supplies<ForeignerLookup> for Verifik {
             .query("dateOfBirth", &lookup.birthdate.day_month_year())
     }
 
-    /// A 404 in Verifik's own words is an answer: not found.
     fn read(
         &self,
         _: &ForeignerLookup,
         answer: &Answer,
     ) -> Result<Verified<PeForeignerIdRecord>, Failure> {
-        if answer.status == 404 {
-            let body = ErrorBody::read(&answer.body);
-            if errors::is_not_found(&body) {
-                return Ok(not_found(answer, body));
-            }
-        }
-        if answer.status >= 400 {
-            return Err(errors::error(Endpoint::ForeignerId, answer));
-        }
-        if answer.status != 200 {
-            return Err(malformed(PROVIDER, answer));
-        }
-        let (envelope, drift): (Envelope, _) =
-            error_body::parse_watched(PROVIDER, answer, &answer.body)?;
-        let card = envelope
-            .data
-            .filter(|card| card.document_number.is_some() || card.full_name.is_some())
-            .ok_or_else(|| Failure {
-                drift,
-                ..malformed(PROVIDER, answer)
-            })?;
-        Ok(Verified {
-            outcome: Outcome::Found,
-            reference: envelope.id,
-            code: None,
-            message: None,
-            // The document does not say what a result costs.
-            billing: Billing::Unknown,
-            record: Some(Box::new(record(card, envelope.signature))),
-            drift,
-        })
+        lookup::read::<Card>(answer)
     }
 }
 
-fn not_found(answer: &Answer, body: ErrorBody) -> Verified<PeForeignerIdRecord> {
-    let envelope: Envelope = serde_json::from_slice(&answer.body).unwrap_or_default();
-    Verified {
-        outcome: Outcome::NotFound,
-        reference: envelope.id,
-        message: body.message().map(str::to_owned),
-        code: body.code,
-        billing: Billing::Unknown,
-        record: None,
-        drift: Drift::default(),
-    }
-}
+impl lookup::Card for Card {
+    type Record = PeForeignerIdRecord;
 
-fn record(card: Card, signature: Option<Signature>) -> PeForeignerIdRecord {
-    PeForeignerIdRecord {
-        document_number: card.document_number,
-        name: card.full_name,
-        given_name: card.first_name,
-        family_name: card.last_name,
-        name_parts: card.array_name,
-        birthdate: card.date_of_birth,
-        nationality_code: card.nationality.as_deref().and_then(country::alpha2),
-        nationality: card.nationality,
-        immigration_status: card.immigration_status,
-        card_issued_on: card.foreigner_id_last_issuance,
-        card_expires_on: card.foreigner_id_expiration,
-        residence_expires_on: card.residence_expiration,
-        signature: signature.map(|signature| VerifikSignature {
-            message: signature.message,
-            signed_at_text: signature.date_time,
-        }),
+    const FIELDS: &'static [(&'static str, &'static str)] = &[
+        ("documentNumber", "document_number"),
+        ("dateOfBirth", "birthdate"),
+    ];
+
+    fn is_there(&self) -> bool {
+        self.document_number.is_some() || self.full_name.is_some()
+    }
+
+    fn record(self, signature: Option<VerifikSignature>) -> PeForeignerIdRecord {
+        PeForeignerIdRecord {
+            document_number: self.document_number,
+            name: self.full_name,
+            given_name: self.first_name,
+            family_name: self.last_name,
+            name_parts: self.array_name,
+            birthdate: self.date_of_birth,
+            nationality_code: self.nationality.as_deref().and_then(country::alpha2),
+            nationality: self.nationality,
+            immigration_status: self.immigration_status,
+            card_issued_on: self.foreigner_id_last_issuance,
+            card_expires_on: self.foreigner_id_expiration,
+            residence_expires_on: self.residence_expiration,
+            signature,
+        }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Source: verifik-pe-foreigner-id.md, verifik-persons.md and findings.md, "Verifik".
 
+mod dni;
 mod errors;
 pub mod foreigner_id;
+mod lookup;
 mod person_json;
 pub mod person_list;
 pub mod persons;
@@ -30,6 +32,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 #[derive(Debug)]
 pub struct Verifik {
     persons_path: String,
+    dni_path: String,
 }
 
 impl Company for Verifik {
@@ -42,6 +45,7 @@ impl Company for Verifik {
     fn new(settings: &Settings) -> Self {
         Self {
             persons_path: settings.persons_path.clone(),
+            dni_path: settings.dni_path.clone(),
         }
     }
 

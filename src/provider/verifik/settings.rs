@@ -11,13 +11,16 @@ with_common_keys! {
     #[serde(serialize_with = "crate::setting::redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     token: Option<Secret> = None;
-    /// A file that holds the token, instead of `token`; read again when it changes.
+    /// A file that contains the token, instead of `token`; reloaded when it changes.
     #[schemars(with = "PathBuf")]
     token_file: Option<PathBuf> = None;
-    /// The path of person records below `base_url`. `/v2/face-recognition/persons`, of Verifik's newer pages, is
-    /// refused: what is there is asked for in another way.
-    #[schemars(extend("x-form" = "a path such as /v2/persons: a slash first, none last"))]
+    /// The path of person records below `base_url`. `/v2/face-recognition/persons`, Verifik's newer API, is
+    /// refused: its requests and records are not supported.
+    #[schemars(extend("x-form" = "a path such as /v2/persons: leading slash, no trailing slash"))]
     persons_path: String = "/v2/persons".to_owned();
+    /// The path of identity cards (`VerifyPeDni`) below `base_url`; an older page of Verifik's has `/v2/pe/cedula`.
+    #[schemars(extend("x-form" = "a path such as /v3/pe/cedula: leading slash, no trailing slash"))]
+    dni_path: String = "/v3/pe/cedula".to_owned();
 }
 
 impl Settings {
@@ -31,18 +34,23 @@ impl Settings {
     #[must_use]
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
-        if !is_path(&self.persons_path) {
+        let paths = [
+            ("persons_path", &self.persons_path, "/v2/persons"),
+            ("dni_path", &self.dni_path, "/v3/pe/cedula"),
+        ];
+        for (key, _, example) in paths.into_iter().filter(|(_, path, _)| !is_path(path)) {
             problems.push((
-                "persons_path",
-                "expected a path such as /v2/persons: a slash first, none last, no query, no `..`"
-                    .to_owned(),
+                key,
+                format!(
+                    "expected a path such as {example}: leading slash, no trailing slash, no query, no `..`"
+                ),
             ));
         }
         if is_newer_dialect(&self.persons_path) {
             problems.push((
                 "persons_path",
-                "is where Verifik's newer persons are, whose requests and records differ from those of /v2/persons: \
-                 this version does not speak them"
+                "is Verifik's newer persons API, whose requests and records differ from those of /v2/persons: \
+                 this version does not support it"
                     .to_owned(),
             ));
         }

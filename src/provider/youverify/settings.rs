@@ -14,7 +14,7 @@ with_common_keys! {
     #[serde(serialize_with = "crate::setting::redacted")]
     #[schemars(with = "String", extend("x-secret" = true))]
     token: Option<Secret> = None;
-    /// A file that holds the token, instead of `token`; read again when it changes.
+    /// A file that contains the token, instead of `token`; reloaded when it changes.
     #[schemars(with = "PathBuf")]
     token_file: Option<PathBuf> = None;
     /// What YouVerify calls each kind of Kenyan document (`idType`).

@@ -149,7 +149,7 @@ static CASES: &[Case] = &[
     case("NUEV900101HDFSND06", || found("NUEW900101HDFSND01", json!({ "estatusCurp": "RCC" })), "200 another, newer CURP", FOUND),
     case("EXIS041231XDFSNDA3", || found("EXIS041231XDFSNDA3", json!({ "estatusCurp": "AN" })), "200 sexo X, born 2004", FOUND),
     case("FUER900101MNESND06", || found("FUER900101MNESND06", json!({ "estatusCurp": "AN", "paisNacimiento": "COLOMBIA", "estadoNacimiento": "NACIDO EN EL EXTRANJERO", "docProbatorio": 3, "datosDocProbatorio": null })), "200 born abroad", FOUND),
-    case(ODD_CURP, oddities, "200 found, full of oddities", FOUND),
+    case(ODD_CURP, oddities, "200 found, with irregular values", FOUND),
     // Section 4: error codes.
     case("MALA900101HDFSND09", || error(400, "INVALID_ARGUMENT", "argument 'id_number': invalid"), "400 INVALID_ARGUMENT", REJECTED),
     case("FALL900101HDFSND00", || error(400, "VERIFY_FAILED", "verify failed"), "400 VERIFY_FAILED", "FAILED_PRECONDITION PROVIDER_VERIFY_FAILED"),

@@ -16,7 +16,7 @@ pub const API_SECRET: &str = "sandbox-api-secret";
 
 pub(super) const COMPANY: Company = Company {
     title: "AccuAuth",
-    prefix: "/verify/",
+    prefixes: &["/verify/"],
     credentials: || format!("x-df-api-id: {API_ID}  x-df-api-secret: {API_SECRET}"),
     answer,
     rows,

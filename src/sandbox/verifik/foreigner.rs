@@ -122,7 +122,12 @@ pub(super) fn rows(rows: &mut Rows) {
         "404 NotFound, like every other number",
         NOT_FOUND,
     );
-    add(ODD_NUMBER, birthdate, "200 found, full of oddities", FOUND);
+    add(
+        ODD_NUMBER,
+        birthdate,
+        "200 found, with irregular values",
+        FOUND,
+    );
     for case in CONDITIONS {
         let gives = if case.gives == "OK" {
             FOUND

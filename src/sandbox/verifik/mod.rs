@@ -1,6 +1,7 @@
-//! Verifik: the Peruvian foreigner's card and person records.
+//! Verifik: the Peruvian foreigner's card and identity card, and person records.
 
 mod conditions;
+mod dni;
 mod foreigner;
 mod persons;
 
@@ -17,7 +18,7 @@ pub const TOKEN: &str = "sandbox-verifik-token";
 
 pub(super) const COMPANY: Company = Company {
     title: "Verifik",
-    prefix: "/v2/",
+    prefixes: &["/v2/", "/v3/"],
     credentials: || format!("authorization: Bearer {TOKEN}"),
     answer,
     rows,
@@ -25,6 +26,7 @@ pub(super) const COMPANY: Company = Company {
 
 fn answer(received: &Received, memory: &Memory) -> Reply {
     match received.path.as_str() {
+        dni::PATH => dni::answer(received),
         foreigner::PATH => foreigner::answer(received),
         path if persons::owns(path) => persons::answer(received, &memory.persons),
         _ => wrong_route(),
@@ -33,6 +35,7 @@ fn answer(received: &Received, memory: &Memory) -> Reply {
 
 fn rows(rows: &mut Rows) {
     foreigner::rows(rows);
+    dni::rows(rows);
     persons::rows(rows);
 }
 

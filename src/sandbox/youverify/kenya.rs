@@ -155,7 +155,7 @@ static NATIONAL: &[Case] = &[
     case("900001002", || found("900001002", NATIONAL_ID, json!({ "dateOfBirth": "1938-05-01T21:15:00Z" })), "200 found, born before 1942", FOUND),
     case("900001003", || found("900001003", NATIONAL_ID, json!({ "dateOfBirth": "1990-02-28T00:00:00Z" })), "200 found, birth date at 00:00Z", FOUND),
     case("900001004", || found("900001004", NATIONAL_ID, json!({ "status": "under_review", "reason": "Not in the document" })), "200 status under_review, not documented", INCONCLUSIVE),
-    case(ODD_ID, oddities, "200 found, full of oddities", FOUND),
+    case(ODD_ID, oddities, "200 found, with irregular values", FOUND),
     // Errors.
     case("900000400", || error(400, "\"id\" is not valid", "BadRequestError"), "400 BadRequestError", REJECTED),
     case("900000401", || error(401, "API token is expired.", "UnauthorizedError"), "401 UnauthorizedError", CREDENTIALS),

@@ -13,7 +13,7 @@ pub const TOKEN: &str = "sandbox-youverify-token";
 
 pub(super) const COMPANY: Company = Company {
     title: "YouVerify",
-    prefix: "/v2/api/",
+    prefixes: &["/v2/api/"],
     credentials: || format!("token: {TOKEN}"),
     answer,
     rows,

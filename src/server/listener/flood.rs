@@ -16,7 +16,7 @@ pub struct Patience(u32);
 
 /// There were too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many frames that ask for nothing")]
+#[error("HTTP/2 control frame flood")]
 pub struct Flood;
 
 impl Default for Patience {

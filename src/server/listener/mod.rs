@@ -92,7 +92,7 @@ async fn accept(listener: TcpListener, door: Door, places: Arc<Places>, mut hand
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
                 if !failing {
-                    tracing::warn!(%error, "no connections can be taken");
+                    tracing::warn!(%error, "cannot accept connections");
                 }
                 failing = true;
                 metrics::connection_refused(Refusal::System);
@@ -107,7 +107,7 @@ async fn accept(listener: TcpListener, door: Door, places: Arc<Places>, mut hand
                     metrics::connection_refused(Refusal::Displaced);
                 }
             }
-            Err(refusal) => refused(refusal, address, "there is no place"),
+            Err(refusal) => refused(refusal, address, "connection limit reached"),
         }
     }
 }

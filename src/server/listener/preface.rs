@@ -34,7 +34,9 @@ pub async fn read(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<
         let length = io.read(room).await?;
         let read = buffer.get(..length).unwrap_or_default();
         if length == 0 {
-            return Err(io::Error::other("closed before it began"));
+            return Err(io::Error::other(
+                "closed before the HTTP/2 connection preface",
+            ));
         }
         first = first.or_else(|| read.first().copied());
         match expected.strip_prefix(read) {
@@ -45,7 +47,7 @@ pub async fn read(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<
                 return Err(io::Error::other("HTTP/1"));
             }
             None if first == Some(0x16) => {
-                return Err(io::Error::other("TLS on a port without it"));
+                return Err(io::Error::other("TLS handshake on a plaintext port"));
             }
             None => return Err(io::Error::other("not HTTP/2")),
         }
@@ -104,10 +106,14 @@ mod tests {
             (&b"GET / HTTP/1.1\r\n\r\n"[..], "HTTP/1", HTTP_1),
             (b"POST /x HTTP/1.1\r\n", "HTTP/1", HTTP_1),
             (b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", "HTTP/1", HTTP_1),
-            (b"\x16\x03\x01\x02\x00", "TLS on a port without it", b""),
+            (
+                b"\x16\x03\x01\x02\x00",
+                "TLS handshake on a plaintext port",
+                b"",
+            ),
             (b"\x00\xff\x00", "not HTTP/2", b""),
-            (b"PRI", "closed before it began", b""),
-            (b"", "closed before it began", b""),
+            (b"PRI", "closed before the HTTP/2 connection preface", b""),
+            (b"", "closed before the HTTP/2 connection preface", b""),
         ] {
             let (found, answer) = said(&[bytes]).await;
             assert_eq!(found, Err(why.to_owned()), "{bytes:?}");

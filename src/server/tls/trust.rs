@@ -111,9 +111,9 @@ fn lists(
     let mut issuers = Vec::new();
     for list in &found {
         let (_, list) = CertificateRevocationList::from_der(list)
-            .map_err(|_| TlsError::Crl("holds a revocation list that cannot be read"))?;
+            .map_err(|_| TlsError::Crl("contains a revocation list that cannot be parsed"))?;
         let next = list.next_update().ok_or(TlsError::Crl(
-            "holds a revocation list that does not say when the next one comes (nextUpdate)",
+            "contains a revocation list without nextUpdate",
         ))?;
         let next = at(next.timestamp());
         expires = Some(expires.map_or(next, |first: SystemTime| first.min(next)));
@@ -124,7 +124,7 @@ fn lists(
             X509Certificate::from_der(ca).map_err(|_| TlsError::Certificate(CLIENT_CA_FILE))?;
         if !found.is_empty() && !issuers.iter().any(|issuer| issuer == ca.subject().as_raw()) {
             return Err(TlsError::Crl(
-                "holds no revocation list of a CA that is in client_ca_file: nobody under it could be let in",
+                "contains no revocation list for a CA in client_ca_file: all its clients would be rejected",
             ));
         }
     }

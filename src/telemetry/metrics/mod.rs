@@ -4,6 +4,7 @@
 //! or a reason is an enum, and what comes from the network is never a label, but for an HTTP status
 //! from 100 to 599. Until telemetry is started (and in every command but `serve`) all of this does
 //! nothing.
+// Long: every instrument and the one function that notes it stand side by side, in the order of names.rs.
 
 mod exemplars;
 mod instruments;

@@ -1,4 +1,5 @@
 //! The order of the checks and what each refusal says, in paused time, over attempts made by hand.
+// Long: the rules of the guard lean on each other and on the same script of a provider.
 
 use std::{
     cell::{Cell, RefCell},

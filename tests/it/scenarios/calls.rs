@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::table::Call;
 
 pub const FOREIGNER: &str = "idgw.identity.v1.IdentityService/VerifyPeForeignerId";
+pub const DNI: &str = "idgw.identity.v1.IdentityService/VerifyPeDni";
 pub const KENYA: &str = "idgw.identity.v1.IdentityService/ScrubKenyaId";
 pub const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
 pub const CREATE: &str = "idgw.person.v1.PersonService/CreatePerson";
@@ -22,6 +23,10 @@ pub fn foreigner() -> Call {
         FOREIGNER,
         json!({"document_number": "005015372", "birthdate": "1993-08-16"}),
     )
+}
+
+pub fn dni() -> Call {
+    call(DNI, json!({"document_number": "71640001"}))
 }
 
 pub fn kenya() -> Call {

@@ -161,8 +161,8 @@ fn of_something_between(sample: &Sample) -> Vec<Row> {
         (504, "504 of AWS API Gateway", "AWS API Gateway"),
         (524, "524 of Cloudflare in HTML", "Cloudflare"),
         (502, "502 of nginx in HTML", "nginx"),
-        (500, "500 that is not in the provider's shape", "Nest"),
-        (503, "503 of whomever", "Envoy"),
+        (500, "500 that is not in the provider's format", "Nest"),
+        (503, "503 of any origin", "Envoy"),
         (522, "522 of Cloudflare", "Cloudflare"),
     ];
     let told = told.map(|(status, what, who)| row(what.to_owned(), status, between(who)));
@@ -197,20 +197,20 @@ fn of(sample: &Sample) -> Vec<Row> {
             .setting(Setting::Impatient)
             .fails(cases::TIMED_OUT.unanswered(unknown)),
         row(
-            "an answer too slow to be whole within the timeout",
+            "a response not complete within the timeout",
             Some(Does::Trickles(answer.clone())),
         )
         .setting(Setting::Impatient)
         .fails(cases::TIMED_OUT.unanswered(unknown)),
-        row("nobody listens at the provider's address", None)
+        row("connection refused at the provider's address", None)
             .setting(Setting::Unreachable)
             .fails(cases::NOT_CONNECTED.unanswered("not_billed")),
         row("connection closed without an answer", Some(Does::Closes))
             .fails(cases::OUTCOME_UNKNOWN.unanswered(unknown)),
-        row("answer cut in the middle", Some(Does::Cuts(answer.clone())))
+        row("truncated response", Some(Does::Cuts(answer.clone())))
             .fails(answered(&cases::OUTCOME_UNKNOWN)),
         row(
-            "chunked answer cut in the middle",
+            "truncated chunked response",
             Some(Does::CutsChunks(answer.clone())),
         )
         .fails(answered(&cases::OUTCOME_UNKNOWN))
@@ -249,7 +249,7 @@ fn of(sample: &Sample) -> Vec<Row> {
         .hidden()
         .fails(answered(&cases::MALFORMED)),
         row(
-            "200 with JSON of another shape",
+            "200 with JSON of another format",
             Some(Does::Answers(json(200, json!({"welcome": true})))),
         )
         .fails(answered(&cases::MALFORMED)),
@@ -260,7 +260,7 @@ fn of(sample: &Sample) -> Vec<Row> {
         .hidden()
         .fails(answered(&cases::MALFORMED)),
         row(
-            "302 to another place",
+            "302 to another location",
             Some(Does::Answers(
                 bytes(302, "").header("location", "http://127.0.0.1:1/"),
             )),
@@ -279,20 +279,20 @@ fn of(sample: &Sample) -> Vec<Row> {
         .deadline(own_deadline)
         .hidden()
         .fails(cases::DEADLINE.unanswered(unknown)),
-        row(
-            "as many requests as allowed are in flight to the provider",
-            None,
-        )
-        .setting(Setting::OnePlace)
-        .fails(cases::OVERLOADED.unanswered("not_billed")),
-        row("as many calls as allowed are in flight in all", None)
+        row("the provider's concurrency limit is reached", None)
+            .setting(Setting::OnePlace)
+            .fails(cases::OVERLOADED.unanswered("not_billed")),
+        row("`server.max_in_flight` is reached", None)
             .setting(Setting::OneCall)
             .fails(cases::OVERLOADED.bare().retry(1)),
         // Less than a whole second is left in these two.
-        row("a failure has opened the provider's circuit", None)
-            .setting(Setting::Fragile)
-            .after(call.clone(), vec![Does::Answers(bytes(503, "down"))])
-            .fails(cases::CIRCUIT_OPEN.unanswered("not_billed").retry(0)),
+        row(
+            "the provider's circuit breaker has opened after failures",
+            None,
+        )
+        .setting(Setting::Fragile)
+        .after(call.clone(), vec![Does::Answers(bytes(503, "down"))])
+        .fails(cases::CIRCUIT_OPEN.unanswered("not_billed").retry(0)),
         row("the gateway's own rate limit is reached", None)
             .setting(Setting::OnceASecond)
             .after(call.clone(), vec![Does::Answers(answer.clone())])

@@ -5,6 +5,7 @@ pub mod calls;
 pub mod everyone;
 pub mod own;
 pub mod verifik;
+pub mod verifik_dni;
 pub mod verifik_persons;
 pub mod youverify;
 
@@ -15,6 +16,7 @@ pub fn all() -> Vec<Row> {
     [
         own::rows(),
         verifik::rows(),
+        verifik_dni::rows(),
         verifik_persons::rows(),
         youverify::rows(),
         accuauth::rows(),
@@ -39,6 +41,11 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn every_answer_of_verifik_about_a_foreigner_means_what_its_document_says() {
         run(verifik::rows()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_answer_of_verifik_about_a_dni_means_what_its_document_says() {
+        run(verifik_dni::rows()).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -223,7 +223,7 @@ fn refusals() -> Vec<Row> {
         ),
         row("402", sends(402, "")).fails(cases::QUOTA.answered(402, "")),
         row(
-            "404 without their JSON",
+            "404 without Verifik's JSON",
             sends(404, "<h1>Cannot GET /v2/pe</h1>"),
         )
         .fails(cases::MISCONFIGURED.answered(404, "")),
@@ -239,7 +239,7 @@ fn refusals() -> Vec<Row> {
             .hidden()
             .fails(cases::MISCONFIGURED.answered(405, "")),
         row(
-            "409 that says nothing known",
+            "409 with an unknown code and message",
             says(409, json!({"code": "Odd", "message": "odd"})),
         )
         .fails(cases::MALFORMED.unanswered("unknown").status(409)),
@@ -302,7 +302,7 @@ fn outages() -> Vec<Row> {
         .hidden()
         .fails(cases::OUTCOME_UNKNOWN.unanswered("unknown").status(502)),
         row(
-            "504 in their shape",
+            "504 in Verifik's format",
             says(504, json!({"code": "ERROR", "message": "timeout"})),
         )
         .hidden()
@@ -317,7 +317,7 @@ fn outages() -> Vec<Row> {
         .hidden()
         .fails(cases::DOWN.answered(502, out)),
         down(
-            "500 of a code that nobody has heard of",
+            "500 with an unknown code",
             500,
             "",
             json!({"code": "odd_error", "message": "odd"}),

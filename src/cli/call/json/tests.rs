@@ -124,7 +124,7 @@ fn a_field_given_under_both_names_is_refused() {
     let error = error.unwrap_err().to_string();
     assert_eq!(
         error,
-        "field `include_document` excludes another that is also given"
+        "field `include_document` conflicts with another field that is set"
     );
 }
 

@@ -129,7 +129,7 @@ pub fn refused_creates() -> Vec<Row> {
         ),
         refused(
             live,
-            "409 ERROR with a word of the liveness test",
+            "409 ERROR with a message of the liveness check",
             faceless,
             409,
             "face_not_centered",
@@ -137,7 +137,7 @@ pub fn refused_creates() -> Vec<Row> {
         ),
         row(
             create_with_liveness(),
-            "409 with a word that nobody has heard of, of the liveness test",
+            "409 with an unknown code, from the liveness check",
             says(
                 409,
                 json!({"message": "409:eyes_closed\n", "code": "ERROR"}),
@@ -160,7 +160,7 @@ pub fn refused_creates() -> Vec<Row> {
         .fails(cases::MALFORMED.unanswered("unknown").status(409)),
         row(
             create(),
-            "409 ERROR with a word that nobody has heard of",
+            "409 ERROR with an unknown message",
             says(409, json!({"message": "eyes_closed", "code": "ERROR"})),
         )
         .hidden()
@@ -250,7 +250,7 @@ pub fn refused_creates() -> Vec<Row> {
         ),
         row(
             create(),
-            "404 without their JSON",
+            "404 without Verifik's JSON",
             sends(404, "<h1>no</h1>"),
         )
         .fails(cases::MISCONFIGURED.answered(404, "")),
@@ -274,9 +274,13 @@ pub fn refused_reads() -> Vec<Row> {
         )
         .hidden()
         .fails(cases::PERSON_NOT_FOUND.answered(404, "NotFound")),
-        row(get(), "404 without their JSON", sends(404, "<h1>no</h1>"))
-            .hidden()
-            .fails(cases::MISCONFIGURED.answered(404, "")),
+        row(
+            get(),
+            "404 without Verifik's JSON",
+            sends(404, "<h1>no</h1>"),
+        )
+        .hidden()
+        .fails(cases::MISCONFIGURED.answered(404, "")),
         row(
             get(),
             "403 token_expired",
