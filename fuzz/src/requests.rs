@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use identity_gateway::{
-    proto::fields::Filtered,
     domain::page_token::PageToken,
+    proto::fields::Filtered,
     proto::{
         self,
         identity::v1::{CheckCurpResponse, ScrubKenyaIdResponse, VerifyPeForeignerIdResponse},

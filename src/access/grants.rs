@@ -191,7 +191,7 @@ mod tests {
         let rules = "[[allow]]\nname='one'\nidentities=['a']\npersons='all'\nrpcs=['*']";
         let grants = access(rules);
         assert_eq!(grants.of(&caller("b", &["identity.curp.check", "*"])), None);
-        assert_eq!(grants.of(&caller("a", &[])).unwrap().rpcs.len(), 9);
+        assert_eq!(grants.of(&caller("a", &[])).unwrap().rpcs.len(), 10);
         assert_eq!(access("").of(&caller("a", &[])), None);
     }
 

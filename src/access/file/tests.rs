@@ -156,7 +156,7 @@ fn an_rpc_is_named_by_itself_or_by_its_scope() {
         [CURP]
     );
     assert_eq!(named("'person.list', 'person.read'"), [GET, LIST]);
-    assert_eq!(named("'*'").len(), 9);
+    assert_eq!(named("'*'").len(), 10);
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             "[[allow]]\nname = 'r'\npersons = 'all'\nrpcs = ['*']".to_owned(),
-            "rule r: identities: is missing",
+            "rule r: identities: is required unless token_scopes is set",
         ),
         (
             "[[allow]]\nname = 'r'\nidentities = ['a**']\npersons = 'all'\nrpcs = ['*']".to_owned(),
@@ -373,7 +373,7 @@ fn who_lists_persons_must_be_granted_all_of_them() {
     for (lines, key) in [
         (
             "rpcs = ['person.list']\npersons = 'all'\nowner = 'payments'",
-            "owner: means nothing",
+            "owner: has no effect",
         ),
         (
             "rpcs = ['person.read']\nowner = 'a b'",

@@ -64,7 +64,7 @@ fn a_trail_that_was_made_anew_is_found_by_its_key_and_by_nothing_else() {
             forged(&keyed),
             Expected::of(KEY),
             false,
-            "another key",
+            "a key other than",
         ),
         // As before there were keys.
         (
@@ -79,7 +79,7 @@ fn a_trail_that_was_made_anew_is_found_by_its_key_and_by_nothing_else() {
             keyed.clone(),
             Expected::of(b"another"),
             false,
-            "another key",
+            "a key other than",
         ),
         (
             "old, no key",
@@ -147,7 +147,7 @@ fn a_trail_goes_on_under_a_key_or_a_new_one_and_not_without() {
         report
             .breaks
             .iter()
-            .any(|remark| remark.words.contains("made without the key"))
+            .any(|remark| remark.words.contains("written without the key"))
     );
 }
 

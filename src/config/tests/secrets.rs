@@ -59,7 +59,7 @@ fn a_secret_that_could_not_be_sent_is_refused() {
         (
             vec![(TOKEN, "[redacted]")],
             from_token,
-            "is what check-config shows",
+            "is the placeholder",
         ),
         (
             vec![(FILE, "/nowhere/canary")],

@@ -96,7 +96,7 @@ fn nothing_given_is_the_defaults_and_so_is_what_check_config_prints_of_them() {
         assert!(shown.contains(&line), "{line}");
     }
     assert!(shown.starts_with(
-        "# The gRPC server.\n[server]\n\n# Address and port on which gRPC is served."
+        "# The gRPC server.\n[server]\n\n# Address and port on which gRPC is served;"
     ));
     assert!(shown.lines().all(|line| line.chars().count() <= 110));
 }
@@ -352,16 +352,16 @@ fn tls_is_said_whole_or_refused_by_the_key_that_is_missing() {
     assert!(from_env(&[CERT, KEY]).is_ok());
     assert!(from_env(&[CERT, KEY, CA, REQUIRED]).is_ok());
     for (env, problem) in [
-        (&[CERT][..], "server.tls.key_file: is missing"),
-        (&[KEY], "server.tls.cert_file: is missing"),
+        (&[CERT][..], "server.tls.key_file: is required"),
+        (&[KEY], "server.tls.cert_file: is required"),
         (
             &[CERT, KEY, REQUIRED],
-            "server.tls.client_ca_file: is missing",
+            "server.tls.client_ca_file: is required",
         ),
         (&[CERT, KEY, CA], "server.tls.client_auth: is off"),
         (
             &[CA, REQUIRED],
-            "server.tls.client_auth (from IDGW_SERVER__TLS__CLIENT_AUTH): asks for",
+            "server.tls.client_auth (from IDGW_SERVER__TLS__CLIENT_AUTH): requests client",
         ),
     ] {
         let found = problems(from_env(env));

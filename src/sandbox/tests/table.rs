@@ -153,6 +153,11 @@ fn upstream(sandbox: &Running, row: &Row) -> RequestBuilder {
             let date: Vec<_> = text(&request, "birthdate").split('-').rev().collect();
             sandbox.peru(text(&request, "document_number"), &date.join("/"))
         }
+        "VerifyPeDni" => {
+            let number = text(&request, "document_number");
+            let path = format!("/v3/pe/cedula?documentType=DNI&documentNumber={number}");
+            sandbox.verifik(Method::GET, &path)
+        }
         "ScrubKenyaId" => {
             let id_type = match text(&request, "id_type") {
                 "KENYA_ID_TYPE_PASSPORT" => "passport",

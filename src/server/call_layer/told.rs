@@ -20,7 +20,7 @@ pub(super) struct Told {
     call: Arc<Call>,
     started: Instant,
     code: Code,
-    span: CallSpan,
+    pub span: CallSpan,
 }
 
 impl Told {
