@@ -14,6 +14,8 @@ use crate::{
 
 /// Within which a request leaves, on the busiest machine, and a caller then gives up.
 const SOON: Duration = Duration::from_secs(3);
+/// Within which a call would ask the provider that has nothing to wait for.
+const AT_ONCE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn numbered(number: usize) -> Value {
@@ -483,15 +485,55 @@ async fn a_write_that_has_begun_is_finished_before_the_next_though_its_caller_ga
     assert_eq!(gave_up.unwrap_err().code(), tonic::Code::DeadlineExceeded);
     let request = json!({"person": {"id": "person_123456789", "email": "another@example.com"}});
     let next = calls::call(calls::UPDATE, request);
+    waits_in_vain(&stage, &next, &["GET", "PUT"]).await;
     let opens = async {
         in_flight(&stage, 1).await;
-        // Long enough to ask the provider, if it did not wait for the first.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let received = stage.provider.received();
-        let methods: Vec<_> = received.iter().map(|one| one.method.as_str()).collect();
-        assert_eq!(methods, ["GET", "PUT"], "it did not wait for the first");
         gate.open();
     };
     let (second, ()) = tokio::join!(call(&stage, &next), opens);
     assert_eq!(second["person"]["email"], "another@example.com");
+}
+
+/// The call gets no turn before its deadline passes: it is told that it cost nothing, and the provider was sent
+/// only what others sent.
+async fn waits_in_vain(stage: &Stage, next: &Call, sent: &[&str]) {
+    let client = &stage.gateway.client;
+    let late = client.call_within(next.method, &next.request, Some(AT_ONCE));
+    let late = late.await.unwrap_err();
+    assert_eq!(late.code(), tonic::Code::DeadlineExceeded, "{late:?}");
+    let told = tonic_types::StatusExt::get_details_error_info(&late).unwrap();
+    assert_eq!(told.metadata["billing"], "not_billed");
+    let received = stage.provider.received();
+    let methods: Vec<_> = received.iter().map(|one| one.method.as_str()).collect();
+    assert_eq!(methods, sent, "it did not wait for the first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_takes_its_turn_with_updates_and_other_deletions_of_the_person() {
+    let stage = Stage::set(Setting::Usual).await;
+    let mut changed = john();
+    changed["email"] = json!("john.new@example.com");
+    // A call, what it sends, and what the provider answers.
+    let delete = (calls::delete(), vec!["DELETE"], vec![json!({})]);
+    let update = (calls::update(), vec!["GET", "PUT"], vec![john(), changed]);
+    for (first, second) in [(&delete, &delete), (&delete, &update), (&update, &delete)] {
+        let gate = Gate::default();
+        let answers = first.2.iter().chain(&second.2).enumerate();
+        let script = answers.map(|(number, body)| match answer(200, body.clone()) {
+            last if number + 1 == first.1.len() => Does::Holds(gate.clone(), last),
+            other => Does::Answers(other),
+        });
+        let (before, _) = stage.provider.seen();
+        stage.provider.next(script);
+        let waits = async {
+            let has_all = |(now, _)| now == before + first.1.len();
+            assert!(stage.provider.until(has_all).await);
+            waits_in_vain(&stage, &second.0, &first.1).await;
+            gate.open();
+        };
+        tokio::join!(call(&stage, &first.0), waits);
+        call(&stage, &second.0).await;
+        let all = first.1.len() + second.1.len();
+        assert_eq!(stage.provider.received().len(), all);
+    }
 }
