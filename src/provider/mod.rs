@@ -40,3 +40,42 @@ impl Listed for CurpRecord {
         status && gender
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_means_nothing_known_is_not_listed() {
+        use CurpStatus::An;
+        use Gender::Female;
+        // What its words mean, where there are words.
+        for (status, gender, is_listed) in [
+            (None, None, true),
+            (Some(An), Some(Female), true),
+            (Some(CurpStatus::Unspecified), Some(Female), false),
+            (Some(An), Some(Gender::Unspecified), false),
+        ] {
+            let curp = CurpRecord {
+                status_raw: status.map(|_| "a word".to_owned()),
+                status: status.unwrap_or_default().into(),
+                gender_raw: gender.map(|_| "a word".to_owned()),
+                gender: gender.unwrap_or_default().into(),
+                ..CurpRecord::default()
+            };
+            assert_eq!(curp.is_listed(), is_listed, "{status:?} {gender:?}");
+        }
+        for (gender, is_listed) in [
+            (None, true),
+            (Some(Female), true),
+            (Some(Gender::Unspecified), false),
+        ] {
+            let kenya = KenyaIdRecord {
+                gender_raw: gender.map(|_| "a word".to_owned()),
+                gender: gender.unwrap_or_default().into(),
+                ..KenyaIdRecord::default()
+            };
+            assert_eq!(kenya.is_listed(), is_listed, "{gender:?}");
+        }
+    }
+}
