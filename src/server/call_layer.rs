@@ -102,6 +102,8 @@ struct Shared {
     bytes: Arc<Quota<Caller>>,
     /// The same bytes, by connection: many callers may share one.
     connections: Arc<Quota<Option<SocketAddr>>>,
+    /// The replies that wait for room because they were paid for.
+    waiting: Arc<Quota<Caller>>,
     passing: Passing,
     /// The log lines of callers that nobody knows.
     strangers: Sampled,
@@ -142,6 +144,7 @@ impl CallLayer {
             door,
             places: Arc::new(places),
             connections: Quota::new(bytes.most()),
+            waiting: Quota::new(bytes.most() / 2),
             bytes,
             passing: Passing::default(),
             strangers: Sampled::default(),
@@ -251,12 +254,15 @@ where
             drop(unknown);
             let caller = Caller::of(&call, request.extensions());
             let share = shared.bytes.share(caller.clone());
+            let waits = shared.waiting.share(caller.clone());
             let place = shared.places.enter(caller);
             let connection = peer::address(request.extensions());
             let of_connection = shared.connections.share(connection);
             let holding = place.map(|place| Holding::new(place, share, of_connection));
             let head = head_bytes(request.headers());
-            let Some(holding) = holding.ok().filter(|held| held.take(head).is_ok()) else {
+            // Whose replies wait gets no new ones: they would be paid for and wait as well.
+            let holding = holding.ok().filter(|_| waits.is_empty());
+            let Some(holding) = holding.filter(|held| held.take(head).is_ok()) else {
                 return Ok(told.end(refusal(&overloaded(&call), &call)));
             };
             if end <= Instant::now() {
@@ -277,12 +283,19 @@ where
                         return Ok(told.end(refusal(&failure, &call)));
                     }
                     stream::ends(end);
-                    let held = tokio::time::timeout_at(end, holding::held(response, holding)).await;
-                    let response =
-                        held.map_err(|_elapsed| cut_off(Kind::DeadlineExceeded, &call, policy));
-                    let response =
-                        response.and_then(|held| held.map_err(|_full| overloaded(&call)));
-                    Ok(told.end(response.unwrap_or_else(|failure| refusal(&failure, &call))))
+                    let is_paid = may_be_charged(&call, policy);
+                    let held = holding::held(response, holding, is_paid.then_some(waits));
+                    let held = match tokio::time::timeout_at(end, held).await {
+                        Ok(Ok(held)) => Ok(held),
+                        // Nobody shall take it for free and repeat it.
+                        Ok(Err(_full)) if is_paid => {
+                            metrics::refused(None, Limit::Process);
+                            Err(cut_off(Kind::OutcomeUnknown, &call, policy))
+                        }
+                        Ok(Err(_full)) => Err(overloaded(&call)),
+                        Err(_elapsed) => Err(cut_off(Kind::DeadlineExceeded, &call, policy)),
+                    };
+                    Ok(told.end(held.unwrap_or_else(|failure| refusal(&failure, &call))))
                 }
                 Ok(Err(_panic)) => {
                     let failure = cut_off(Kind::Internal, &call, policy);
@@ -328,14 +341,14 @@ fn head_bytes(headers: &HeaderMap) -> usize {
         .sum()
 }
 
-/// There is no place, or no room for what the call makes the gateway hold. If a provider was asked, that stands.
+/// There is no place, or no room for what the call makes the gateway hold. If a provider was asked, it was for free.
 fn overloaded(call: &Call) -> Failure {
     metrics::refused(None, Limit::Process);
     Failure {
         retry_after: Some(OVERLOAD_WAIT),
         provider: call.facts.provider(),
         verification_id: call.facts.verification_id(),
-        billing: call.facts.billing(),
+        billing: call.facts.provider().map(|_| Billing::NotBilled),
         ..Failure::new(Kind::Overloaded)
     }
 }
@@ -387,17 +400,22 @@ fn known_field(name: &str) -> &'static str {
 /// The call was cut off, by the caller's deadline or by a defect: what it may have cost depends on
 /// what was out by then.
 fn cut_off(kind: Kind, call: &Call, policy: Option<&Policy>) -> Failure {
-    let chargeable = policy.is_some_and(|policy| policy.charge == Charge::PerRequest);
     Failure {
         provider: call.facts.provider(),
         verification_id: call.facts.verification_id(),
         billing: call
             .facts
             .provider()
-            .map(|_| match call.progress.may_be_charged() {
-                true if chargeable => Billing::Unknown,
-                _ => Billing::NotBilled,
+            .map(|_| match may_be_charged(call, policy) {
+                true => Billing::Unknown,
+                false => Billing::NotBilled,
             }),
         ..Failure::new(kind)
     }
+}
+
+/// Whether something is out for the call that may be charged.
+fn may_be_charged(call: &Call, policy: Option<&Policy>) -> bool {
+    call.progress.may_be_charged()
+        && policy.is_some_and(|policy| policy.charge == Charge::PerRequest)
 }

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -25,6 +26,8 @@ use crate::telemetry::metrics::UnderWay;
 const SMALL: usize = 4096;
 /// A reply is handed to HTTP/2 in pieces of this size: what was handed over lies there until the client takes it.
 const PIECE: usize = 16 * 1024;
+/// How often a reply that waits for room looks for it.
+const LOOKS: Duration = Duration::from_millis(20);
 
 /// What a call holds.
 #[derive(Debug)]
@@ -73,22 +76,40 @@ impl Holding {
         Ok(())
     }
 
-    /// Counts so many bytes more.
+    /// Counts so many bytes more, or none of them.
     ///
     /// # Errors
     ///
     /// [`Full`] if there is no room for them.
     pub fn take(&self, more: usize) -> Result<(), Full> {
         let mut bytes = self.lock();
-        let before = bytes.seen.saturating_sub(SMALL);
-        bytes.seen += more;
-        match bytes.seen.saturating_sub(SMALL) - before {
-            0 => Ok(()),
-            large => {
-                bytes.share.take(large)?;
-                bytes.of_connection.take(large)
+        let seen = bytes.seen + more;
+        let large = seen.saturating_sub(SMALL) - bytes.seen.saturating_sub(SMALL);
+        if large > 0 {
+            bytes.share.take(large)?;
+            if bytes.of_connection.take(large).is_err() {
+                bytes.share.give_back(large);
+                return Err(Full);
             }
         }
+        bytes.seen = seen;
+        Ok(())
+    }
+
+    /// Counts so many bytes more, as soon as there is room for them. Until then they are in what `waits`.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if there is no room to wait in either.
+    async fn wait(&self, more: usize, mut waits: Share<Caller>) -> Result<(), Full> {
+        if self.take(more).is_ok() {
+            return Ok(());
+        }
+        waits.take(more)?;
+        while self.take(more).is_err() {
+            tokio::time::sleep(LOOKS).await;
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Counted> {
@@ -108,11 +129,16 @@ struct Reply {
 }
 
 /// The reply, which keeps what its call holds until the last byte of it was written, or the stream is reset.
+/// One that `waits` is not refused while there is room for it there.
 ///
 /// # Errors
 ///
 /// [`Full`] if there is no room for the reply.
-pub async fn held(response: Response<Body>, holding: Arc<Holding>) -> Result<Response<Body>, Full> {
+pub async fn held(
+    response: Response<Body>,
+    holding: Arc<Holding>,
+    waits: Option<Share<Caller>>,
+) -> Result<Response<Body>, Full> {
     let (head, mut rest) = response.into_parts();
     if rest.is_end_stream() {
         return Ok(Response::from_parts(head, rest));
@@ -124,7 +150,10 @@ pub async fn held(response: Response<Body>, holding: Arc<Holding>) -> Result<Res
         Some(Err(status)) => (Bytes::new(), Some(Err(status))),
         None => return Ok(Response::from_parts(head, Body::empty())),
     };
-    holding.take(message.len())?;
+    match waits {
+        None => holding.take(message.len())?,
+        Some(waits) => holding.wait(message.len(), waits).await?,
+    }
     // HTTP/2 drops the bytes when they are written, or the stream is reset.
     let written = Written {
         message,

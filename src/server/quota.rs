@@ -86,6 +86,11 @@ impl<C: Eq + Hash + Clone> Share<C> {
         Ok(())
     }
 
+    /// Whether the caller holds nothing, by this share or another.
+    pub fn is_empty(&self) -> bool {
+        !self.quota.lock().callers.contains_key(&self.caller)
+    }
+
     /// Whether it could take so much more.
     pub fn has_room(&self, more: usize) -> bool {
         let held = self.quota.lock();
@@ -109,7 +114,8 @@ impl<C: Eq + Hash + Clone> Share<C> {
         }
     }
 
-    fn give_back(&mut self, so_much: usize) {
+    /// Gives back so much of what it holds.
+    pub fn give_back(&mut self, so_much: usize) {
         if so_much == 0 {
             return;
         }
@@ -150,6 +156,8 @@ mod tests {
         assert_eq!([first.holds, second.holds, third.holds], [512, 256, 128]);
         // Another share of the same caller is no way around it.
         assert!(quota.share("a").take(1).is_err());
+        assert!(!quota.share("a").is_empty());
+        assert!(quota.share("d").is_empty());
         drop(first);
         assert!(quota.share("a").take(300).is_ok());
         drop((second, third));

@@ -1,6 +1,6 @@
 //! Stages rows of the table, one after the other, and says everything that is wrong.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tonic::Status;
@@ -15,6 +15,8 @@ use crate::{
 
 /// A row's own deadline is made longer up to here, until the provider is asked within it.
 const LONGEST: Duration = Duration::from_secs(10);
+/// How often a row is played at most whose call came too late for what it is about.
+const PLAYS: u32 = 10;
 
 /// Runs the rows, those of a setting against the same gateway.
 pub async fn run(rows: Vec<Row>) {
@@ -30,7 +32,20 @@ pub async fn run(rows: Vec<Row>) {
         let mut stage = Stage::set(setting).await;
         let mut calls = 0;
         for row in rows.iter().filter(|row| row.setting == setting) {
-            let found = play(&stage, row, &mut calls).await;
+            let mut plays = 1;
+            let found = loop {
+                let began = Instant::now();
+                let found = play(&stage, row, &mut calls).await;
+                // On a busy machine the call may come when what it is to meet is over: that is another row.
+                let was_over = row.lasts().is_some_and(|lasts| began.elapsed() >= lasts)
+                    && !stage.provider.received().is_empty();
+                if !was_over || plays == PLAYS {
+                    break found;
+                }
+                plays += 1;
+                stage = Stage::set(setting).await;
+                calls = 0;
+            };
             let name = format!(
                 "{} {} [{setting:?}] {}",
                 row.provider, row.call.method, row.what

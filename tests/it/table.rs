@@ -120,11 +120,16 @@ impl Row {
         matches!(self.setting, Setting::OnePlace | Setting::OneCall)
     }
 
+    /// How long the call before the row's own keeps that from the provider, if it does.
+    pub fn lasts(&self) -> Option<Duration> {
+        let lasts = matches!(self.setting, Setting::OnceASecond | Setting::Fragile);
+        lasts.then_some(Duration::from_secs(1))
+    }
+
     /// Whether the gateway refuses the provider's next calls after this row.
     pub fn holds_back(&self) -> bool {
         let limited = |fails: &Fails| std::ptr::eq(fails.case, &crate::cases::RATE_LIMITED_THERE);
-        matches!(self.setting, Setting::OnceASecond | Setting::Fragile)
-            || matches!(&self.expect, Expect::Fails(fails) if limited(fails))
+        self.lasts().is_some() || matches!(&self.expect, Expect::Fails(fails) if limited(fails))
     }
 
     /// Not for the document: a variant of another row.

@@ -37,6 +37,8 @@ MISSED = {"MissedMutant"}
 UNVIABLE = {"Unviable"}
 # Found something (2: missed, 3: timeouts), which is what it is for.
 DONE = {0, 2, 3}
+# For the build too: what stands behind `--` is heard only by the run, and then every test binary is built for each mutant.
+UNIT_TESTS = ["--cargo-arg=--lib", "--cargo-arg=--locked"]
 
 
 class Broken(Exception):
@@ -70,8 +72,26 @@ def sample(names: Iterable[str], count: int, seed: str) -> list[str]:
     return sorted(sorted(names, key=rank)[:count])
 
 
+def changed(places: Iterable[tuple[str, int]], read=lambda file: (ROOT / file).read_text()) -> str:
+    """A diff that touches only these lines, by file and number.
+
+    For `--in-diff`: of the mutants that leave out a field, cargo-mutants 27.1 tries every one whatever `--re` says.
+    """
+    by_file: dict[str, set[int]] = defaultdict(set)
+    for file, at in places:
+        by_file[file].add(at)
+    diff = []
+    for file, numbers in sorted(by_file.items()):
+        lines = read(file).splitlines()
+        diff += [f"--- a/{file}", f"+++ b/{file}"]
+        # The old file has none of them.
+        for before, at in enumerate(sorted(numbers)):
+            diff += [f"@@ -{at - 1 - before},0 +{at},1 @@", f"+{lines[at - 1]}"]
+    return "\n".join([*diff, ""])
+
+
 def results(outcomes: Mapping, by_name: Mapping[str, list[str]]) -> dict[str, str]:
-    """What became of each name: `missed` if one of its mutants was, else `caught`, else `unviable`."""
+    """What became of each name: `missed` if one of its mutants was, else `caught`, else `unviable`. No other is judged."""
     names = {long: short for short, all_of in by_name.items() for long in all_of}
     found: dict[str, set[str]] = defaultdict(set)
     for outcome in outcomes["outcomes"]:
@@ -80,7 +100,8 @@ def results(outcomes: Mapping, by_name: Mapping[str, list[str]]) -> dict[str, st
             if summary != "Success":
                 raise Broken("the tests fail without any mutant")
             continue
-        found[names[scenario["Mutant"]["name"]]].add(summary)
+        if one := names.get(scenario["Mutant"]["name"]):
+            found[one].add(summary)
     judged = {}
     for one, summaries in found.items():
         if unknown := summaries - CAUGHT - MISSED - UNVIABLE:
@@ -132,18 +153,25 @@ def main() -> int:
         found = cargo_mutants("--list", "--json")
         if found.returncode:
             raise Broken("the mutants cannot be listed")
-        by_name = named(json.loads(found.stdout))
+        mutants = json.loads(found.stdout)
+        by_name = named(mutants)
         known = listed(SURVIVORS.read_text())
         chosen = sample(by_name, asked.count, asked.seed)
         print(f"{len(chosen)} of {len(by_name)} mutants, seed {asked.seed}", flush=True)
-        patterns = [word for one in chosen for long in by_name[one] for word in ("--re", f"^{re.escape(long)}$")]
+        names = {one: by_name[one] for one in chosen}
+        wanted = {long for all_of in names.values() for long in all_of}
+        patterns = [word for long in wanted for word in ("--re", f"^{re.escape(long)}$")]
+        places = [(one["file"], one["span"]["start"]["line"]) for one in mutants if one["name"] in wanted]
         out = ROOT / "target/mutants-report"
         out.mkdir(parents=True, exist_ok=True)
-        ran = cargo_mutants(*patterns, "--output", str(out), "--colors", "never", "--", "--lib", "--locked")
+        diff = out / "sample.diff"
+        diff.write_text(changed(places))
+        sampled = [*patterns, "--in-diff", str(diff)]
+        ran = cargo_mutants(*sampled, "--output", str(out), "--colors", "never", *UNIT_TESTS)
         print(ran.stdout, end="")
         if ran.returncode not in DONE:
             raise Broken(f"cargo-mutants ended with {ran.returncode}")
-        judged = results(json.loads((out / "mutants.out/outcomes.json").read_text()), by_name)
+        judged = results(json.loads((out / "mutants.out/outcomes.json").read_text()), names)
     except (Broken, OSError, ValueError) as broken:
         print(f"mutants: {broken}", file=sys.stderr)
         return 2

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from mutants import Broken, listed, named, problems, results, sample
+from mutants import Broken, changed, listed, named, problems, results, sample
 
 SOURCE = "fn a() -> bool {\n    x == y && x == z\n}\n"
 
@@ -50,6 +50,16 @@ def test_a_sample_is_the_same_for_a_seed_and_changes_little_with_the_code():
     assert sample(names[:3], 60, "1") == names[:3]
 
 
+def test_the_lines_of_a_sample_are_all_that_its_diff_touches():
+    assert changed([("src/b.rs", 2), ("src/a.rs", 3), ("src/a.rs", 1), ("src/a.rs", 3)], lambda _: SOURCE) == (
+        "--- a/src/a.rs\n+++ b/src/a.rs\n"
+        "@@ -0,0 +1,1 @@\n+fn a() -> bool {\n"
+        "@@ -1,0 +3,1 @@\n+}\n"
+        "--- a/src/b.rs\n+++ b/src/b.rs\n"
+        "@@ -1,0 +2,1 @@\n+    x == y && x == z\n"
+    )
+
+
 @pytest.mark.parametrize(
     "summaries, body, twice",
     [
@@ -61,6 +71,8 @@ def test_a_sample_is_the_same_for_a_seed_and_changes_little_with_the_code():
 )
 def test_what_became_of_a_name(summaries, body, twice):
     assert results(outcomes(*summaries), by_name()) == {BODY: body, TWICE: twice}
+    # What is tried beside the sample is not judged.
+    assert results(outcomes(*summaries), {BODY: by_name()[BODY]}) == {BODY: body}
 
 
 def test_what_is_no_result_is_an_error():

@@ -137,3 +137,30 @@ fn has_unlisted(record: &CurpRecord) -> bool {
     let gender = record.gender_raw.is_some() && record.gender() == Gender::Unspecified;
     status || gender
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_means_nothing_known_is_not_listed() {
+        use CurpStatus::An;
+        use Gender::Female;
+        // What its words mean, where there are words.
+        for (status, gender, is_listed) in [
+            (None, None, true),
+            (Some(An), Some(Female), true),
+            (Some(CurpStatus::Unspecified), Some(Female), false),
+            (Some(An), Some(Gender::Unspecified), false),
+        ] {
+            let curp = CurpRecord {
+                status_raw: status.map(|_| "a word".to_owned()),
+                status: status.unwrap_or_default().into(),
+                gender_raw: gender.map(|_| "a word".to_owned()),
+                gender: gender.unwrap_or_default().into(),
+                ..CurpRecord::default()
+            };
+            assert_eq!(!has_unlisted(&curp), is_listed, "{status:?} {gender:?}");
+        }
+    }
+}

@@ -109,3 +109,32 @@ fn kind(status: u16, body: &ErrorBody) -> Kind {
         _ => kind_of_status(status),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_accuauths_own_by_a_word_and_a_reason_or_a_request_id() {
+        for (body, is_own) in [
+            (r#"{"status": "NEW_WORD", "reason": "r"}"#, true),
+            (r#"{"status": "NEW_WORD", "request_id": "1"}"#, true),
+            (
+                r#"{"status": "PENDING", "reason": "r", "request_id": "1"}"#,
+                true,
+            ),
+            (r#"{"status": "NEW_WORD"}"#, false),
+            (r#"{"status": "PENDING"}"#, false),
+            (
+                r#"{"status": 512, "reason": "r", "request_id": "1"}"#,
+                false,
+            ),
+            (r#"{"reason": "r", "request_id": "1"}"#, false),
+        ] {
+            let body = ErrorBody::read(body.as_bytes());
+            // Something in between may have done the work, and leaves open what it cost.
+            let is_of_another = kind(512, &body) == Kind::OutcomeUnknown;
+            assert_eq!(!is_of_another, is_own, "{:?}", body.status);
+        }
+    }
+}

@@ -117,3 +117,24 @@ impl Supplies<KenyaLookup> for Youverify {
 fn has_unlisted(record: &KenyaIdRecord) -> bool {
     record.gender_raw.is_some() && record.gender() == Gender::Unspecified
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_means_nothing_known_is_not_listed() {
+        for (gender, is_listed) in [
+            (None, true),
+            (Some(Gender::Female), true),
+            (Some(Gender::Unspecified), false),
+        ] {
+            let kenya = KenyaIdRecord {
+                gender_raw: gender.map(|_| "a word".to_owned()),
+                gender: gender.unwrap_or_default().into(),
+                ..KenyaIdRecord::default()
+            };
+            assert_eq!(!has_unlisted(&kenya), is_listed, "{gender:?}");
+        }
+    }
+}

@@ -6,7 +6,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
+use http_body_util::BodyExt as _;
 use tonic_types::StatusExt as _;
 use tower::service_fn;
 
@@ -23,6 +24,11 @@ const READ: &str = "/idgw.person.v1.PersonService/GetPerson";
 const DEFAULT: Duration = Duration::from_secs(30);
 
 fn layer(places: usize) -> CallLayer {
+    holding(places, usize::MAX)
+}
+
+/// The layer over so many places, and so many bytes that calls may hold.
+fn holding(places: usize, bytes: usize) -> CallLayer {
     let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
     let mut watches = Vec::new();
     let door = Door::start(&config::Auth::default(), &policies, None, &mut watches).unwrap();
@@ -30,7 +36,7 @@ fn layer(places: usize) -> CallLayer {
         &policies,
         door,
         Admission::new(places, Arc::default()),
-        Quota::new(usize::MAX),
+        Quota::new(bytes),
         Times {
             default_deadline: DEFAULT,
             request_timeout: DEFAULT,
@@ -248,6 +254,108 @@ async fn one_caller_cannot_starve_the_others() {
     assert!(call([1; 4]).is_none());
     let modest: Vec<_> = std::iter::from_fn(|| call([2; 4])).collect();
     assert_eq!(modest.len(), 3);
+}
+
+/// A service that takes a second and answers with replies of these sizes in turn, for which a provider was paid if
+/// that can be.
+fn replying<const N: usize>(
+    sizes: [usize; N],
+    asked: &Arc<AtomicU32>,
+) -> impl Service<
+    Request<Body>,
+    Response = Response<Body>,
+    Error = std::convert::Infallible,
+    Future: Send,
+> + Clone
++ Send
++ use<N> {
+    let asked = Arc::clone(asked);
+    service_fn(move |request: Request<Body>| {
+        let call = Arc::clone(request.extensions().get::<Arc<Call>>().unwrap());
+        call.facts.asks(Provider::Accuauth);
+        call.progress.sent();
+        let number = asked.fetch_add(1, Ordering::Relaxed) as usize;
+        async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(Response::new(Body::new("x".repeat(sizes[number % N]))))
+        }
+    })
+}
+
+/// Of 100,000 bytes.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_was_paid_for_waits_for_room_and_no_other_call_is_paid_for_meanwhile() {
+    let asked = Arc::default();
+    let sizes = [40_000, 45_000, 5000, 5000];
+    let mut service = holding(9, 100_000).layer(replying(sizes, &asked));
+    let mut call = |peer| service.call(request(LOOKUP, Some("1M"), peer));
+    let is_ok = |response: &Response<Body>| Status::from_header_map(response.headers()).is_none();
+    let unread = call([1; 4]).await.unwrap();
+    let mut waits = call([1; 4]);
+    let while_it = Duration::from_secs(10);
+    assert!(tokio::time::timeout(while_it, &mut waits).await.is_err());
+    // There would be room for the next one of that caller, and another has it.
+    let refused = call([1; 4]).await.unwrap();
+    let overloaded = (Code::ResourceExhausted, "OVERLOADED".to_owned(), None);
+    assert_eq!(told(&refused), overloaded);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert!(is_ok(&call([2; 4]).await.unwrap()));
+    assert!(is_ok(&unread));
+    drop(unread);
+    let waited = waits.await.unwrap();
+    assert!(is_ok(&waited));
+    assert!(is_ok(&call([1; 4]).await.unwrap()));
+    let reply = waited.into_body().collect().await.unwrap();
+    assert_eq!(reply.to_bytes().len(), sizes[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paid_reply_that_finds_no_room_is_not_called_free_and_a_free_one_is_refused_at_once() {
+    // The reply that is one too many comes after a second. It waits for room until the deadline.
+    for (path, too_many, after, code, reason, billing) in [
+        (
+            LOOKUP,
+            1,
+            19,
+            Code::DeadlineExceeded,
+            "DEADLINE_EXCEEDED",
+            "unknown",
+        ),
+        // There is no room to wait in for more than one.
+        (
+            LOOKUP,
+            2,
+            1,
+            Code::Unknown,
+            "PROVIDER_OUTCOME_UNKNOWN",
+            "unknown",
+        ),
+        (
+            READ,
+            1,
+            1,
+            Code::ResourceExhausted,
+            "OVERLOADED",
+            "not_billed",
+        ),
+    ] {
+        let mut service = holding(9, 100_000).layer(replying([30_000], &Arc::default()));
+        let begun = Instant::now();
+        let calls = (0..2 + too_many).map(|_| service.call(request(path, Some("20S"), [1; 4])));
+        let mut calls: futures_util::stream::FuturesUnordered<_> = calls.collect();
+        let mut taken = Vec::new();
+        let refused = loop {
+            let response = calls.next().await.unwrap().unwrap();
+            match Status::from_header_map(response.headers()) {
+                None => taken.push(response),
+                Some(_) => break response,
+            }
+        };
+        let (code, reason) = (code, reason.to_owned());
+        assert_eq!(told(&refused), (code, reason, Some(billing.to_owned())));
+        assert_eq!(begun.elapsed().as_secs(), after, "{path} {too_many}");
+        assert_eq!(taken.len(), 2);
+    }
 }
 
 #[tokio::test]

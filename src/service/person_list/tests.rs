@@ -3,9 +3,15 @@
 use std::{cell::RefCell, collections::BTreeMap, future::ready};
 
 use futures_util::FutureExt as _;
+use http::HeaderMap;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::{
+    provider::verifik::Verifik,
+    transport::{Answer, Credentials},
+};
 
 /// A provider's list, and how it answers.
 #[derive(Debug, Clone)]
@@ -15,7 +21,21 @@ struct Provider {
     /// The most records of a page, whatever it is asked for.
     cap: usize,
     paging: Paging,
+    dialect: Dialect,
     says: Says,
+}
+
+/// How it writes a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// The page is given as it would be read: most walks are, for reading takes longest.
+    Read,
+    /// As the older document does: a bare list, which has no room for counts.
+    Older,
+    /// As newer pages do: `data` and `pagination`.
+    Newer,
+    /// As the library behind them does: `docs` in `data`, and the counts beside it.
+    Docs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +60,32 @@ enum Says {
 }
 
 impl Provider {
-    fn answer(&self, page: u32, limit: u32) -> Page {
-        let asked = limit as usize;
+    /// A page as the adapter reads it, of what it asks for.
+    fn page(&self, adapter: &Verifik, page: u32, limit: u32) -> Result<Page, Failure> {
+        if self.dialect == Dialect::Read {
+            let (ids, pages, total) = self.listed(page as usize, limit as usize);
+            return Ok(Page {
+                persons: ids.into_iter().map(person).collect(),
+                pages: pages.map(|pages| u32::try_from(pages).unwrap()),
+                total,
+            });
+        }
+        let request = adapter.list_request(page, limit);
+        let query: BTreeMap<_, _> = url::form_urlencoded::parse(request.query.as_bytes()).collect();
+        let asked = |name| query[name].parse().unwrap();
+        let (ids, pages, total) = self.listed(asked("page"), asked("limit"));
+        let persons: Vec<Value> = ids.iter().map(|id| self.record(&id.to_string())).collect();
+        let answer = Answer {
+            status: 200,
+            retry_after: None,
+            body: self.written(&persons, pages, total).to_string().into(),
+            was_read: false,
+        };
+        adapter.read_page(&answer, View::Basic)
+    }
+
+    /// The records of a page, and what is said of the number of pages and of records in all.
+    fn listed(&self, page: usize, asked: usize) -> (Vec<u32>, Option<usize>, Option<usize>) {
         let total = self.records.len();
         let limit = match self.paging {
             Paging::IgnoresBoth => total.max(1),
@@ -49,27 +93,45 @@ impl Provider {
         };
         let pages = total.div_ceil(limit);
         let page = match self.paging {
-            Paging::Pages => page as usize,
+            Paging::Pages => page,
             Paging::IgnoresBoth => 1,
-            Paging::Clamps => (page as usize).min(pages.max(1)),
+            Paging::Clamps => page.min(pages.max(1)),
         };
         let mut ordered = self.records.clone();
         if self.is_newest_first {
             ordered.reverse();
         }
-        let persons = ordered.iter().skip((page - 1) * limit).take(limit);
-        let number = |number: usize| u32::try_from(number).unwrap();
-        Page {
-            persons: persons.map(|id| person(*id)).collect(),
-            pages: match self.says {
-                Says::Pages | Says::Both => Some(number(pages)),
-                Says::WrongPages => Some(number(total.div_ceil(asked))),
-                _ => None,
-            },
-            total: match self.says {
-                Says::Total | Says::Both | Says::WrongPages => Some(total),
-                _ => None,
-            },
+        let ids = ordered.into_iter().skip((page - 1) * limit).take(limit);
+        let pages = match self.says {
+            Says::Pages | Says::Both => Some(pages),
+            Says::WrongPages => Some(total.div_ceil(asked)),
+            _ => None,
+        };
+        let total = match self.says {
+            Says::Total | Says::Both | Says::WrongPages => Some(total),
+            _ => None,
+        };
+        (ids.collect(), pages, total)
+    }
+
+    fn record(&self, id: &str) -> Value {
+        match self.dialect {
+            Dialect::Read | Dialect::Older => json!({"id": id}),
+            Dialect::Newer => json!({"_id": id}),
+            Dialect::Docs => json!({"_id": {"$oid": id}}),
+        }
+    }
+
+    fn written(&self, persons: &[Value], pages: Option<usize>, total: Option<usize>) -> Value {
+        match self.dialect {
+            Dialect::Read | Dialect::Older => json!(persons),
+            Dialect::Newer if total == Some(0) => json!({"data": null, "pagination": {"total": 0}}),
+            Dialect::Newer => {
+                json!({"data": persons, "pagination": {"pages": pages, "total": total}})
+            }
+            Dialect::Docs => {
+                json!({"data": {"docs": persons, "totalPages": pages, "totalDocs": total}})
+            }
         }
     }
 }
@@ -95,6 +157,7 @@ fn walk(
     changes: &[Change],
 ) -> (BTreeMap<u32, u32>, Vec<u32>, Provider) {
     let provider = RefCell::new(provider);
+    let adapter = Verifik::new(Credentials::new(HeaderMap::new()), "/v2/persons".to_owned());
     let requests = RefCell::new(0);
     let mut query = Query {
         page_size,
@@ -106,7 +169,7 @@ fn walk(
         requests.replace(0);
         let fetch = |page| {
             *requests.borrow_mut() += 1;
-            ready(Ok(provider.borrow().answer(page, page_size)))
+            ready(provider.borrow().page(&adapter, page, page_size))
         };
         let given = page(&query, fetch).now_or_never().unwrap().unwrap();
         counts.push(*requests.borrow());
@@ -153,12 +216,19 @@ fn providers(caps: std::ops::Range<usize>) -> impl Strategy<Value = Provider> {
         Just(Says::Both),
         Just(Says::WrongPages)
     ];
-    (0u32..120, any::<bool>(), caps, paging, says).prop_map(
-        |(count, is_newest_first, cap, paging, says)| Provider {
+    let dialect = prop_oneof![
+        60 => Just(Dialect::Read),
+        1 => Just(Dialect::Older),
+        1 => Just(Dialect::Newer),
+        1 => Just(Dialect::Docs)
+    ];
+    (0u32..120, any::<bool>(), caps, paging, dialect, says).prop_map(
+        |(count, is_newest_first, cap, paging, dialect, says)| Provider {
             records: (0..count).collect(),
             is_newest_first,
             cap,
             paging,
+            dialect,
             says,
         },
     )
@@ -209,6 +279,7 @@ fn a_page_of_new_records_between_two_pages_and_a_cap_that_is_not_said_hide_nobod
         is_newest_first,
         cap,
         paging: Paging::Pages,
+        dialect: Dialect::Older,
         says: Says::Nothing,
     };
     let change = Change {

@@ -132,6 +132,18 @@ pub fn lenient() -> Vec<Row> {
             json!("GENDER_FEMALE"),
         ),
         odd(
+            "a lone M is for mujer",
+            json!({"sexo": "M"}),
+            "/record/gender",
+            json!("GENDER_FEMALE"),
+        ),
+        odd(
+            "a lone H is for hombre",
+            json!({"sexo": "H"}),
+            "/record/gender",
+            json!("GENDER_MALE"),
+        ),
+        odd(
             "sex X",
             json!({"sexo": "X"}),
             "/record/gender",

@@ -117,6 +117,12 @@ pub fn lenient() -> Vec<Row> {
             json!("GENDER_FEMALE"),
         ),
         odd(
+            "a lone M is for male",
+            json!({"gender": "M"}),
+            "/record/gender",
+            json!("GENDER_MALE"),
+        ),
+        odd(
             "nobody asked",
             json!({"requestedBy": null}),
             "/record/envelope/requested_by",
