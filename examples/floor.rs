@@ -24,7 +24,8 @@ use identity_gateway::{
     },
     proto::identity::v1::{
         CheckCurpRequest, CheckCurpResponse, ScrubKenyaIdRequest, ScrubKenyaIdResponse,
-        VerifyPeForeignerIdRequest, VerifyPeForeignerIdResponse,
+        VerifyPeDniRequest, VerifyPeDniResponse, VerifyPeForeignerIdRequest,
+        VerifyPeForeignerIdResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
     provider::{Company as _, Supplies as _, youverify::Youverify},
@@ -92,6 +93,13 @@ impl IdentityService for Floor {
         &self,
         _: Request<VerifyPeForeignerIdRequest>,
     ) -> Result<Response<VerifyPeForeignerIdResponse>, Status> {
+        Err(Status::unimplemented("one lookup is enough for a floor"))
+    }
+
+    async fn verify_pe_dni(
+        &self,
+        _: Request<VerifyPeDniRequest>,
+    ) -> Result<Response<VerifyPeDniResponse>, Status> {
         Err(Status::unimplemented("one lookup is enough for a floor"))
     }
 

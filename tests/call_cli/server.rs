@@ -10,8 +10,8 @@ use identity_gateway::proto::{
     FILE_DESCRIPTOR_SET,
     identity::v1::{
         CheckCurpRequest, CheckCurpResponse, CurpRecord, CurpStatus, Outcome, ScrubKenyaIdRequest,
-        ScrubKenyaIdResponse, Verification, VerifyPeForeignerIdRequest,
-        VerifyPeForeignerIdResponse,
+        ScrubKenyaIdResponse, Verification, VerifyPeDniRequest, VerifyPeDniResponse,
+        VerifyPeForeignerIdRequest, VerifyPeForeignerIdResponse,
         identity_service_server::{IdentityService, IdentityServiceServer},
     },
 };
@@ -186,6 +186,13 @@ impl IdentityService for ByHand {
             metadata: request.into_inner().metadata,
             ..Default::default()
         }))
+    }
+
+    async fn verify_pe_dni(
+        &self,
+        _: Request<VerifyPeDniRequest>,
+    ) -> Result<Response<VerifyPeDniResponse>, Status> {
+        Ok(Response::new(VerifyPeDniResponse::default()))
     }
 
     async fn verify_pe_foreigner_id(

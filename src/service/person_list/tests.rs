@@ -3,14 +3,13 @@
 use std::{cell::RefCell, collections::BTreeMap, future::ready};
 
 use futures_util::FutureExt as _;
-use http::HeaderMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    provider::verifik::Verifik,
-    transport::{Answer, Credentials},
+    provider::{Company as _, verifik::Verifik},
+    transport::Answer,
 };
 
 /// A provider's list, and how it answers.
@@ -79,7 +78,6 @@ impl Provider {
             status: 200,
             retry_after: None,
             body: self.written(&persons, pages, total).to_string().into(),
-            was_read: false,
         };
         adapter.read_page(&answer, View::Basic)
     }
@@ -157,7 +155,7 @@ fn walk(
     changes: &[Change],
 ) -> (BTreeMap<u32, u32>, Vec<u32>, Provider) {
     let provider = RefCell::new(provider);
-    let adapter = Verifik::new(Credentials::new(HeaderMap::new()), "/v2/persons".to_owned());
+    let adapter = Verifik::new(&Default::default());
     let requests = RefCell::new(0);
     let mut query = Query {
         page_size,
