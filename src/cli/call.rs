@@ -1,7 +1,7 @@
 //! `identity-gateway call METHOD JSON`: calls one RPC of a running gateway and prints the answer.
 //!
-//! Nothing is compiled in: the server's reflection says what the method takes and answers. The answer
-//! goes to `out` as indented proto JSON with the names of the proto, unset fields left out; everything
+//! The contract's own methods are known; of other services the server's reflection says what a method takes and
+//! answers. The answer goes to `out` as indented proto JSON with the names of the proto, unset fields left out; everything
 //! else goes to `err`. No message of this command repeats a value of the request.
 //!
 //! | exit code | meaning |
@@ -9,7 +9,7 @@
 //! | 0 | the RPC answered; the answer was printed |
 //! | 1 | the RPC answered an error, or none in time |
 //! | 64 | usage: METHOD, JSON, a header or the address is wrong, or the server has no such method |
-//! | 69 | no connection, or the server offers no reflection |
+//! | 69 | no connection, or the server offers no reflection and the method is none of the contract |
 //! | 74 | standard input could not be read, or the answer could not be written |
 
 mod codec;

@@ -40,7 +40,7 @@ pub struct Server {
     /// Largest response message sent, in bytes.
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub max_response_bytes: usize,
-    /// Whether server reflection (v1 and v1alpha) is served; grpcurl and `call` need it.
+    /// Whether server reflection (v1 and v1alpha) is served; grpcurl needs it, and `call` for services other than these.
     pub reflection: bool,
     /// Largest header list of a request, in bytes: names, values, and 32 for each entry. It includes
     /// metadata, and a mesh's header with a whole certificate chain.

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt, pb};
 
 use super::{
-    CHECK_CURP, args, call, call_with,
+    CHECK_CURP, HEALTH, args, call, call_with,
     server::{Gateway, Offer},
 };
 
@@ -49,7 +49,7 @@ async fn a_method_that_is_not_there_is_answered_with_what_is() {
         (
             "idgw.identity.v1.IdentityService/CheckCrup",
             "error: idgw.identity.v1.IdentityService has no method `CheckCrup`; it has: \
-             VerifyPeForeignerId, ScrubKenyaId, CheckCurp\n",
+             VerifyPeForeignerId, VerifyPeDni, ScrubKenyaId, CheckCurp\n",
         ),
         (
             "identity.v2.IdentityService.CheckCurp",
@@ -86,9 +86,7 @@ async fn a_method_that_is_not_there_is_answered_with_what_is() {
 #[tokio::test]
 async fn a_bare_name_never_means_health_and_a_full_one_may() {
     let gateway = Gateway::start().await;
-    let answer = call(&gateway, "grpc.health.v1.Health/Check", "{}")
-        .await
-        .ok();
+    let answer = call(&gateway, HEALTH, "{}").await.ok();
     assert_eq!(answer, "{\n  \"status\": \"SERVING\"\n}\n");
     // Pollux has a Check too and nobody serves it: it was meant, and nothing was ambiguous.
     let err = call(&gateway, "Check", "{}").await.failed(1);
@@ -235,7 +233,10 @@ async fn a_server_that_is_not_grpc_is_no_connection() {
 #[tokio::test]
 async fn a_server_without_reflection_is_said_to_be_so() {
     let gateway = Gateway::offering(Offer::Nothing).await;
-    let err = call(&gateway, CHECK_CURP, "{}").await.failed(69);
+    // What this program knows itself needs none.
+    call(&gateway, CHECK_CURP, "{}").await.ok();
+    call(&gateway, "CheckCurp", "{}").await.ok();
+    let err = call(&gateway, HEALTH, "{}").await.failed(69);
     assert_eq!(
         err,
         "error: the server offers no reflection (neither v1 nor v1alpha)\n"

@@ -16,6 +16,8 @@ use tokio::{
 };
 
 const CHECK_CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
+/// A method that only reflection can describe.
+const HEALTH: &str = "grpc.health.v1.Health/Check";
 
 /// What a command left behind.
 struct Ran {
@@ -153,8 +155,7 @@ async fn an_answer_may_be_larger_than_the_4_mib_of_grpc() {
 #[tokio::test]
 async fn a_server_with_v1alpha_alone_is_understood() {
     let gateway = Gateway::offering(Offer::V1Alpha).await;
-    call(&gateway, CHECK_CURP, "{}").await.ok();
-    call(&gateway, "CheckCurp", "{}").await.ok();
+    call(&gateway, HEALTH, "{}").await.ok();
 }
 
 #[tokio::test]
@@ -169,12 +170,19 @@ async fn headers_and_token_go_to_the_rpc_and_to_the_reflection_service() {
     let gateway = Gateway::guarded(Offer::Both, Some("Bearer canary")).await;
     let err = call(&gateway, CHECK_CURP, "{}").await.failed(1);
     assert_eq!(err, "error: UNAUTHENTICATED\nmessage: who is it?\n");
+    let err = call(&gateway, HEALTH, "{}").await.failed(1);
+    assert_eq!(err, "error: UNAUTHENTICATED\nmessage: who is it?\n");
 
     let mut args = args(gateway.address, CHECK_CURP, "{}");
     args.headers = vec!["x-bin: AAEC".to_owned()];
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, "canary\n").unwrap();
     args.token = Some(Token::File(file.path().to_owned()));
+    let asked_by_reflection = CallArgs {
+        method: HEALTH.to_owned(),
+        ..args.clone()
+    };
+    call_with(asked_by_reflection).await.ok();
     call_with(args).await.ok();
     let seen = gateway.seen.metadata.lock().unwrap();
     assert_eq!(

@@ -6,6 +6,7 @@ use super::{
     Failure,
     reflect::{ReflectError, Reflection},
 };
+use crate::proto;
 
 /// Services that a bare method name never means.
 const INFRASTRUCTURE: [&str; 2] = ["grpc.reflection.", "grpc.health."];
@@ -50,11 +51,28 @@ impl MethodName {
         }
     }
 
-    /// Asks the server which method is meant.
+    /// The method of the contract that this program was built with, if it is one.
+    fn own(&self) -> Option<MethodDescriptor> {
+        let services = proto::descriptors().services();
+        let services = services.filter(|service| service.package_name().starts_with("idgw."));
+        let mut found = services.filter_map(|candidate| match self {
+            Self::Full { service, method } if candidate.full_name() == service => {
+                named(&candidate, method)
+            }
+            Self::Full { .. } => None,
+            Self::Bare(method) => named(&candidate, method),
+        });
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// Which method is meant: the contract's own needs no question, of others the server is asked.
     pub(crate) async fn resolve(
         &self,
         server: &mut Reflection,
     ) -> Result<MethodDescriptor, Failure> {
+        if let Some(own) = self.own() {
+            return Ok(own);
+        }
         match self {
             Self::Full { service, method } => match server.service(service).await {
                 Ok(descriptor) => named(&descriptor, method).ok_or_else(|| {
