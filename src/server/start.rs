@@ -225,15 +225,9 @@ fn limits(settings: &Settings, max_memory: Option<u64>) -> listener::Limits {
 
 /// The circuits of the configured providers.
 fn circuits(gateway: &Gateway) -> Vec<(Provider, watch::Receiver<Circuit>)> {
-    let upstream = |provider| match provider {
-        Provider::Verifik => gateway.verifik.as_ref().map(|route| &route.upstream),
-        Provider::Youverify => gateway.youverify.as_ref().map(|route| &route.upstream),
-        Provider::Accuauth => gateway.accuauth.as_ref().map(|route| &route.upstream),
-    };
-    Provider::ALL
-        .into_iter()
-        .filter_map(|provider| Some((provider, upstream(provider)?.circuit())))
-        .collect()
+    let upstreams = gateway.upstreams();
+    let circuits = upstreams.map(|upstream| (upstream.provider(), upstream.circuit()));
+    circuits.collect()
 }
 
 /// Goes through the phases; returns when the calls in flight have had their time.

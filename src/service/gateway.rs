@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     access::budget::Shared,
-    domain::curp::CurpRule,
+    domain::{curp::CurpRule, verification::Provider},
     policy::{Policies, Policy, PolicyError},
     provider::{accuauth::Accuauth, settings::Providers, verifik::Verifik, youverify::Youverify},
     reload::Watch,
@@ -22,6 +22,7 @@ use crate::{
         remote::NotAServer,
         turns::Everywhere,
     },
+    transport::Upstream,
 };
 
 #[cfg(test)]
@@ -130,6 +131,17 @@ impl Gateway {
         if let Some(remote) = self.answers.remote() {
             remote.finished().await;
         }
+    }
+
+    /// The way to each configured provider.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        Provider::ALL
+            .into_iter()
+            .filter_map(|provider| match provider {
+                Provider::Verifik => self.verifik.as_ref().map(|route| &route.upstream),
+                Provider::Youverify => self.youverify.as_ref().map(|route| &route.upstream),
+                Provider::Accuauth => self.accuauth.as_ref().map(|route| &route.upstream),
+            })
     }
 
     /// Where the replicas count calls together, if they share a Redis.

@@ -59,8 +59,8 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
     };
     let file = ("IDGW_AUTH__POLICY_FILE", policy.as_str());
     for (variables, key) in [
-        (plain(&[]), "auth.mode: must be said"),
-        (plain(&[("IDGW_AUTH__MODE", "")]), "auth.mode: must be said"),
+        (plain(&[]), "auth.mode: is required"),
+        (plain(&[("IDGW_AUTH__MODE", "")]), "auth.mode: is required"),
         (
             plain(&[("IDGW_AUTH__MODE", "none,keys")]),
             "auth.mode (from IDGW_AUTH__MODE): has none and another",
@@ -180,7 +180,7 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
             "{variables:?}: {said}\nlacks {key}"
         );
         assert!(!said.contains("not-a-hash"), "{said}");
-        if !key.contains("must be said") {
+        if !key.contains("is required") {
             let checked = run(&["check-config"], &variables);
             assert_eq!(
                 checked.status.code(),
