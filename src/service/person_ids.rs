@@ -42,13 +42,7 @@ impl Named {
             }
             Records::Own(owners) => owners,
         };
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
-        if text.is_empty() {
-            return Err("is required");
-        }
-        if text.len() > 255 || !text.bytes().all(allowed) {
-            return Err("must be at most 255 letters, digits, `.`, `_`, `~` and `-`");
-        }
+        check(text)?;
         let owner = owners.iter().find(|owner| handles.is_owners(owner, text));
         Ok(match (owner, id) {
             (Some(owner), Some(id)) => Self::Usable(id, Some(Arc::clone(owner))),
@@ -80,6 +74,18 @@ impl Named {
     }
 }
 
+/// What a handle may be made of.
+fn check(text: &str) -> Result<(), &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    if text.is_empty() {
+        return Err("is required");
+    }
+    if text.len() > 255 || !text.bytes().all(allowed) {
+        return Err("must be at most 255 letters, digits, `.`, `_`, `~` and `-`");
+    }
+    Ok(())
+}
+
 /// The person under the id that its owner's callers know.
 ///
 /// # Errors
@@ -103,5 +109,22 @@ pub fn owner(call: &Call) -> Option<Arc<str>> {
     match call.records() {
         Records::All => None,
         Records::Own(owners) => owners.first().map(Arc::clone),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_has_1_to_255_letters_digits_and_marks() {
+        let long = "a".repeat(255);
+        for right in ["a", "Az09._~-", &long] {
+            assert_eq!(check(right), Ok(()), "{right}");
+        }
+        let longer = "a".repeat(256);
+        for wrong in ["", " ", "a/b", "a%", "é", &longer] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
     }
 }

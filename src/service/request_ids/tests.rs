@@ -77,6 +77,36 @@ async fn a_caller_that_gives_up_leaves_the_create_running() {
     assert_eq!(repeat.await.unwrap().id, "person_7");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_repeat_may_cost_something_from_when_the_first_was_sent() {
+    let ids = RequestIds::new(10, HOUR, None);
+    let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
+    let second = Duration::from_secs(1);
+    let slow = |call: Arc<CallFacts>| async move {
+        tokio::time::sleep(2 * second).await;
+        call.sent();
+        tokio::time::sleep(2 * second).await;
+        person(1)
+    };
+    let [first, repeat, late] = [(); 3].map(|()| Arc::new(CallFacts::default()));
+    let waits = async {
+        tokio::time::sleep(second / 2).await;
+        let mut answer = std::pin::pin!(ids.once(id, print, &repeat, |_| async { person(2) }));
+        for may_be_charged in [false, true] {
+            // After 1.5 s, and after 2.5 s.
+            let waited = tokio::time::timeout(second, answer.as_mut());
+            assert!(waited.await.is_err());
+            assert_eq!(repeat.may_be_charged(), may_be_charged);
+        }
+    };
+    tokio::join!(ids.once(id, print, &first, slow), waits)
+        .0
+        .unwrap();
+    let kept = ids.once(id, print, &late, |_| async { person(3) }).await;
+    assert_eq!(kept.unwrap().id, "person_1");
+    assert!(late.may_be_charged(), "what was created is told");
+}
+
 #[tokio::test]
 async fn a_refused_create_frees_the_id_and_an_unknown_one_keeps_it() {
     let ids = RequestIds::new(10, HOUR, None);

@@ -27,6 +27,8 @@ enum Fate {
 struct World {
     entry: Option<(Vec<u8>, Instant)>,
     faults: usize,
+    /// Whether anything but a look was lost, or a replica.
+    is_disturbed: bool,
     creates: Vec<Fate>,
 }
 
@@ -78,6 +80,19 @@ impl Replica {
         }
         sleep(BUDGET).await;
         Err(NoAnswer)
+    }
+
+    /// The same for what changes something.
+    async fn changes<T>(
+        &self,
+        effect: impl FnOnce(&mut World) -> T + Send + 'static,
+    ) -> Result<T, NoAnswer>
+    where
+        T: Send + 'static,
+    {
+        let changed = self.asks(effect).await;
+        self.world().is_disturbed |= changed.is_err();
+        changed
     }
 
     fn acts<T>(&self, effect: impl FnOnce(&mut World) -> T) -> T {
@@ -143,13 +158,13 @@ impl Store for Replica {
             }
             free
         };
-        self.asks(set).await
+        self.changes(set).await
     }
 
     async fn set(&self, _: &str, value: &[u8], lifetime: Duration) -> Result<(), NoAnswer> {
         let value = value.to_vec();
         let set = move |world: &mut World| world.entry = Some((value, Instant::now() + lifetime));
-        self.asks(set).await
+        self.changes(set).await
     }
 
     async fn get(&self, _: &str) -> Result<Option<(Vec<u8>, Duration)>, NoAnswer> {
@@ -167,7 +182,7 @@ impl Store for Replica {
                 world.entry = None;
             }
         };
-        self.asks(delete).await
+        self.changes(delete).await
     }
 
     fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -206,6 +221,7 @@ fn two_replicas(chooser: &Chooser, lifetime: Duration, faults: usize, again: Opt
     let world = Arc::new(Mutex::new(World {
         entry: None,
         faults,
+        is_disturbed: false,
         creates: Vec::new(),
     }));
     let replica = || Replica {
@@ -224,7 +240,9 @@ fn two_replicas(chooser: &Chooser, lifetime: Duration, faults: usize, again: Opt
             let may = at == 0 && world.lock().unwrap().faults > 0;
             let kills = may && chooser.choose(2) == 1;
             if kills {
-                world.lock().unwrap().faults -= 1;
+                let mut world = world.lock().unwrap();
+                world.faults -= 1;
+                world.is_disturbed = true;
                 *one.is_up.lock().unwrap() = false;
             }
             kills
@@ -255,7 +273,8 @@ fn two_replicas(chooser: &Chooser, lifetime: Duration, faults: usize, again: Opt
             let all_free = fates.iter().all(|fate| *fate == Fate::Refused);
             assert!(all_free, "{ended:?} of {fates:?}");
         }
-        if faults == 0 {
+        // Who looks in vain waits for as long as a lease, and looks again.
+        if faults < 2 && !world.lock().unwrap().is_disturbed {
             // Nothing but a create whose outcome is not known makes an unknown outcome.
             let unknown =
                 |created: &Created| created.as_ref().is_err_and(Failure::leaves_outcome_unknown);
