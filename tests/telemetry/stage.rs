@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{collector::Collector, gateway::Gateway, provider::Provider, wire};
 
 pub const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
+pub const DNI: &str = "idgw.identity.v1.IdentityService/VerifyPeDni";
 pub const FOREIGNER: &str = "idgw.identity.v1.IdentityService/VerifyPeForeignerId";
 pub const GET: &str = "idgw.person.v1.PersonService/GetPerson";
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{REDIS, Seen, go_between::Plant};
 use crate::{
-    stage::{CURP, FOREIGNER, GET},
+    stage::{CURP, DNI, FOREIGNER, GET},
     wire::base64,
 };
 
@@ -223,6 +223,11 @@ pub fn refused() -> Vec<(&'static str, Value)> {
             FOREIGNER,
             json!({"document_number": "005015372", "birthdate": "1993-08-16", "read_mask": "zqx"}),
         ),
+        (
+            DNI,
+            json!({"document_number": "71640001", "read_mask": "zqx"}),
+        ),
+        (DNI, json!({"document_number": "zqx zqx"})),
         (CURP, json!({"curp": "zqx"})),
         (
             CURP,
