@@ -82,13 +82,13 @@ async fn a_repeat_may_cost_something_from_when_the_first_was_sent() {
     let ids = RequestIds::new(10, HOUR, None);
     let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
     let second = Duration::from_secs(1);
-    let slow = |call: Arc<CallFacts>| async move {
+    let slow = |progress: Arc<Progress>| async move {
         tokio::time::sleep(2 * second).await;
-        call.sent();
+        progress.sent();
         tokio::time::sleep(2 * second).await;
         person(1)
     };
-    let [first, repeat, late] = [(); 3].map(|()| Arc::new(CallFacts::default()));
+    let [first, repeat, late] = [(); 3].map(|()| Arc::new(Call::default()));
     let waits = async {
         tokio::time::sleep(second / 2).await;
         let mut answer = std::pin::pin!(ids.once(id, print, &repeat, |_| async { person(2) }));
@@ -96,7 +96,7 @@ async fn a_repeat_may_cost_something_from_when_the_first_was_sent() {
             // After 1.5 s, and after 2.5 s.
             let waited = tokio::time::timeout(second, answer.as_mut());
             assert!(waited.await.is_err());
-            assert_eq!(repeat.may_be_charged(), may_be_charged);
+            assert_eq!(repeat.progress.may_be_charged(), may_be_charged);
         }
     };
     tokio::join!(ids.once(id, print, &first, slow), waits)
@@ -104,7 +104,7 @@ async fn a_repeat_may_cost_something_from_when_the_first_was_sent() {
         .unwrap();
     let kept = ids.once(id, print, &late, |_| async { person(3) }).await;
     assert_eq!(kept.unwrap().id, "person_1");
-    assert!(late.may_be_charged(), "what was created is told");
+    assert!(late.progress.may_be_charged(), "what was created is told");
 }
 
 #[tokio::test]
