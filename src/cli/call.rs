@@ -196,12 +196,20 @@ async fn call(args: CallArgs) -> Result<String, Failure> {
     let request = json::read(&method.input(), json)?;
     let answer = send(channel, &method, request, headers, args.timeout)
         .await
-        .map_err(Failure::Answer)?;
+        .map_err(|status| Failure::Answer(with_cause(status)))?;
     json::write(&answer).map_err(|_| {
         Failure::Answer(Status::internal(
             "the answer cannot be written as proto JSON",
         ))
     })
+}
+
+/// A status that was made on this side names what happened to the connection. The request may have arrived.
+fn with_cause(status: Status) -> Status {
+    match status.source().map(connect::innermost) {
+        Some(cause) => Status::new(status.code(), format!("the connection broke: {cause}")),
+        None => status,
+    }
 }
 
 /// Reads standard input on a thread of its own: reading it blocks.

@@ -226,8 +226,12 @@ async fn a_server_that_is_not_grpc_is_no_connection() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         }
     });
-    let err = call_with(args(address, CHECK_CURP, "{}")).await.failed(69);
+    let err = call_with(args(address, HEALTH, "{}")).await.failed(69);
     assert!(err.starts_with("error: no gRPC server answers: "), "{err}");
+    // A call that was sent may have arrived: that is no missing connection.
+    let err = call_with(args(address, CHECK_CURP, "{}")).await.failed(1);
+    let broke = "error: UNKNOWN\nmessage: the connection broke: ";
+    assert!(err.starts_with(broke), "{err}");
 }
 
 #[tokio::test]
