@@ -189,4 +189,31 @@ mod tests {
             assert_eq!(plain(word), expected, "{word}");
         }
     }
+
+    #[test]
+    fn a_refusal_names_the_callers_field_and_the_providers_word() {
+        for (endpoint, message, field) in [
+            (Endpoint::Persons, "missing email", "person.email"),
+            (
+                Endpoint::Liveness,
+                "missing faceImage",
+                PersonField::FaceImage.path(),
+            ),
+            (Endpoint::ForeignerId, "missing dateOfBirth", "birthdate"),
+        ] {
+            let body = format!(r#"{{"code": "MissingParameter", "message": "{message}\n"}}"#);
+            let answer = Answer {
+                status: 409,
+                retry_after: None,
+                body: body.into(),
+                was_read: false,
+            };
+            let failure = error(endpoint, &answer);
+            assert_eq!(failure.kind, Kind::RejectedArgument, "{message}");
+            let fields: Vec<_> = failure.violations.iter().map(|bad| bad.field).collect();
+            assert_eq!(fields, [field]);
+            let code = failure.provider_code.map(|code| code.as_str());
+            assert_eq!(code, Some("MissingParameter"));
+        }
+    }
 }
