@@ -199,14 +199,17 @@ mod tests {
                 "missing faceImage",
                 PersonField::FaceImage.path(),
             ),
-            (Endpoint::ForeignerId, "missing dateOfBirth", "birthdate"),
+            (
+                Endpoint::Lookup(&[("dateOfBirth", "birthdate")]),
+                "missing dateOfBirth",
+                "birthdate",
+            ),
         ] {
             let body = format!(r#"{{"code": "MissingParameter", "message": "{message}\n"}}"#);
             let answer = Answer {
                 status: 409,
                 retry_after: None,
                 body: body.into(),
-                was_read: false,
             };
             let failure = error(endpoint, &answer);
             assert_eq!(failure.kind, Kind::RejectedArgument, "{message}");
