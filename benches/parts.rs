@@ -1,7 +1,7 @@
 //! What can be measured alone: each adapter's request and answer, the CURP, read masks, a status.
 //!
 //! `just bench` runs it. Times depend on the machine: compare two runs on one, never two machines.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::hint::black_box;
 
