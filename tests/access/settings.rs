@@ -63,7 +63,7 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
         (plain(&[("IDGW_AUTH__MODE", "")]), "auth.mode: is required"),
         (
             plain(&[("IDGW_AUTH__MODE", "none,keys")]),
-            "auth.mode (from IDGW_AUTH__MODE): has none and another",
+            "auth.mode (from IDGW_AUTH__MODE): combines none with another mode",
         ),
         (
             plain(&[("IDGW_AUTH__MODE", "keys,keys")]),
@@ -75,14 +75,14 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
         ),
         (
             plain(&[("IDGW_AUTH__MODE", "jwt")]),
-            "auth.jwt.issuer: is missing",
+            "auth.jwt.issuer: is required",
         ),
         (
             plain(&[("IDGW_AUTH__MODE", "jwt")]),
-            "auth.jwt.audience: is missing",
+            "auth.jwt.audience: is required",
         ),
-        (jwt(&[file]), "auth.jwt.jwks_url: is missing"),
-        (jwt(&[url]), "auth.policy_file: is missing"),
+        (jwt(&[file]), "auth.jwt.jwks_url: is required"),
+        (jwt(&[url]), "auth.policy_file: is required"),
         (
             jwt(&[
                 file,
@@ -112,11 +112,11 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
         ),
         (
             plain(&[("IDGW_AUTH__MODE", "mesh"), file]),
-            "auth.mesh.peers: is missing",
+            "auth.mesh.peers: is required",
         ),
         (
             plain(&[("IDGW_AUTH__MODE", "mesh"), file]),
-            "auth.mesh.headers: is missing",
+            "auth.mesh.headers: is required",
         ),
         (
             plain(&[
@@ -136,7 +136,7 @@ fn what_is_missing_or_wrong_is_named_with_exit_code_64() {
         ),
         (
             plain(&[("IDGW_AUTH__MODE", "keys"), file]),
-            "auth.keys.file: is missing",
+            "auth.keys.file: is required",
         ),
         (
             plain(&[

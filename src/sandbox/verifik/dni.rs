@@ -114,7 +114,7 @@ pub(super) fn rows(rows: &mut Rows) {
         "404 NotFound, like every other number",
         NOT_FOUND,
     );
-    add(ODD_NUMBER, "200 found, full of oddities", FOUND);
+    add(ODD_NUMBER, "200 found, with irregular values", FOUND);
     for (number, word) in MAGIC {
         if let Some(case) = find(&[CONDITIONS], word) {
             let gives = if case.gives == "OK" {
