@@ -14,6 +14,8 @@ use std::{
     path::Path,
 };
 
+use identity_gateway::domain::verification::Provider;
+
 /// A file that is longer says why, in a comment that begins with [`REASON`].
 const LONGEST: usize = 450;
 const REASON: &str = "// Long: ";
@@ -305,6 +307,8 @@ fn a_long_file_says_why() {
 /// nowhere else.
 #[test]
 fn a_company_is_named_in_its_own_folders_and_in_few_other_files() {
+    let counted = NAMES_A_COMPANY.map(|(company, _)| company);
+    assert_eq!(counted, Provider::ALL.map(Provider::as_str));
     for (company, most) in NAMES_A_COMPANY {
         let own = |path: &str| path.split('/').any(|part| part == company);
         let shared = program()

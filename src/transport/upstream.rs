@@ -209,7 +209,8 @@ impl Upstream {
             let answered = self.attempt(request, resend, &mut leaving).await;
             let read = answered.and_then(|Received { answer, _room }| {
                 read(&answer).map_err(|failure| Failure {
-                    retry_after: answer.retry_after,
+                    // A provider may say it in the body, too.
+                    retry_after: answer.retry_after.or(failure.retry_after),
                     ..failure
                 })
             });
