@@ -135,6 +135,27 @@ mod tests {
         assert_eq!((list.charge, list.repeat), (Charge::Never, Repeat::Always));
     }
 
+    /// Without its word in the contract a call would leave no record, and no test beside it would fail.
+    #[test]
+    fn every_rpc_is_about_people_and_audited() {
+        let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
+        for (rpc, policy) in policies.iter() {
+            assert!(policy.audited, "{rpc}");
+        }
+    }
+
+    #[test]
+    fn an_rpc_asks_for_consent_exactly_where_consent_is_required() {
+        let policies = Policies::from_descriptors(proto::descriptors()).unwrap();
+        for (rpc, policy) in policies.iter() {
+            let (service, method) = rpc.split_once('/').unwrap();
+            let service = proto::descriptors().get_service_by_name(service).unwrap();
+            let method = service.methods().find(|known| known.name() == method);
+            let field = method.unwrap().input().get_field_by_name("subject_consent");
+            assert_eq!(field.is_some(), policy.requires_consent, "{rpc}");
+        }
+    }
+
     #[test]
     fn an_rpc_that_is_free_to_repeat_is_never_charged() {
         let policies = Policies::from_descriptors(proto::descriptors()).unwrap();

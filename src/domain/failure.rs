@@ -174,6 +174,15 @@ impl Quota {
 }
 
 impl Failure {
+    /// The failure with what the answer's head says of a repeat; without that, what its body said stands.
+    #[must_use]
+    pub fn no_sooner_than(self, head: Option<Duration>) -> Self {
+        Self {
+            retry_after: head.or(self.retry_after),
+            ..self
+        }
+    }
+
     /// A failure of which nothing more is known.
     #[must_use]
     pub const fn new(kind: Kind) -> Self {
@@ -270,5 +279,27 @@ impl Failure {
                 | Kind::RequestIdUnavailable
                 | Kind::AuthUnavailable
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_only_the_body_states_is_kept() {
+        let (one, two) = (Some(Duration::from_secs(1)), Some(Duration::from_secs(2)));
+        for (body, head, expected) in [
+            (None, None, None),
+            (one, None, one),
+            (None, two, two),
+            (one, two, two),
+        ] {
+            let failure = Failure {
+                retry_after: body,
+                ..Failure::new(Kind::ProviderRateLimited)
+            };
+            assert_eq!(failure.no_sooner_than(head).retry_after, expected);
+        }
     }
 }

@@ -93,8 +93,33 @@ impl IdentityService for Identity {
 
 #[cfg(test)]
 mod tests {
+    use prost::Name;
+
     use super::*;
     use crate::{config::Settings, policy::Policies, proto};
+
+    /// The name is all that ties a handler to its policy, scope and audit: another's would be taken in silence.
+    #[test]
+    fn each_rpc_is_named_as_its_messages_are() {
+        fn named<V: Verify<Request: Name>>() -> &'static str {
+            let (service, method) = V::RPC.split_once('/').unwrap();
+            let service = proto::descriptors().get_service_by_name(service).unwrap();
+            let method = service.methods().find(|known| known.name() == method);
+            let method = method.unwrap();
+            assert_eq!(method.input().full_name(), V::Request::full_name());
+            assert_eq!(method.output().full_name(), V::Response::full_name());
+            V::RPC
+        }
+        let named = [
+            named::<PeForeignerId>(),
+            named::<PeDni>(),
+            named::<KenyaIdScrub>(),
+            named::<CurpCheck>(),
+        ];
+        let service = "idgw.identity.v1.IdentityService";
+        let service = proto::descriptors().get_service_by_name(service).unwrap();
+        assert_eq!(service.methods().len(), named.len());
+    }
 
     /// With thousands in flight the memory that each works on decides how fast they are. What one call
     /// in many waits for (Redis, the audit's writer, its budget) is boxed, so that the others need no

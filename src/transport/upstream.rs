@@ -208,11 +208,7 @@ impl Upstream {
             let resend = sent.fetch_add(1, Ordering::Relaxed);
             let answered = self.attempt(request, resend, &mut leaving).await;
             let read = answered.and_then(|Received { answer, _room }| {
-                read(&answer).map_err(|failure| Failure {
-                    // A provider may say it in the body, too.
-                    retry_after: answer.retry_after.or(failure.retry_after),
-                    ..failure
-                })
+                read(&answer).map_err(|failure| failure.no_sooner_than(answer.retry_after))
             });
             leaving.charge.is(match &read {
                 Ok(answer) => Some(answer.billing()),

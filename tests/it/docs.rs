@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     cases::{self, Case, Cost, Detail},
     run::upper_snake,
-    scenarios::{accuauth, everyone, own, verifik, verifik_persons, youverify},
+    scenarios::sections,
     table::{Answers, Expect, Row},
 };
 
@@ -53,39 +53,7 @@ fn document() -> String {
     for case in cases::ALL {
         case_line(&mut text, case);
     }
-    for (title, about, rows) in [
-        (
-            "The request itself",
-            "The provider is not called. A `BadRequest` names every invalid field, not only the first.",
-            own::rows(),
-        ),
-        (
-            "Any provider",
-            "Shown for a lookup; the same for all providers.",
-            everyone::rows(),
-        ),
-        (
-            "Verifik: `VerifyPeForeignerId`",
-            "The same HTTP status has several meanings: `code` and `message` decide, ignoring surrounding \
-             white space, a leading `NNN:` and case.",
-            verifik::rows(),
-        ),
-        (
-            "Verifik: `PersonService`",
-            "A missing person is an error here: a record is a resource, unlike a verification.",
-            verifik_persons::rows(),
-        ),
-        (
-            "YouVerify: `ScrubKenyaId`",
-            "Only `data.status` decides the outcome. The documentation does not say which results are charged.",
-            youverify::rows(),
-        ),
-        (
-            "AccuAuth: `CheckCurp`",
-            "Result codes 0 to 3 are billed; 5 and error responses are not.",
-            accuauth::rows(),
-        ),
-    ] {
+    for (title, about, rows) in sections() {
         let _ = write!(text, "\n## {title}\n\n{about}\n\n");
         text.push_str(
             "| what happened | gRPC code | reason or outcome | billing |\n|---|---|---|---|\n",

@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use super::calls::{
-    self, CREATE, CREATE_WITH_LIVENESS, CURP, DELETE, FOREIGNER, GET, KENYA, LIST, UPDATE, call,
+    self, CREATE, CREATE_WITH_LIVENESS, CURP, DELETE, DNI, FOREIGNER, GET, KENYA, LIST, UPDATE,
+    call,
 };
 use crate::{cases, table::Row};
 
 pub fn rows() -> Vec<Row> {
     [
         foreigners(),
+        dnis(),
         kenyans(),
         curps(),
         creates(),
@@ -31,12 +33,29 @@ fn provider_of(method: &str) -> &'static str {
 /// A bad request, and every field that is named for it.
 fn bad<const N: usize>(method: &'static str, request: Value, fields: [&'static str; N]) -> Row {
     let what = match method {
-        FOREIGNER | KENYA | CURP => "fields of a lookup that are missing, malformed or impossible",
+        FOREIGNER | DNI | KENYA | CURP => {
+            "fields of a lookup that are missing, malformed or impossible"
+        }
         _ => "bad fields in a call about persons",
     };
     let row = Row::new(provider_of(method), call(method, request), what, Vec::new());
     row.hidden()
         .fails(cases::INVALID_FIELD.bare().fields(fields))
+}
+
+fn dnis() -> Vec<Row> {
+    let numbers = ["", "7164001", "716400011", "7164000A", "71640001 "];
+    let bad_number = |number| bad(DNI, json!({"document_number": number}), ["document_number"]);
+    let every_field = bad(
+        DNI,
+        json!({"document_number": "x", "max_age": "-1s", "read_mask": "record.nothing"}),
+        ["document_number", "max_age", "read_mask"],
+    );
+    numbers
+        .into_iter()
+        .map(bad_number)
+        .chain([every_field])
+        .collect()
 }
 
 fn foreigners() -> Vec<Row> {
