@@ -2,11 +2,10 @@
 //!
 //! The magic numbers stand for the words of `conditions`.
 
-use http::Method;
 use serde_json::{Value, json};
 
 use super::conditions::CONDITIONS;
-use super::{credential, error, wrong_route};
+use super::error;
 use crate::sandbox::case::gives::{FOUND, NOT_FOUND};
 use crate::sandbox::case::{Case, find};
 use crate::sandbox::reply::{Billing, Received, Reply};
@@ -46,12 +45,6 @@ fn condition(number: &str) -> Option<&'static Case> {
 }
 
 pub(super) fn answer(received: &Received) -> Reply {
-    if received.method != Method::GET {
-        return wrong_route();
-    }
-    if let Some(refusal) = credential(received) {
-        return refusal;
-    }
     let document_type = received.query("documentType").unwrap_or_default();
     let number = received.query("documentNumber").unwrap_or_default();
     let wrong = if document_type != "DNI" {

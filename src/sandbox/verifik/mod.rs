@@ -5,6 +5,7 @@ mod dni;
 mod foreigner;
 mod persons;
 
+use http::Method;
 use serde_json::json;
 
 use super::company::{Company, Memory};
@@ -26,8 +27,8 @@ pub(super) const COMPANY: Company = Company {
 
 fn answer(received: &Received, memory: &Memory) -> Reply {
     match received.path.as_str() {
-        dni::PATH => dni::answer(received),
-        foreigner::PATH => foreigner::answer(received),
+        dni::PATH => lookup(received, dni::answer),
+        foreigner::PATH => lookup(received, foreigner::answer),
         path if persons::owns(path) => persons::answer(received, &memory.persons),
         _ => wrong_route(),
     }
@@ -37,6 +38,14 @@ fn rows(rows: &mut Rows) {
     foreigner::rows(rows);
     dni::rows(rows);
     persons::rows(rows);
+}
+
+/// A lookup: a GET with the token.
+fn lookup(received: &Received, answer: fn(&Received) -> Reply) -> Reply {
+    if received.method != Method::GET {
+        return wrong_route();
+    }
+    credential(received).unwrap_or_else(|| answer(received))
 }
 
 /// The refusal of a request without the sandbox's token.
