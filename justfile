@@ -131,7 +131,7 @@ floor *ARGS: build
 
 # How cost grows; draws docs/growth.svg (`--smaller 10 --seconds 1` for a short look). Needs `ulimit -n 25000`.
 growth *ARGS: build
-    cargo run --release --locked --quiet --example load -- growth --plot docs/growth.svg {{ARGS}}
+    cargo run --profile dist --locked --quiet --example load -- growth --plot docs/growth.svg {{ARGS}}
 
 # Count the instructions of a call, and fail if they have become more; `--record` keeps a gain.
 instructions *ARGS: build

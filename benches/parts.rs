@@ -35,6 +35,7 @@ fn answer(body: impl Into<String>) -> Answer {
         status: 200,
         retry_after: None,
         body: body.into().into(),
+        is_sampled: false,
     }
 }
 

@@ -80,6 +80,7 @@ impl IdentityService for Floor {
                 .await
                 .map_err(broken)?
                 .to_bytes(),
+            is_sampled: false,
         };
         let read = self.youverify.read(&lookup, &answer);
         let verified = read.map_err(|_| Status::internal("malformed"))?;

@@ -191,7 +191,7 @@ fn what_is_compiled_in_is_in_the_images_context() {
     assert!(files > 5, "{files} files");
 }
 
-/// A build without it works, and takes a fifth more CPU for each call (src/main.rs).
+/// A build without it works, and takes a fifth more CPU for each call (src/cli/program.rs).
 #[test]
 fn every_build_of_the_program_has_tokios_switch() {
     let config: toml::Table = read(&root().join(".cargo/config.toml")).parse().unwrap();

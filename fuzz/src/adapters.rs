@@ -63,5 +63,6 @@ pub fn answer(status: u16, body: &[u8]) -> Answer {
         status,
         retry_after: None,
         body: bytes::Bytes::copy_from_slice(body),
+        is_sampled: true,
     }
 }

@@ -69,9 +69,6 @@ pub enum StartError {
     /// A setting or a file cannot be used.
     #[error("{0}: {1}")]
     Setting(&'static str, String),
-    /// There is no HTTP client for the key set.
-    #[error("auth.jwt.jwks_url: the HTTP client cannot be created: {0}")]
-    Client(#[from] reqwest::Error),
 }
 
 /// A mode, ready to be asked.
@@ -257,8 +254,8 @@ pub fn text(path: &std::path::Path) -> Result<String, String> {
 }
 
 #[cfg(test)]
-#[allow(dead_code, reason = "tests/access uses more of it")]
-#[path = "../../tests/access/issuer.rs"]
+#[allow(dead_code, reason = "tests/kit has more of it")]
+#[path = "../../tests/kit/issuer.rs"]
 mod issuer;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,11 @@
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
-use x509_parser::{extensions::GeneralName, prelude::FromDer as _};
+use x509_cert::{
+    Certificate,
+    der::Decode as _,
+    ext::pkix::{SubjectAltName, name::GeneralName},
+};
 
 use super::{
     Unidentified,
@@ -33,13 +37,15 @@ pub fn identify(
 }
 
 fn name(certificate: &[u8]) -> Option<String> {
-    let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(certificate).ok()?;
-    let names = certificate.subject_alternative_name().ok()??;
-    let names = &names.value.general_names;
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let names = certificate
+        .tbs_certificate()
+        .get_extension::<SubjectAltName>();
+    let (_critical, SubjectAltName(names)) = names.ok()??;
     let uris: Vec<_> = names
         .iter()
         .filter_map(|name| match name {
-            GeneralName::URI(uri) => Some(*uri),
+            GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_str()),
             _ => None,
         })
         .collect();
@@ -47,7 +53,7 @@ fn name(certificate: &[u8]) -> Option<String> {
         return spiffe::only(&uris).map(str::to_owned);
     }
     names.iter().find_map(|name| match name {
-        GeneralName::DNSName(name) => spiffe::dns_name(name),
+        GeneralName::DnsName(name) => spiffe::dns_name(name.as_str()),
         _ => None,
     })
 }

@@ -6,5 +6,6 @@ pub mod call;
 pub mod check_config;
 pub mod health;
 mod printable;
+pub mod program;
 pub mod sandbox;
 pub mod serve;

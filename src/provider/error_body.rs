@@ -8,7 +8,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{lenient, watched};
+use super::lenient;
 use crate::{
     domain::{
         failure::{Failure, Kind},
@@ -177,8 +177,8 @@ pub fn parse<'a, T: Deserialize<'a>>(provider: Provider, answer: &'a Answer) -> 
     serde_json::from_slice(&answer.body).map_err(|_| malformed(provider, answer))
 }
 
-/// The same of an answer's body as it is given, and says whether it has fields that nobody here reads: the
-/// provider's document lists every field that is read.
+/// The same of an answer's body as it is given. If the answer is a sampled one, it says whether the body has fields that
+/// nobody here reads: the provider's document lists every field that is read.
 ///
 /// # Errors
 ///
@@ -188,16 +188,21 @@ pub fn parse_watched<'a, T: Deserialize<'a>>(
     answer: &Answer,
     body: &'a [u8],
 ) -> Result<(T, Drift), Failure> {
-    let (read, has_unread) = watched::read(body);
-    let drift = Drift {
-        field: has_unread,
-        ..Drift::default()
+    let mut drift = Drift::default();
+    // Tested once here, and not by the parser string by string.
+    let text = std::str::from_utf8(body).map_err(|_| malformed(provider, answer))?;
+    let read = if answer.is_sampled {
+        let mut json = serde_json::Deserializer::from_str(text);
+        serde_ignored::deserialize(&mut json, |_| drift.field = true)
+            .and_then(|read| json.end().map(|()| read))
+    } else {
+        serde_json::from_str(text)
     };
-    let malformed = || Failure {
+    let malformed = |_| Failure {
         drift,
         ..malformed(provider, answer)
     };
-    Ok((read.ok_or_else(malformed)?, drift))
+    Ok((read.map_err(malformed)?, drift))
 }
 
 /// An answer that is not what the provider's document describes. It may have been charged.

@@ -11,7 +11,6 @@ mod gender;
 mod lenient;
 pub mod settings;
 pub mod verifik;
-mod watched;
 pub mod youverify;
 
 use std::{fmt, path::PathBuf};

@@ -8,11 +8,7 @@
 mod client;
 mod trust;
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use arc_swap::ArcSwap;
 use rustls::{
@@ -22,7 +18,7 @@ use rustls::{
 };
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_cert::{Certificate, der::Decode as _};
 
 pub use self::client::ClientCertificate;
 use self::trust::{Expired, Trust};
@@ -228,28 +224,19 @@ fn certificates(file: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'st
 fn expiry(chain: &[CertificateDer<'_>], now: SystemTime) -> Result<SystemTime, TlsError> {
     let mut first = None;
     for certificate in chain {
-        let (_, parsed) =
-            X509Certificate::from_der(certificate).map_err(|_| TlsError::Certificate(CERT_FILE))?;
-        let validity = parsed.validity();
-        if at(validity.not_before.timestamp()) > now {
+        let parsed =
+            Certificate::from_der(certificate).map_err(|_| TlsError::Certificate(CERT_FILE))?;
+        let validity = parsed.tbs_certificate().validity();
+        if validity.not_before.to_system_time() > now {
             return Err(TlsError::Time("is not valid yet"));
         }
-        let ends = at(validity.not_after.timestamp());
+        let ends = validity.not_after.to_system_time();
         if ends < now {
             return Err(TlsError::Time("has expired"));
         }
         first = Some(first.map_or(ends, |first: SystemTime| first.min(ends)));
     }
     first.ok_or(TlsError::Holds(CERT_FILE, "certificate"))
-}
-
-fn at(seconds: i64) -> SystemTime {
-    let since = Duration::from_secs(seconds.unsigned_abs());
-    let at = match seconds {
-        0.. => UNIX_EPOCH.checked_add(since),
-        _ => UNIX_EPOCH.checked_sub(since),
-    };
-    at.unwrap_or(UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use tracing_subscriber::{EnvFilter, Registry, filter::ParseError, reload};
+use tracing_subscriber::{
+    Registry,
+    filter::{LevelFilter, ParseError, Targets},
+    reload,
+};
 
 /// How long a change lasts.
 pub const LASTS: Duration = Duration::from_secs(15 * 60);
@@ -17,7 +21,7 @@ pub const LASTS: Duration = Duration::from_secs(15 * 60);
 const MAX_BYTES: usize = 1024;
 const MAX_DIRECTIVES: usize = 32;
 /// Tells of every change, whatever the filter says.
-const OWN: &str = concat!(module_path!(), "=info");
+const OWN: &str = module_path!();
 
 /// Why the filter cannot be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +36,7 @@ pub enum FilterError {
 
 /// The filter.
 pub struct LogFilter {
-    handle: reload::Handle<EnvFilter, Registry>,
+    handle: reload::Handle<Targets, Registry>,
     configured: String,
     now: Mutex<Now>,
 }
@@ -44,15 +48,17 @@ struct Now {
     change: u64,
 }
 
-/// The filter of these directives. Values of fields are compared as they are: no regular expression is compiled.
+/// The filter of these directives: levels, and targets with levels.
 ///
 /// # Errors
 ///
 /// If they are none.
-pub fn parse(text: &str) -> Result<EnvFilter, ParseError> {
-    let filter = EnvFilter::builder().with_regex(false).parse(text)?;
+pub fn parse(text: &str) -> Result<Targets, ParseError> {
+    let directives = text.split(',').map(str::trim);
+    let directives: Vec<_> = directives.filter(|one| !one.is_empty()).collect();
+    let filter: Targets = directives.join(",").parse()?;
     // Last, so that it takes the place of another for the same target.
-    Ok(filter.add_directive(OWN.parse()?))
+    Ok(filter.with_target(OWN, LevelFilter::INFO))
 }
 
 /// Whether the text has only what levels and targets need: a directive for spans or fields could hide the line
@@ -67,7 +73,7 @@ fn is_plain(text: &str) -> bool {
 
 impl LogFilter {
     /// The filter as configured, over the layer that it is in.
-    pub fn new(handle: reload::Handle<EnvFilter, Registry>, configured: &str) -> Arc<Self> {
+    pub fn new(handle: reload::Handle<Targets, Registry>, configured: &str) -> Arc<Self> {
         Arc::new(Self {
             handle,
             configured: configured.to_owned(),

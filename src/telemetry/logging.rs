@@ -1,7 +1,7 @@
 //! Sets up the log: one JSON object a line, or readable text on a terminal; OTLP beside it if asked for.
 //!
 //! Two rules stand above the configured filter and cannot be configured away:
-//! libraries say nothing below INFO, because what hyper, h2, reqwest or tonic say at DEBUG and TRACE may be
+//! libraries say nothing below INFO, because what hyper, h2 or tonic say at DEBUG and TRACE may be
 //! a header or a body; and OpenTelemetry's own complaints are not heard at all (see export.rs).
 
 use std::{

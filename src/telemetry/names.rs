@@ -96,7 +96,7 @@ attributes! {
     LIMIT = "idgw.limit", "Which limit refused the call: `process` (calls in flight in the process), `provider` (the provider's concurrency limit and queue), `rate` (the gateway's rate limit), `held` (backing off after the provider's 429), `circuit` (circuit breaker open) or `budget` (the caller's budget).";
     STATE = "idgw.state", "The circuit breaker's state: `closed`, `half_open` or `open`.";
     CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: no cached answer that is fresh enough for the caller's `max_age`.";
-    DRIFT = "idgw.drift", "What the provider's documentation does not list: `code` (a status or result code), `value` (a value of another enumerated field) or `field` (a JSON field).";
+    DRIFT = "idgw.drift", "What the provider's documentation does not list: `code` (a status or result code), `value` (a value of another enumerated field) or `field` (a JSON field; one answer in 16 is searched for them).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
     RECORDED = "idgw.audit.result", "The result of writing an audit record: `written`, `lost`, `refused` (the call was refused because it could not be recorded, `audit.required`) or `unsent` (the export of its copy to the collector failed, `audit.otlp`).";
     CALLER = "idgw.caller", "The name of the policy file's rule that the caller matches, never its identity. On spans only.";

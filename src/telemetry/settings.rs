@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
 
 /// Traces, beside what OpenTelemetry's own variables (`OTEL_*`) say.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -48,7 +47,7 @@ impl Log {
     /// What the schema cannot say: the key, and the problem.
     #[must_use]
     pub fn problem(&self) -> Option<(&'static str, String)> {
-        EnvFilter::builder().parse(&self.filter).err()?;
+        super::log_filter::parse(&self.filter).err()?;
         let expected = "expected log directives such as info or info,identity_gateway=debug";
         Some(("log.filter", expected.to_owned()))
     }

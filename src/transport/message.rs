@@ -146,6 +146,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The body.
     pub body: Bytes,
+    /// Whether it is one of those that are searched for fields that no document lists.
+    pub is_sampled: bool,
 }
 
 impl fmt::Debug for Answer {
@@ -184,6 +186,7 @@ mod tests {
             status: 200,
             retry_after: None,
             body: "canary".into(),
+            is_sampled: false,
         };
         assert_eq!(
             format!("{request:?} {answer:?}"),

@@ -100,7 +100,12 @@ pub struct Upstream {
     guard: Guard,
     memory: AnswerMemory,
     settings: Settings,
+    /// How many answers there were.
+    answers: AtomicU32,
 }
+
+/// One answer in so many is searched for fields that no document lists, the first among them.
+const SAMPLED: u32 = 16;
 
 /// An answer, and the room that it takes until it is read.
 struct Received<'a> {
@@ -156,6 +161,7 @@ impl Upstream {
             target: Target::new(settings.provider, &settings.base_url),
             guard: Guard::new(settings.provider, settings.limits.clone()),
             memory: AnswerMemory::new(settings.answer_memory),
+            answers: AtomicU32::new(0),
             settings,
         })
     }
@@ -308,6 +314,10 @@ impl Upstream {
                 status,
                 retry_after: retry_after(&head.headers),
                 body,
+                is_sampled: self
+                    .answers
+                    .fetch_add(1, Ordering::Relaxed)
+                    .is_multiple_of(SAMPLED),
             },
             _room: room,
         })

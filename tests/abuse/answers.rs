@@ -10,12 +10,16 @@ use tokio::{
 };
 
 use crate::{
-    CURP,
-    certs::{Ca, Mounted},
-    client::Client,
-    h2_provider::{Act, H2Provider, H2Settings},
-    memory::{BESIDES, MIB, MOST},
-    process::Process,
+    abuse::{
+        CURP,
+        memory::{BESIDES, MIB, MOST},
+    },
+    kit::{
+        certs::{Ca, Mounted},
+        client::Client,
+        h2_provider::{Act, H2Provider, H2Settings},
+        process::Process,
+    },
 };
 
 /// So many at once, of so many bytes.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
-use crate::{
+use crate::abuse::{
     MOST_MEMORY,
     frames::{SETTINGS, frame, next, open},
     from, gateway, still_answers,
@@ -31,7 +31,7 @@ pub fn descriptors(needed: u64) {
 }
 
 /// Whether the gateway speaks HTTP/2 over a new connection from this address.
-async fn is_taken(address: [u8; 4], gateway: &crate::Process) -> bool {
+async fn is_taken(address: [u8; 4], gateway: &crate::abuse::Process) -> bool {
     let mut stream = open(from(address, gateway.grpc).await).await;
     let answer = tokio::time::timeout(PATIENCE, next(&mut stream));
     matches!(answer.await.unwrap(), Some((SETTINGS, ..)))

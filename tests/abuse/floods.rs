@@ -12,7 +12,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{
+use crate::abuse::{
     CURP, MOST_MEMORY,
     frames::{
         CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, SETTINGS, call,
@@ -119,7 +119,7 @@ where
 }
 
 /// The gRPC status of a question after health.
-pub async fn health(gateway: &crate::Process) -> String {
+pub async fn health(gateway: &crate::abuse::Process) -> String {
     let stream = from([127, 0, 0, 98], gateway.grpc).await;
     let nothing = Full::new(Bytes::from_static(&[0; 5]));
     status(stream, "/grpc.health.v1.Health/Check", "identity", nothing).await
@@ -266,7 +266,8 @@ async fn streams_that_are_reset_as_soon_as_they_are_opened_do_not_pile_up() {
     }
     println!("{closed} of 4 connections were ended");
     still_answers(&mut gateway, MOST_MEMORY).await;
-    assert_eq!(gateway.metric("idgw_calls_in_flight", "").await, 0.0);
+    // The last call is still counted for a moment after its reply was read.
+    gateway.metric_is("idgw_calls_in_flight", 0.0).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::{io::AsyncWriteExt as _, net::TcpSocket};
 
-use crate::{
+use crate::abuse::{
     CURP,
     connections::descriptors,
     frames::{

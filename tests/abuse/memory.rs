@@ -18,7 +18,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{
+use crate::abuse::{
     CURP, Client, Process,
     floods::{health, status},
     frames::{

@@ -8,7 +8,10 @@ use tokio::{
 };
 use tonic_types::StatusExt as _;
 
-use crate::{CURP, MOST_MEMORY, client::Client, curp, process::Process};
+use crate::{
+    abuse::{CURP, MOST_MEMORY, curp},
+    kit::{client::Client, process::Process},
+};
 
 /// What a provider sends: first this, then this again and again.
 #[derive(Clone)]
@@ -178,10 +181,7 @@ async fn play(what: &str, sends: Sends, reason: &str) {
         info.metadata["billing"], "unknown",
         "a provider that {what}"
     );
-    assert_eq!(
-        gateway.metric("idgw_upstream_in_flight", "accuauth").await,
-        0.0
-    );
+    gateway.metric_is("idgw_upstream_in_flight", 0.0).await;
     let resident = gateway.resident();
     println!("a provider that {what}: {reason} after {took:?}, {resident} MiB");
     // Up to 16 MiB of a body are kept, and copied while it grows.

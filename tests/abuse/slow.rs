@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{
+use crate::abuse::{
     CURP, MOST_MEMORY,
     frames::{DATA, END_HEADERS, HEADERS, RST_STREAM, call, frame, next, open},
     gateway, still_answers,
@@ -108,7 +108,7 @@ async fn a_body_that_trickles_ends_in_time_and_gives_its_place_back() {
         ended += usize::from(head[3] == HEADERS);
     }
     assert!(began.elapsed() >= Duration::from_millis(900));
-    assert_eq!(gateway.metric("idgw_calls_in_flight", "").await, 0.0);
+    gateway.metric_is("idgw_calls_in_flight", 0.0).await;
     assert_eq!(
         gateway
             .metric("idgw_failures_total", "DEADLINE_EXCEEDED")

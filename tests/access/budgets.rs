@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::rig::{CURP, GET, LIST, Rig, refusal, rule};
+use crate::access::rig::{CURP, GET, LIST, Rig, refusal, rule};
 
 /// CURPs that the sandbox knows: billed, billed, and of bad data, which is free.
 const FOUND: &str = "RAZR811011HVZXPB01";

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::rig::{Rig, key, rule};
+use crate::access::rig::{Rig, key, rule};
 
 const CALL: [&str; 3] = ["call", "ListPersons", "{}"];
 

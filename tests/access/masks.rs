@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{CREATE, CURP, GET, KENYA, LIST, Rig, rpcs, rule};
+use crate::access::rig::{CREATE, CURP, GET, KENYA, LIST, Rig, rpcs, rule};
 
 /// A CURP that the sandbox knows.
 const FOUND: &str = "RAZR811011HVZXPB01";

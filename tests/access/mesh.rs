@@ -5,8 +5,8 @@ use tempfile::TempDir;
 use tonic::{Code, Status};
 
 use crate::{
-    gateway::Gateway,
-    rig::{LIST, refusal},
+    access::rig::{LIST, refusal},
+    kit::gateway::Gateway,
 };
 
 const XFCC: &str = "x-forwarded-client-cert";

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::rig::{CREATE, GET, LIST, Rig, refusal, rule};
+use crate::access::rig::{CREATE, GET, LIST, Rig, refusal, rule};
 
 const UPDATE: &str = "idgw.person.v1.PersonService/UpdatePerson";
 const DELETE: &str = "idgw.person.v1.PersonService/DeletePerson";

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{CURP, Rig, key, rule};
+use crate::access::rig::{CURP, Rig, key, rule};
 
 const FOUND: &str = "RAZR811011HVZXPB01";
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::gateway::Gateway;
+use crate::kit::gateway::Gateway;
 
 pub const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
 pub const KENYA: &str = "idgw.identity.v1.IdentityService/ScrubKenyaId";

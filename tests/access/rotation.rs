@@ -13,10 +13,12 @@ use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    client::Client,
-    gateway::Gateway,
-    issuer::{AUDIENCE, ISSUER, Jwks, Signer, key_set},
-    rig::{LIST, Rig, line, refusal, rule},
+    access::rig::{LIST, Rig, line, refusal, rule},
+    kit::{
+        client::Client,
+        gateway::Gateway,
+        issuer::{AUDIENCE, ISSUER, Jwks, Signer, key_set},
+    },
 };
 
 const CALLERS: usize = 8;
@@ -137,7 +139,7 @@ async fn preshared_keys_and_the_policy_are_rotated_without_a_failed_call() {
     let policy = rule("one", "persons = 'all'\nrpcs = ['person.list']");
     let rig = Rig::start(&policy, &["one"], &[]).await;
     let (old, new) = (
-        crate::rig::key("one"),
+        crate::access::rig::key("one"),
         "another preshared key, also for tests".to_owned(),
     );
     let load = Load::start(&rig.gateway, old.clone()).await;
@@ -180,7 +182,7 @@ async fn preshared_keys_and_the_policy_are_rotated_without_a_failed_call() {
         .await;
     assert_eq!(line.unwrap()["level"], "WARN");
     load.goes_on().await;
-    std::fs::write(&keys, crate::rig::line("one", &new)).unwrap();
+    std::fs::write(&keys, crate::access::rig::line("one", &new)).unwrap();
     // A policy that takes the RPC away is heard of, too.
     let other = rule("one", "rpcs = ['person.read']");
     load.stop().await;

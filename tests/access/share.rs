@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{CURP, Rig, rule};
+use crate::access::rig::{CURP, Rig, rule};
 
 /// A CURP that the sandbox knows.
 const FOUND: &str = "RAZR811011HVZXPB01";

@@ -8,9 +8,11 @@ use tokio::time::Instant;
 use tonic::Code;
 
 use crate::{
-    gateway::Gateway,
-    issuer::{AUDIENCE, ISSUER, Jwks, Signer, key_set},
-    rig::{GET, Rig, refusal, rule},
+    access::rig::{GET, Rig, refusal, rule},
+    kit::{
+        gateway::Gateway,
+        issuer::{AUDIENCE, ISSUER, Jwks, Signer, key_set},
+    },
 };
 
 /// Most lines of strangers in a second.

@@ -14,9 +14,11 @@ use tonic_reflection::pb::v1::{
 };
 
 use crate::{
-    gateway::Gateway,
-    issuer::{AUDIENCE, ISSUER, Signer, key_set},
-    rig::{refusal, rpcs},
+    access::rig::{refusal, rpcs},
+    kit::{
+        gateway::Gateway,
+        issuer::{AUDIENCE, ISSUER, Signer, key_set},
+    },
 };
 
 struct Stage {

@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use crate::{
+use crate::audit::{
     FOUND, curp,
     program::{KEY, Place},
 };

@@ -2,11 +2,9 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     net::SocketAddr,
     path::PathBuf,
-    process::{Child, Command, Output, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -24,7 +22,8 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_identity-gateway");
+use crate::kit::process::{BINARY, DEFAULTS, Process};
+
 /// Of the hashes of identifiers; the chain's follows from it.
 pub const KEY: &str = "a key of the tests, long enough for it";
 /// Far longer than anything here takes on a busy machine.
@@ -89,7 +88,7 @@ impl Place {
         let start = Instant::now();
         loop {
             let records = self.records();
-            if crate::of_event(&records, event).len() >= count {
+            if crate::audit::of_event(&records, event).len() >= count {
                 return records;
             }
             assert!(start.elapsed() < PATIENCE, "{records:#?}");
@@ -137,11 +136,8 @@ impl Place {
     fn command(&self, mut command: Command, env: &[(&str, &str)]) -> Command {
         let url = format!("http://{}", self.sandbox);
         command
-            .env("IDGW_SERVER__LISTEN", "127.0.0.1:0")
+            .envs(DEFAULTS)
             .env("IDGW_SERVER__LAME_DUCK", "0s")
-            .env("IDGW_ADMIN__LISTEN", "127.0.0.1:0")
-            .env("IDGW_AUTH__MODE", "none")
-            .env("IDGW_LOG__FORMAT", "json")
             .env("IDGW_PROVIDERS__VERIFIK__BASE_URL", &url)
             .env("IDGW_PROVIDERS__VERIFIK__TOKEN", sandbox::VERIFIK_TOKEN)
             .env("IDGW_PROVIDERS__YOUVERIFY__BASE_URL", &url)
@@ -191,39 +187,16 @@ fn said(output: &Output) -> (i32, String) {
 
 /// A process that serves. It is killed with the test.
 pub struct Program {
-    child: Child,
+    process: Process,
     channel: Channel,
-    output: Arc<Mutex<String>>,
 }
 
 impl Program {
-    async fn of(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let output = Arc::new(Mutex::new(String::new()));
-        let (serving, address) = mpsc::channel();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let heard = Arc::clone(&output);
-        std::thread::spawn(move || {
-            for line in out.lines().map_while(Result::ok) {
-                let fields: Value = serde_json::from_str(&line).unwrap_or_default();
-                if fields["message"] == "serving" {
-                    let address = fields["grpc"].as_str().unwrap().to_owned();
-                    let _gone = serving.send(address);
-                }
-                let mut heard = heard.lock().unwrap();
-                heard.push_str(&line);
-                heard.push('\n');
-            }
-        });
-        let waiting = tokio::task::spawn_blocking(move || address.recv_timeout(PATIENCE));
-        let address = waiting.await.unwrap().unwrap();
-        let url = format!("http://{address}");
+    async fn of(command: Command) -> Self {
+        let process = Process::start(command).await;
+        let url = format!("http://{}", process.grpc);
         let channel = Channel::from_shared(url).unwrap().connect_lazy();
-        Self {
-            child,
-            channel,
-            output,
-        }
+        Self { process, channel }
     }
 
     pub fn identity(&self) -> IdentityServiceClient<Channel> {
@@ -236,7 +209,7 @@ impl Program {
 
     /// What it wrote to standard output so far.
     pub fn output(&self) -> String {
-        self.output.lock().unwrap().clone()
+        self.process.log.text()
     }
 
     /// Waits until it has written this to standard output.
@@ -250,23 +223,12 @@ impl Program {
 
     /// Asks it to leave, and waits until it has.
     pub fn terminate(mut self) {
-        let id = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
-        assert!(told.success());
-        assert!(self.child.wait().unwrap().success());
+        self.process.terminate();
+        assert!(self.process.wait().success());
     }
 
     /// Ends it by force.
     pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _gone = self.child.kill();
-        let _gone = self.child.wait();
+        self.process.kill();
     }
 }

@@ -16,7 +16,10 @@ use serde_json::{Value, json};
 use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
 
-use crate::{FOUND, SLOW, curp, of_event, program::Place, with_purpose};
+use crate::{
+    audit::{FOUND, SLOW, curp, of_event, program::Place, with_purpose},
+    kit::eventually,
+};
 
 fn foreigner(number: &str) -> VerifyPeForeignerIdRequest {
     VerifyPeForeignerIdRequest {
@@ -415,17 +418,14 @@ async fn records_on_standard_output_stand_apart_from_the_log_and_verify() {
     let mut identity = program.identity();
     identity.check_curp(curp(FOUND)).await.unwrap();
     identity.check_curp(curp(FOUND)).await.unwrap();
-    let lines = loop {
+    let audit = || -> Vec<String> {
         let output = program.output();
-        let audit = output
-            .lines()
-            .filter(|line| line.starts_with(r#"{"message":"audit","#));
-        let lines: Vec<_> = audit.map(str::to_owned).collect();
-        if lines.len() == 3 {
-            break lines;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let lines = output.lines().map(str::to_owned);
+        let is_record = |line: &String| line.starts_with(r#"{"message":"audit","#);
+        lines.filter(is_record).collect()
     };
+    eventually(|| audit().len() == 3).await;
+    let lines = audit();
     fs::write(place.path(), lines.join("\n") + "\n").unwrap();
     place.is_whole();
 }

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::{FOUND, SLOW, curp, of_event, program::Place};
+use crate::audit::{FOUND, SLOW, curp, of_event, program::Place};
 
 const REQUIRED: [(&str, &str); 2] = [
     ("IDGW_AUDIT__REQUIRED", "true"),

@@ -19,7 +19,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{
+use crate::kit::{
     certs::{Ca, Mounted},
     h2_provider::{Act, H2Provider, H2Settings},
 };
@@ -214,7 +214,7 @@ impl Provider {
 
 impl Book {
     /// What is done to a request over HTTP/2.
-    fn act(&self, request: &crate::h2_provider::Received, rng: &mut Rng) -> Act {
+    fn act(&self, request: &crate::kit::h2_provider::Received, rng: &mut Rng) -> Act {
         let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         let asked = Asked::of(&request.method, &request.target, body);
         let step = self.enter(&asked, rng);

@@ -26,7 +26,7 @@ use prost_types::FieldMask;
 use uuid::Uuid;
 
 use super::*;
-use crate::redis_server::{Redis, redis};
+use crate::kit::redis_server::{Redis, redis};
 
 const SUBJECTS: usize = 240;
 const CALLS_OF_ONE: usize = 6;

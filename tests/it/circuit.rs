@@ -7,11 +7,12 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::{
-    provider::Does,
-    scenarios::{calls, everyone},
-    stage::Stage,
-    table::Setting,
-    wire::bytes,
+    it::{
+        scenarios::{calls, everyone},
+        stage::Stage,
+        table::Setting,
+    },
+    kit::{provider::Does, wire::bytes},
 };
 
 const CALLS: usize = 40;

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path};
 
 use serde_json::Value;
 
-use crate::{
+use crate::it::{
     cases::{self, Case, Cost, Detail},
     run::upper_snake,
     scenarios::sections,
@@ -15,7 +15,7 @@ const HEAD: &str = "\
 # Errors
 
 <!-- Generated from tests/it/cases.rs and tests/it/scenarios/. To change it, change them and run
-`UPDATE_DOCS=1 cargo test --test it docs`. -->
+`UPDATE_DOCS=1 cargo test --test program docs`. -->
 
 Every error is a gRPC status with exactly one `google.rpc.ErrorInfo` among its details: `domain` is
 `identity-gateway`, `reason` is one of those below, `metadata` has `provider`, `provider_code`,

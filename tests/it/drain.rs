@@ -13,12 +13,12 @@ use tonic_health::pb::{
 };
 
 use crate::{
-    gateway::Gateway,
-    provider::Does,
-    scenarios::{calls, verifik},
-    stage::Stage,
-    table::Setting,
-    wire::json,
+    it::{
+        scenarios::{calls, verifik},
+        stage::Stage,
+        table::Setting,
+    },
+    kit::{gateway::Gateway, provider::Does, wire::json},
 };
 
 const IN_FLIGHT: usize = 200;

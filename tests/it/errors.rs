@@ -6,7 +6,7 @@ use serde_json::Value;
 use tonic::Status;
 use tonic_types::{ErrorDetail, StatusExt as _, pb};
 
-use crate::{
+use crate::it::{
     cases::{Case, Cost},
     table::Fails,
 };
@@ -133,12 +133,12 @@ pub fn problems(status: &Status, expected: &Fails, provider: &str, lookup: bool)
     same(
         "QuotaFailure",
         parts.quota.to_string(),
-        has(crate::cases::Detail::Quota).to_string(),
+        has(crate::it::cases::Detail::Quota).to_string(),
     );
     same(
         "PreconditionFailure",
         parts.precondition.to_string(),
-        has(crate::cases::Detail::Precondition).to_string(),
+        has(crate::it::cases::Detail::Precondition).to_string(),
     );
     same(
         "BadRequest",

@@ -10,7 +10,7 @@ use tonic::{Code, Request, Status, client::Grpc, transport::Channel};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt as _;
 
-use crate::{stage::Stage, table::Setting};
+use crate::it::{stage::Stage, table::Setting};
 
 fn told(status: &Status) -> (Code, String, Vec<String>) {
     let reason = status.get_details_error_info().map(|info| info.reason);

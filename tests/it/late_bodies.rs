@@ -13,7 +13,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{provider::Does, scenarios::verifik, stage::Stage, table::Setting, wire::json};
+use crate::{
+    it::{scenarios::verifik, stage::Stage, table::Setting},
+    kit::{provider::Does, wire::json},
+};
 
 /// So many streams that were answered early the h2 crate remembers for a second, and counts each small
 /// piece that comes for them as abuse; of others it says that they are closed.

@@ -7,11 +7,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    provider::{Does, Gate},
-    scenarios::{calls, verifik_persons::john},
-    stage::Stage,
-    table::{Call, Setting},
-    wire::{bytes, json as answer, says},
+    it::{
+        scenarios::{calls, verifik_persons::john},
+        stage::Stage,
+        table::{Call, Setting},
+    },
+    kit::{
+        provider::{Does, Gate},
+        wire::{bytes, json as answer, says},
+    },
 };
 
 /// Within which a request leaves, on the busiest machine, and a caller then gives up.
@@ -373,7 +377,7 @@ async fn an_update_is_right_over_a_put_that_merges_and_over_one_that_replaces() 
 async fn large_images_go_up_and_come_down_whole() {
     let stage = Stage::set(Setting::Usual).await;
     // 6 MiB of bytes are 8 MiB of base64: within 8 MiB of request and 16 MiB of answer.
-    let image = crate::wire::base64(&vec![0xa5; 6 << 20]);
+    let image = crate::kit::wire::base64(&vec![0xa5; 6 << 20]);
     let mut create = calls::create();
     create.request["person"]["biometric_data"] = json!({"face_image": image});
     stage.provider.next(says(201, john()));

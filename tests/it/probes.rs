@@ -8,7 +8,10 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{scenarios::calls, stage::Stage, table::Setting, wire::says};
+use crate::{
+    it::{scenarios::calls, stage::Stage, table::Setting},
+    kit::wire::says,
+};
 
 const CONTRACT: [&str; 2] = [
     "idgw.identity.v1.IdentityService",
@@ -133,7 +136,7 @@ async fn a_gateway_without_a_provider_serves_all_the_same() {
             "{service}"
         );
     }
-    let found = says(200, crate::scenarios::accuauth::found());
+    let found = says(200, crate::it::scenarios::accuauth::found());
     stage.provider.next(found);
     stage
         .gateway
@@ -143,7 +146,7 @@ async fn a_gateway_without_a_provider_serves_all_the_same() {
         .unwrap();
     stage
         .provider
-        .next(says(200, crate::scenarios::youverify::found()));
+        .next(says(200, crate::it::scenarios::youverify::found()));
     stage
         .gateway
         .client

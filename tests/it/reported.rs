@@ -13,11 +13,11 @@ use tonic::Status;
 use tonic_types::StatusExt as _;
 
 use crate::{
-    provider::{Answer, Does, Reply},
-    run::upper_snake,
-    stage::Stage,
-    table::Setting,
-    wire,
+    it::{run::upper_snake, stage::Stage, table::Setting},
+    kit::{
+        provider::{Answer, Does, Reply},
+        wire,
+    },
 };
 
 /// Cases that are not right yet. The test fails as well if one of them is.

@@ -3,15 +3,19 @@
 use serde_json::{Value, json};
 
 use crate::{
-    provider::{Does, Received},
-    scenarios::{
-        accuauth,
-        calls::{self, KENYA},
-        verifik, verifik_dni, verifik_persons, youverify,
+    it::{
+        scenarios::{
+            accuauth,
+            calls::{self, KENYA},
+            verifik, verifik_dni, verifik_persons, youverify,
+        },
+        stage::{API_ID, API_SECRET, Stage, VERIFIK_TOKEN, YOUVERIFY_TOKEN},
+        table::{Call, Setting},
     },
-    stage::{API_ID, API_SECRET, Stage, VERIFIK_TOKEN, YOUVERIFY_TOKEN},
-    table::{Call, Setting},
-    wire::{json as answer, says},
+    kit::{
+        provider::{Does, Received},
+        wire::{json as answer, says},
+    },
 };
 
 /// What HTTP itself needs; nothing else may be added to the documented headers.
@@ -357,9 +361,9 @@ async fn an_update_reads_changes_and_writes_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_url_may_have_a_path_of_its_own() {
-    let provider = crate::provider::Provider::start().await;
+    let provider = crate::kit::provider::Provider::start().await;
     let base = format!("http://{}/verifik/", provider.address);
-    let gateway = crate::gateway::Gateway::serve([
+    let gateway = crate::kit::gateway::Gateway::serve([
         ("IDGW_PROVIDERS__VERIFIK__BASE_URL", base.as_str()),
         ("IDGW_PROVIDERS__VERIFIK__TOKEN", VERIFIK_TOKEN),
     ])

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use tonic::Status;
 
 use crate::{
-    errors,
-    provider::Does,
-    scenarios::calls,
-    stage::{SECRETS, Stage},
-    table::{Answers, Expect, Fails, Row, Setting},
+    it::{
+        errors,
+        scenarios::calls,
+        stage::{SECRETS, Stage},
+        table::{Answers, Expect, Fails, Row, Setting},
+    },
+    kit::provider::Does,
 };
 
 /// A row's own deadline is made longer up to here, until the provider is asked within it.

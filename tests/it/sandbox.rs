@@ -7,7 +7,10 @@ use identity_gateway::sandbox::{Row, table};
 use serde_json::Value;
 use tonic_types::StatusExt as _;
 
-use crate::{gateway::Gateway, run::upper_snake, stage};
+use crate::{
+    it::{run::upper_snake, stage},
+    kit::gateway::Gateway,
+};
 
 /// Rows at a time: some take seconds on purpose.
 const AT_ONCE: usize = 16;

@@ -2,7 +2,10 @@
 
 use tokio::net::TcpSocket;
 
-use crate::{gateway::Gateway, provider::Provider, table::Setting};
+use crate::{
+    it::table::Setting,
+    kit::{gateway::Gateway, provider::Provider},
+};
 
 pub const VERIFIK_TOKEN: &str = "verifik-token-for-tests";
 pub const YOUVERIFY_TOKEN: &str = "youverify-token-for-tests";

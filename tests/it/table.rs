@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{cases::Case, provider::Does};
+use crate::{it::cases::Case, kit::provider::Does};
 
 /// How the gateway is configured for a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,8 @@ impl Row {
 
     /// Whether the gateway refuses the provider's next calls after this row.
     pub fn holds_back(&self) -> bool {
-        let limited = |fails: &Fails| std::ptr::eq(fails.case, &crate::cases::RATE_LIMITED_THERE);
+        let limited =
+            |fails: &Fails| std::ptr::eq(fails.case, &crate::it::cases::RATE_LIMITED_THERE);
         self.lasts().is_some() || matches!(&self.expect, Expect::Fails(fails) if limited(fails))
     }
 
@@ -179,7 +180,7 @@ impl Case {
             billing: Some("not_billed"),
             retry: self
                 .details
-                .contains(&crate::cases::Detail::Retry)
+                .contains(&crate::it::cases::Detail::Retry)
                 .then_some(1),
             ..self.bare()
         }
@@ -191,7 +192,7 @@ impl Case {
             billing: Some(billing),
             retry: self
                 .details
-                .contains(&crate::cases::Detail::Retry)
+                .contains(&crate::it::cases::Detail::Retry)
                 .then_some(1),
             ..self.bare()
         }

@@ -9,10 +9,10 @@ use identity_gateway::{
     proto::identity::v1::{CheckCurpRequest, Source},
 };
 
-use super::{
-    bench::*,
-    creates::{REQUEST_ID, connected, create},
-    server::{KEY, Redis, redis},
+use super::creates::{REQUEST_ID, connected, create};
+use crate::kit::{
+    redis_server::{KEY, Redis, redis},
+    replica::*,
 };
 
 fn other(number: usize, max_age: i64) -> CheckCurpRequest {

@@ -13,7 +13,7 @@ use identity_gateway::{
     sharing::{Keys, Remote, store::Store},
 };
 
-use crate::server::{KEY, Redis, redis};
+use crate::kit::redis_server::{KEY, Redis, redis};
 
 const DAY: Quota = Quota::ChargedCallsPerDay;
 const BUDGET: Duration = Duration::from_secs(1);

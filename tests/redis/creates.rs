@@ -6,7 +6,7 @@ use identity_gateway::proto::person::v1::{CreatePersonRequest, Person};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{bench::*, server::redis};
+use crate::kit::{redis_server::redis, replica::*};
 
 pub const REQUEST_ID: &str = "0193c9a2-7c11-7e4b-9d0a-5f2f6f0f4b11";
 
@@ -169,7 +169,7 @@ async fn while_redis_is_down_a_create_with_an_id_is_not_sent_and_one_without_is(
     create(&gateway, "", GIVEN_NAME).await.unwrap();
     assert_eq!(provider.requests(), before + 1);
 
-    let another = super::server::Redis::on(redis.port);
+    let another = crate::kit::redis_server::Redis::on(redis.port);
     another.is_up().await;
     connected(&[&gateway]).await;
     create(&gateway, REQUEST_ID, GIVEN_NAME).await.unwrap();

@@ -18,10 +18,10 @@ use tokio::{net::TcpListener, time::sleep};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{
-    bench::*,
-    creates::connected,
-    server::{Redis, redis},
+use super::creates::connected;
+use crate::kit::{
+    redis_server::{Redis, redis},
+    replica::*,
 };
 
 type Record = Arc<Mutex<Value>>;

@@ -8,7 +8,7 @@ use identity_gateway::{
     proto::identity::v1::{Billing, CheckCurpRequest, Outcome, Source},
 };
 
-use super::bench::*;
+use crate::kit::replica::*;
 
 #[tokio::test]
 async fn an_answer_is_kept_if_its_call_set_max_age_and_served_to_who_accepts_its_age() {

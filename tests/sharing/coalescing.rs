@@ -6,7 +6,7 @@ use identity_gateway::proto::identity::v1::{Billing, CheckCurpRequest, Outcome, 
 use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
 
-use super::bench::*;
+use crate::kit::replica::*;
 
 #[tokio::test]
 async fn many_identical_calls_are_one_request_and_each_has_its_own_id() {

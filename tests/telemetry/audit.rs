@@ -5,10 +5,8 @@ use std::{fs, path::Path, process::Command, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    gateway::Gateway,
-    provider::Provider,
-    stage::{self, CURP, Stage, curp, found},
-    wire,
+    kit::{gateway::Gateway, provider::Provider, wire},
+    telemetry::stage::{self, CURP, Stage, curp, found},
 };
 
 const EXIT: Duration = Duration::from_secs(30);

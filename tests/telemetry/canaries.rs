@@ -20,10 +20,12 @@ use serde_json::json;
 use tonic::{Request, Status, metadata::MetadataValue, transport::Endpoint};
 
 use crate::{
-    client::Client,
-    collector::Collector,
-    redis_server::{KEY, Redis, redis},
-    stage::{CURP, GET},
+    kit::{
+        client::Client,
+        collector::Collector,
+        redis_server::{KEY, Redis, redis},
+    },
+    telemetry::stage::{CURP, GET},
 };
 use go_between::{CANARY, GoBetween};
 use process::Process;
@@ -302,7 +304,7 @@ fn a_panic_says_where_and_not_what() {
     let output = std::process::Command::new(this)
         .args([
             "--exact",
-            "canaries::a_defect",
+            "telemetry::canaries::a_defect",
             "--nocapture",
             "--test-threads=1",
         ])

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    gateway::Gateway,
-    provider::Provider,
-    stage::{self, CURP, Stage, curp, found},
+    kit::{gateway::Gateway, provider::Provider},
+    telemetry::stage::{self, CURP, Stage, curp, found},
 };
 
 const EXIT: Duration = Duration::from_secs(30);

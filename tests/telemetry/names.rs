@@ -14,7 +14,7 @@ use identity_gateway::telemetry::{
 };
 use opentelemetry_proto::tonic::{common::v1::KeyValue, metrics::v1::metric::Data};
 
-use crate::stage::{CURP, Stage, curp, down, found};
+use crate::telemetry::stage::{CURP, Stage, curp, down, found};
 
 fn is_current(path: &str, generated: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -24,7 +24,7 @@ fn is_current(path: &str, generated: &str) {
     }
     assert!(
         std::env::var_os("UPDATE_DOCS").is_some(),
-        "{} is not what names.rs says; run UPDATE_DOCS=1 cargo test --test telemetry names",
+        "{} is not what names.rs says; run UPDATE_DOCS=1 cargo test --test program names",
         path.display()
     );
     fs::write(&path, generated).unwrap();

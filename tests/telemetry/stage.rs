@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{collector::Collector, gateway::Gateway, provider::Provider, wire};
+use crate::kit::{collector::Collector, gateway::Gateway, provider::Provider, wire};
 
 pub const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
 pub const DNI: &str = "idgw.identity.v1.IdentityService/VerifyPeDni";
@@ -63,7 +63,7 @@ pub fn curp() -> Value {
 }
 
 /// AccuAuth has found somebody.
-pub fn found() -> Vec<crate::provider::Does> {
+pub fn found() -> Vec<crate::kit::provider::Does> {
     wire::says(
         200,
         json!({"request_id": "r-1", "status": "OK", "result_code": "0", "result_message": "found",
@@ -72,7 +72,7 @@ pub fn found() -> Vec<crate::provider::Does> {
 }
 
 /// AccuAuth says that it is down.
-pub fn down() -> Vec<crate::provider::Does> {
+pub fn down() -> Vec<crate::kit::provider::Does> {
     wire::says(
         500,
         json!({"request_id": "r-2", "status": "INTERNAL_ERROR"}),

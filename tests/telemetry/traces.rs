@@ -8,10 +8,12 @@ use serde_json::json;
 use tonic::{Code, Request, metadata::MetadataValue};
 
 use crate::{
-    collector::{Collector, attribute},
-    provider::{Does, Received},
-    stage::{CURP, FOREIGNER, GET, Stage, curp, down, found},
-    wire,
+    kit::{
+        collector::{Collector, attribute},
+        provider::{Does, Received},
+        wire,
+    },
+    telemetry::stage::{CURP, FOREIGNER, GET, Stage, curp, down, found},
 };
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -547,5 +549,9 @@ async fn health_and_reflection_are_not_traced() {
             .success()
     );
     let spans = stage.collector.spans();
-    assert_eq!(crate::collector::names(&spans), [CURP], "the call itself");
+    assert_eq!(
+        crate::kit::collector::names(&spans),
+        [CURP],
+        "the call itself"
+    );
 }

@@ -16,14 +16,17 @@ use tokio_rustls::TlsConnector;
 use tonic::Code;
 
 use crate::{
-    CURP,
-    certs::{Ca, Mounted, NAME, Pair, client, client_of},
-    client::Client,
-    curp,
-    load::{Load, connect},
-    process::{Process, program},
-    rotation::until,
-    server::{mutual, tls},
+    kit::{
+        certs::{Ca, Mounted, NAME, Pair, client, client_of},
+        client::Client,
+        process::{Process, program},
+    },
+    tls::{
+        CURP, curp,
+        load::{Load, connect},
+        rotation::until,
+        server::{mutual, tls},
+    },
 };
 
 /// What a gateway reads.

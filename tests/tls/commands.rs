@@ -3,9 +3,11 @@
 use std::process::Output;
 
 use crate::{
-    certs::{Ca, Mounted, NAME},
-    process::{Process, program},
-    server::{mutual, tls},
+    kit::{
+        certs::{Ca, Mounted, NAME},
+        process::{Process, program},
+    },
+    tls::server::{mutual, tls},
 };
 
 /// What a command says with this configuration.

@@ -23,13 +23,13 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    CURP,
-    certs::{Ca, Mounted, Pair},
-    client::Client,
-    h2_provider::{Act, H2Provider, H2Settings},
-    process::Process,
-    tls_provider::server_config,
-    upstream::accuauth,
+    kit::{
+        certs::{Ca, Mounted, Pair},
+        client::Client,
+        h2_provider::{Act, H2Provider, H2Settings},
+        process::Process,
+    },
+    tls::{CURP, tls_provider::server_config, upstream::accuauth},
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -5,12 +5,11 @@ use identity_gateway::config::Sources;
 use tonic::Code;
 
 use crate::{
-    CURP,
-    certs::{Ca, Mounted, NAME, Pair, client},
-    curp,
-    load::connect,
-    process::Process,
-    server::mutual,
+    kit::{
+        certs::{Ca, Mounted, NAME, Pair, client},
+        process::Process,
+    },
+    tls::{CURP, curp, load::connect, server::mutual},
 };
 
 const API: &str = "spiffe://bank.example/ns/payments/sa/api";

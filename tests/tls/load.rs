@@ -17,7 +17,10 @@ use serde_json::Value;
 use tokio::{net::TcpStream, task::JoinHandle};
 use tokio_rustls::TlsConnector;
 
-use crate::{CURP, certs::NAME, client::Client, curp};
+use crate::{
+    kit::{certs::NAME, client::Client},
+    tls::{CURP, curp},
+};
 
 /// A connection over TLS, and the certificate that the server showed.
 pub async fn connect(

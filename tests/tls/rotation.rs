@@ -5,14 +5,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    CURP,
-    certs::{Ca, Mounted, NAME, client},
-    client::Client,
-    curp,
-    load::{Load, connect},
-    process::Process,
-    server::{mutual, tls},
-    tls_provider::{Says, TlsProvider},
+    kit::{
+        certs::{Ca, Mounted, NAME, client},
+        client::Client,
+        process::Process,
+    },
+    tls::{
+        CURP, curp,
+        load::{Load, connect},
+        server::{mutual, tls},
+        tls_provider::{Says, TlsProvider},
+    },
 };
 
 const FOREIGNER: &str = "idgw.identity.v1.IdentityService/VerifyPeForeignerId";
@@ -249,7 +252,7 @@ async fn a_new_ca_of_a_provider_is_believed_and_no_call_fails() {
     let mounted = Mounted::new(&[("ca.crt", &old_ca.pem())]);
     let gateway = Process::serve(
         &[],
-        quiet(crate::upstream::accuauth(
+        quiet(crate::tls::upstream::accuauth(
             &format!("https://{}", provider.address),
             &[("CA_FILE", &mounted.text("ca.crt"))],
         )),

@@ -9,11 +9,11 @@ use tokio::{
 };
 
 use crate::{
-    CURP,
-    certs::{Ca, Mounted, NAME, client, client_of},
-    curp,
-    load::connect,
-    process::{Process, program},
+    kit::{
+        certs::{Ca, Mounted, NAME, client, client_of},
+        process::{Process, program},
+    },
+    tls::{CURP, curp, load::connect},
 };
 
 /// The variables of a server with this directory.

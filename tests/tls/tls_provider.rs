@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::certs::Pair;
+use crate::kit::certs::Pair;
 
 /// What is said to whoever is known.
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ struct Shared {
 }
 
 pub fn server_config(pair: &Pair) -> ServerConfig {
-    crate::certs::crypto();
+    crate::kit::certs::crypto();
     ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![pair.der()], pair.private_key())

@@ -11,13 +11,16 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    CURP,
-    certs::{Ca, Mounted},
-    client::Client,
-    curp,
-    h2_provider::{Act, H2Provider, H2Settings},
-    process::{Process, program},
-    tls_provider::{Says, TlsProvider},
+    kit::{
+        certs::{Ca, Mounted},
+        client::Client,
+        h2_provider::{Act, H2Provider, H2Settings},
+        process::{Process, program},
+    },
+    tls::{
+        CURP, curp,
+        tls_provider::{Says, TlsProvider},
+    },
 };
 
 /// A gateway whose AccuAuth is there.

@@ -19,7 +19,6 @@ use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until, timeout},
 };
-use url::Url;
 
 use super::{
     key_set::{Key, KeySet},
@@ -29,6 +28,7 @@ use crate::{
     auth::{self, StartError, Unidentified},
     sha256::Sha256,
     telemetry::{labels::Reload, metrics},
+    transport::client::Document,
 };
 
 /// Largest key set, in bytes.
@@ -59,7 +59,7 @@ struct State {
 
 #[derive(Debug, Clone)]
 enum Place {
-    Url(reqwest::Client, Url, Duration),
+    Url(Document, Duration),
     File(Arc<PathBuf>),
 }
 
@@ -88,13 +88,9 @@ impl Source {
         let timeout = settings.jwks_timeout.get();
         let place = match (&settings.jwks_url, &settings.jwks_file) {
             (Some(url), None) => {
-                let client = reqwest::Client::builder()
-                    .connect_timeout(timeout)
-                    .redirect(reqwest::redirect::Policy::none())
-                    .user_agent(concat!("identity-gateway/", env!("CARGO_PKG_VERSION")))
-                    .no_proxy()
-                    .build()?;
-                Place::Url(client, url.get().clone(), timeout)
+                let document = Document::at(url.get())
+                    .map_err(|why| StartError::Setting("auth.jwt.jwks_url", why.to_string()))?;
+                Place::Url(document, timeout)
             }
             (None, Some(path)) => Place::File(Arc::new(path.clone())),
             _ => {
@@ -290,28 +286,10 @@ async fn fetch(place: &Place) -> Result<String, String> {
             let read = tokio::task::spawn_blocking(move || auth::text(&path)).await;
             read.unwrap_or_else(|_| Err("cannot be read".to_owned()))
         }
-        Place::Url(client, url, limit) => timeout(*limit, download(client, url))
-            .await
-            .unwrap_or_else(|_| Err("did not answer in time".to_owned())),
+        Place::Url(document, limit) => match timeout(*limit, document.fetch(LARGEST)).await {
+            Ok(fetched) => String::from_utf8(fetched.map_err(|why| why.to_string())?)
+                .map_err(|_| "is not UTF-8".to_owned()),
+            Err(_) => Err("did not answer in time".to_owned()),
+        },
     }
-}
-
-async fn download(client: &reqwest::Client, url: &Url) -> Result<String, String> {
-    // What reqwest says in full may repeat the URL.
-    let broken = |error: reqwest::Error| match error.is_connect() {
-        true => "cannot be reached".to_owned(),
-        false => "connection closed before the end of the response".to_owned(),
-    };
-    let mut answer = client.get(url.clone()).send().await.map_err(broken)?;
-    if answer.status() != reqwest::StatusCode::OK {
-        return Err(format!("answered with HTTP {}", answer.status().as_u16()));
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(broken)? {
-        if body.len() + chunk.len() > LARGEST {
-            return Err(format!("is larger than {LARGEST} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    String::from_utf8(body).map_err(|_| "is not UTF-8".to_owned())
 }

@@ -80,3 +80,78 @@ proptest! {
         prop_assert!(!reached_nobody(status) || kind == Kind::ProviderDown);
     }
 }
+
+mod watched {
+    use serde::Deserialize;
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Outer {
+        text: Option<String>,
+        list: Vec<Inner>,
+        inner: Option<Inner>,
+        value: Option<serde_json::Value>,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Inner {
+        number: i32,
+    }
+
+    fn read<'a, T: Deserialize<'a>>(json: &'a [u8], is_sampled: bool) -> Option<(T, bool)> {
+        let answer = Answer {
+            status: 200,
+            retry_after: None,
+            body: Vec::new().into(),
+            is_sampled,
+        };
+        let read = parse_watched(Provider::Verifik, &answer, json);
+        read.ok().map(|(read, drift)| (read, drift.field))
+    }
+
+    #[test]
+    fn a_field_that_nobody_reads_is_noticed_at_any_depth_of_a_sampled_answer() {
+        for (json, expected) in [
+            ("{}", false),
+            (
+                r#"{"text":"a","inner":{"number":-7},"list":[{"number":1}]}"#,
+                false,
+            ),
+            (r#"{"text":null,"value":{"any":[1,{"thing":2.5}]}}"#, false),
+            (r#"{"other":1}"#, true),
+            (r#"{"inner":{"other":{}}}"#, true),
+            (r#"{"list":[{"number":1},{"other":null}]}"#, true),
+        ] {
+            let plain: Outer = serde_json::from_str(json).unwrap();
+            let (sampled, noticed) = read(json.as_bytes(), true).unwrap();
+            assert_eq!((&plain, expected), (&sampled, noticed), "{json}");
+            assert_eq!(read(json.as_bytes(), false), Some((plain, false)), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_broken_is_malformed_sampled_or_not() {
+        for json in ["", "{", "{} x", r#"{"text":}"#, "[1", "7"] {
+            for sampled in [true, false] {
+                assert_eq!(read::<Outer>(json.as_bytes(), sampled), None, "{json}");
+            }
+        }
+        assert_eq!(read::<Outer>(b"{\"text\":\"\xff\"}", true), None);
+    }
+
+    #[test]
+    fn raw_values_are_borrowed() {
+        #[derive(Deserialize)]
+        struct Raw<'a> {
+            #[serde(borrow)]
+            raw: Option<&'a RawValue>,
+        }
+        let (raw, noticed) = read::<Raw<'_>>(br#"{"raw":"a\/b"}"#, true).unwrap();
+        assert_eq!(raw.raw.unwrap().get(), r#""a\/b""#);
+        assert!(!noticed);
+    }
+}

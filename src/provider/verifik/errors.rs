@@ -210,6 +210,7 @@ mod tests {
                 status: 409,
                 retry_after: None,
                 body: body.into(),
+                is_sampled: false,
             };
             let failure = error(endpoint, &answer);
             assert_eq!(failure.kind, Kind::RejectedArgument, "{message}");

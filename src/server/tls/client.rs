@@ -12,9 +12,9 @@ use std::{
 
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_cert::{Certificate, der::Decode as _};
 
-use super::{at, trust::Trust};
+use super::trust::Trust;
 use crate::auth::peer::{self, Waiting};
 
 /// So long before its certificate ends a client is asked to come over a new connection, with the new one that it
@@ -123,9 +123,10 @@ impl ClientCertificate {
     /// When the first of the certificates and lists ends. Those that have ended took no part in the verdict.
     fn first_end(&self, now: SystemTime, crl_expires: Option<SystemTime>) -> SystemTime {
         let ends = self.chain.iter().filter_map(|certificate| {
-            let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+            let parsed = Certificate::from_der(certificate).ok()?;
+            let not_after = parsed.tbs_certificate().validity().not_after;
             // The last second belongs to it.
-            Some(at(parsed.validity().not_after.timestamp()) + Duration::from_secs(1))
+            Some(not_after.to_system_time() + Duration::from_secs(1))
         });
         let first = ends.chain(crl_expires).filter(|end| *end > now).min();
         first.unwrap_or(now)

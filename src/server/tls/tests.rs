@@ -1,5 +1,7 @@
 //! What is taken and what is refused of certificates, keys and client CAs.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, IsCa,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -203,7 +205,7 @@ pub(in crate::server) fn refused() -> ClientCertificate {
 fn a_client_certificate_is_good_between_its_dates_under_its_ca_and_off_the_lists() {
     let (ca, other) = (Ca::new(), Ca::new());
     let (own, _) = ca.issue(2020, 2090);
-    let year = |year: i32| at(date_time_ymd(year, 6, 1).unix_timestamp());
+    let year = |year: i32| std::time::SystemTime::from(date_time_ymd(year, 6, 1));
     for (what, trust, year_of, good) in [
         ("its CA", ca.trust(None), 2030, true),
         ("before it begins", ca.trust(None), 2019, false),

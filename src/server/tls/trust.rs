@@ -15,9 +15,9 @@ use rustls::{
     pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime, pem::PemObject as _},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
+use x509_cert::{Certificate, certificate::Rfc5280, crl::CertificateList, der::Decode as _};
 
-use super::{CLIENT_CA_FILE, CRL_FILE, TlsError, at, certificates};
+use super::{CLIENT_CA_FILE, CRL_FILE, TlsError, certificates};
 use crate::config::ClientAuth;
 
 /// What client certificates are tested against.
@@ -110,19 +110,19 @@ fn lists(
     let mut expires = None;
     let mut issuers = Vec::new();
     for list in &found {
-        let (_, list) = CertificateRevocationList::from_der(list)
-            .map_err(|_| TlsError::Crl("contains a revocation list that cannot be parsed"))?;
-        let next = list.next_update().ok_or(TlsError::Crl(
+        let list = CertificateList::<Rfc5280>::from_der(list)
+            .map_err(|_| TlsError::Crl("contains a revocation list that cannot be parsed"))?
+            .tbs_cert_list;
+        let next = list.next_update.ok_or(TlsError::Crl(
             "contains a revocation list without nextUpdate",
         ))?;
-        let next = at(next.timestamp());
+        let next = next.to_system_time();
         expires = Some(expires.map_or(next, |first: SystemTime| first.min(next)));
-        issuers.push(list.issuer().as_raw().to_vec());
+        issuers.push(list.issuer);
     }
     for ca in cas {
-        let (_, ca) =
-            X509Certificate::from_der(ca).map_err(|_| TlsError::Certificate(CLIENT_CA_FILE))?;
-        if !found.is_empty() && !issuers.iter().any(|issuer| issuer == ca.subject().as_raw()) {
+        let ca = Certificate::from_der(ca).map_err(|_| TlsError::Certificate(CLIENT_CA_FILE))?;
+        if !found.is_empty() && !issuers.contains(ca.tbs_certificate().subject()) {
             return Err(TlsError::Crl(
                 "contains no revocation list for a CA in client_ca_file: all its clients would be rejected",
             ));

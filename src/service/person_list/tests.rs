@@ -78,6 +78,7 @@ impl Provider {
             status: 200,
             retry_after: None,
             body: self.written(&persons, pages, total).to_string().into(),
+            is_sampled: false,
         };
         adapter.read_page(&answer, View::Basic)
     }

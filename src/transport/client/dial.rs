@@ -50,6 +50,7 @@ pub struct Dialer {
 }
 
 /// TLS to one name.
+#[derive(Clone)]
 pub struct Tls {
     connector: TlsConnector,
     name: ServerName<'static>,

@@ -9,6 +9,7 @@
 //! HTTP/2 connection is dialled on for the others.
 
 mod dial;
+mod fetch;
 mod http1;
 mod http2;
 mod keep_alive;
@@ -31,11 +32,14 @@ use http::{HeaderMap, HeaderValue, Method, Response, header};
 use rustls::ClientConfig;
 use url::Url;
 
-pub use self::keep_alive::KeepAlive;
 use self::{
     dial::{Dialed, Dialer},
     http1::{Http1, Idle},
     http2::{Http2, Stream},
+};
+pub use self::{
+    fetch::{Document, FetchError, SourceError},
+    keep_alive::KeepAlive,
 };
 use super::{Request, address::Address};
 use crate::domain::{redaction::Secret, verification::Provider};

@@ -6,11 +6,15 @@ use serde_json::{Value, json};
 
 use super::{SOON, call, in_flight};
 use crate::{
-    provider::{Does, Gate},
-    scenarios::{calls, verifik_persons::john},
-    stage::Stage,
-    table::{Call, Setting},
-    wire::json as answer,
+    it::{
+        scenarios::{calls, verifik_persons::john},
+        stage::Stage,
+        table::{Call, Setting},
+    },
+    kit::{
+        provider::{Does, Gate},
+        wire::json as answer,
+    },
 };
 
 /// Within which a call would ask the provider that has nothing to wait for.
@@ -49,7 +53,7 @@ async fn remembering() -> (
 #[tokio::test(flavor = "multi_thread")]
 async fn two_updates_of_one_person_at_once_are_both_done_or_one_is_told_that_it_is_not() {
     let (address, record) = remembering().await;
-    let gateway = crate::gateway::Gateway::serve([
+    let gateway = crate::kit::gateway::Gateway::serve([
         (
             "IDGW_PROVIDERS__VERIFIK__BASE_URL",
             format!("http://{address}"),

@@ -7,11 +7,11 @@ use tonic_types::StatusExt as _;
 
 use super::{Case, Expect, MANY, call_of};
 use crate::{
-    provider::{Does, Received, Reply},
-    scenarios::calls,
-    stage::Stage,
-    table::Setting,
-    wire,
+    it::{scenarios::calls, stage::Stage, table::Setting},
+    kit::{
+        provider::{Does, Received, Reply},
+        wire,
+    },
 };
 
 /// A case that is told in words.
@@ -78,7 +78,7 @@ async fn one_number_is_held(stage: &Stage, case: &Case) -> Vec<String> {
             let wait = wait.as_str().unwrap().to_owned();
             return wire::json(429, body.clone()).header("retry-after", wait);
         }
-        wire::json(200, crate::scenarios::youverify::found())
+        wire::json(200, crate::it::scenarios::youverify::found())
     });
     stage.provider.next(vec![Does::Replies(reply); MANY]);
     let call = async |request: &Value| {

@@ -7,10 +7,14 @@ use serde_json::{Value, json};
 
 use super::calls::{self, ASKED, curp};
 use crate::{
-    cases,
-    provider::Does,
-    table::{Row, Setting},
-    wire::{sample, says},
+    it::{
+        cases,
+        table::{Row, Setting},
+    },
+    kit::{
+        provider::Does,
+        wire::{sample, says},
+    },
 };
 
 /// The document's sample answer.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::table::Call;
+use crate::it::table::Call;
 
 pub const FOREIGNER: &str = "idgw.identity.v1.IdentityService/VerifyPeForeignerId";
 pub const DNI: &str = "idgw.identity.v1.IdentityService/VerifyPeDni";

@@ -6,10 +6,14 @@ use serde_json::json;
 
 use super::{accuauth, calls, verifik, verifik_persons, youverify};
 use crate::{
-    cases,
-    provider::{Answer, Does},
-    table::{Call, Expect, Row, Setting},
-    wire::{bytes, json},
+    it::{
+        cases,
+        table::{Call, Expect, Row, Setting},
+    },
+    kit::{
+        provider::{Answer, Does},
+        wire::{bytes, json},
+    },
 };
 
 /// A good call with its good answer.

@@ -9,7 +9,7 @@ pub mod verifik_dni;
 pub mod verifik_persons;
 pub mod youverify;
 
-use crate::table::Row;
+use crate::it::table::Row;
 
 /// A title of the error document, what stands below it, and its rows.
 pub type Section = (&'static str, &'static str, Vec<Row>);
@@ -68,7 +68,7 @@ mod tests {
     use identity_gateway::domain::verification::Provider;
 
     use super::*;
-    use crate::{
+    use crate::it::{
         cases::{self, Raised},
         run::run,
         table::Expect,

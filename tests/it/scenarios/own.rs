@@ -6,7 +6,7 @@ use super::calls::{
     self, CREATE, CREATE_WITH_LIVENESS, CURP, DELETE, DNI, FOREIGNER, GET, KENYA, LIST, UPDATE,
     call,
 };
-use crate::{cases, table::Row};
+use crate::it::{cases, table::Row};
 
 pub fn rows() -> Vec<Row> {
     [

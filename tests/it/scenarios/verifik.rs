@@ -6,10 +6,14 @@ use serde_json::{Value, json};
 
 use super::calls::{self, foreigner};
 use crate::{
-    cases::{self, Case},
-    provider::Does,
-    table::{Row, Setting},
-    wire::{bytes, json as answer, sample, says, sends},
+    it::{
+        cases::{self, Case},
+        table::{Row, Setting},
+    },
+    kit::{
+        provider::Does,
+        wire::{bytes, json as answer, sample, says, sends},
+    },
 };
 
 /// The document's sample answer.
@@ -110,7 +114,7 @@ fn answers() -> Vec<Row> {
 fn refusals() -> Vec<Row> {
     let fields = |row: Row, fields: &[&'static str]| {
         let mut row = row;
-        if let crate::table::Expect::Fails(fails) = &mut row.expect {
+        if let crate::it::table::Expect::Fails(fails) = &mut row.expect {
             fails.fields = fields.to_vec();
         }
         row
@@ -267,7 +271,7 @@ fn refusals() -> Vec<Row> {
     ]
 }
 
-fn coded(mut fails: crate::table::Fails, code: &'static str) -> crate::table::Fails {
+fn coded(mut fails: crate::it::table::Fails, code: &'static str) -> crate::it::table::Fails {
     fails.provider_code = Some(code);
     fails
 }

@@ -4,10 +4,14 @@ use serde_json::{Value, json};
 
 use super::calls::dni;
 use crate::{
-    cases::{self, Case},
-    provider::Does,
-    table::{Expect, Row, Setting},
-    wire::{sample, says, sends},
+    it::{
+        cases::{self, Case},
+        table::{Expect, Row, Setting},
+    },
+    kit::{
+        provider::Does,
+        wire::{sample, says, sends},
+    },
 };
 
 /// The document's sample answer.

@@ -7,10 +7,14 @@ use serde_json::{Value, json};
 
 use super::calls::{self, CREATE, create, create_with_liveness, delete, get, list, update};
 use crate::{
-    cases,
-    provider::Does,
-    table::{Call, Row},
-    wire::{json as answer, sample, says, sends},
+    it::{
+        cases,
+        table::{Call, Row},
+    },
+    kit::{
+        provider::Does,
+        wire::{json as answer, sample, says, sends},
+    },
 };
 
 /// The document's person, with two images that differ.

@@ -6,10 +6,14 @@ use serde_json::{Value, json};
 
 use super::calls::{self, kenya};
 use crate::{
-    cases::{self, Case},
-    provider::Does,
-    table::{Row, Setting},
-    wire::{bytes, json as answer, sample, says, sends},
+    it::{
+        cases::{self, Case},
+        table::{Row, Setting},
+    },
+    kit::{
+        provider::Does,
+        wire::{bytes, json as answer, sample, says, sends},
+    },
 };
 
 /// The document's sample answer.

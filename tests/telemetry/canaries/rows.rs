@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::{REDIS, Seen, go_between::Plant};
 use crate::{
-    stage::{CURP, DNI, FOREIGNER, GET},
-    wire::base64,
+    kit::wire::base64,
+    telemetry::stage::{CURP, DNI, FOREIGNER, GET},
 };
 
 const KENYA: &str = "idgw.identity.v1.IdentityService/ScrubKenyaId";

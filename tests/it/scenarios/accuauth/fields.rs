@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{super::calls::ASKED, row, with};
-use crate::{table::Row, wire::says};
+use crate::{it::table::Row, kit::wire::says};
 
 pub fn statuses() -> Vec<Row> {
     let status = |code: &str, status: &str, active: Value| {

@@ -2,10 +2,14 @@
 
 use super::{error, row};
 use crate::{
-    cases::{self, Case, Detail},
-    provider::Does,
-    table::Row,
-    wire::{json as answer, says, sends},
+    it::{
+        cases::{self, Case, Detail},
+        table::Row,
+    },
+    kit::{
+        provider::Does,
+        wire::{json as answer, says, sends},
+    },
 };
 
 pub fn refusals() -> Vec<Row> {

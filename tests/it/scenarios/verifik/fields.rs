@@ -4,9 +4,8 @@ use serde_json::{Value, json};
 
 use super::{found, row, with};
 use crate::{
-    cases,
-    table::Row,
-    wire::{says, sends},
+    it::{cases, table::Row},
+    kit::wire::{says, sends},
 };
 
 /// Oddities: the call succeeds and what is no value is absent.

@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use super::{super::calls::get, john, row, with};
 use crate::{
-    cases,
-    table::{Row, Setting},
-    wire::says,
+    it::{
+        cases,
+        table::{Row, Setting},
+    },
+    kit::wire::says,
 };
 
 /// The newer pages' dialect, and values that mean none.

@@ -8,10 +8,14 @@ use super::{
     john, missing, row, words,
 };
 use crate::{
-    cases::{self, Case},
-    provider::Does,
-    table::{Call, Fails, Row},
-    wire::{bytes, says, sends},
+    it::{
+        cases::{self, Case},
+        table::{Call, Fails, Row},
+    },
+    kit::{
+        provider::Does,
+        wire::{bytes, says, sends},
+    },
 };
 
 pub fn refused_creates() -> Vec<Row> {
@@ -46,7 +50,7 @@ pub fn refused_creates() -> Vec<Row> {
             message,
         );
         let mut row = row;
-        if let crate::table::Expect::Fails(fails) = &mut row.expect {
+        if let crate::it::table::Expect::Fails(fails) = &mut row.expect {
             fails.fields = vec![field];
         }
         row

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{found, row, with};
-use crate::{table::Row, wire::says};
+use crate::{it::table::Row, kit::wire::says};
 
 pub fn lenient() -> Vec<Row> {
     let odd = |what, changes: Value, pointer, value| {

@@ -1,8 +1,6 @@
 //! The audit of the program itself, over real sockets, files and signals: what is recorded, what is
 //! refused, and what `audit verify` says of it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 mod keyed;
 mod program;
 mod records;

@@ -6,7 +6,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use axum::{
@@ -32,6 +31,8 @@ use prost_types::FieldMask;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tonic::transport::Channel;
+
+pub use super::eventually;
 
 /// Fictional, and the canaries that must be found nowhere.
 pub const CURP: &str = "AAPR630321HDFLRC09";
@@ -140,16 +141,6 @@ impl Provider {
     pub async fn has_requests(&self, count: usize) {
         eventually(|| self.requests() >= count).await;
     }
-}
-
-pub async fn eventually(condition: impl Fn() -> bool) {
-    let waiting = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
-    waited.expect("it never came to that");
 }
 
 async fn answer(

@@ -2,44 +2,22 @@
 //!
 //! After each attack the gateway still answers somebody else, and its memory is bounded.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::indexing_slicing
-)]
-#![allow(
-    dead_code,
-    reason = "tests/it and tests/tls use more of what is shared"
-)]
-
 mod answers;
-#[path = "../tls/certs.rs"]
-mod certs;
-#[path = "../it/client.rs"]
-mod client;
 mod connections;
 mod floods;
 mod frames;
-#[path = "../tls/h2_provider.rs"]
-mod h2_provider;
 mod half_sent;
-#[path = "../it/logs.rs"]
-mod logs;
 mod memory;
-#[path = "../tls/process.rs"]
-mod process;
 mod providers;
 mod slow;
 
 use std::{net::SocketAddr, time::Duration};
 
-use client::Client;
-use process::Process;
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
 use tonic::Code;
+
+use crate::kit::{client::Client, process::Process};
 
 const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
 /// Resident memory of the gateway after an attack, in MiB, unless a test says another bound. At rest a debug

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::provider::{Answer, Does};
+use crate::kit::provider::{Answer, Does};
 
 /// A sample answer of a provider's document: a file of `samples/`, without its ending.
 pub fn sample(name: &str) -> Value {

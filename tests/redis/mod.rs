@@ -1,23 +1,11 @@
 //! What replicas share through a real Redis, and what happens without it.
 //!
-//! `REDIS=required cargo test --test redis` needs `redis-server` on the path and fails without it.
+//! `REDIS=required cargo test --test inside redis` needs `redis-server` on the path and fails without it.
 //! Where the variable is not set these tests say so and prove nothing, so that `cargo test` works on
 //! a machine without Redis. It does not begin with `IDGW_`: a gateway that a test starts would refuse
 //! an unknown key.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr
-)]
-
-#[allow(dead_code)]
-#[path = "../sharing/bench.rs"]
-mod bench;
 
 mod answers;
 mod budgets;
 mod creates;
 mod persons;
-mod server;

@@ -14,25 +14,7 @@
 //! Seeds are printed. `BILLING_SEED` runs one again: the scripts are the same, the interleaving is the
 //! scheduler's.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout
-)]
-
-#[allow(dead_code)]
-#[path = "../tls/certs.rs"]
-mod certs;
-#[allow(dead_code)]
-#[path = "../tls/h2_provider.rs"]
-mod h2_provider;
 mod provider;
-#[allow(dead_code)]
-#[path = "../redis/server.rs"]
-mod redis_server;
 mod shared;
 
 use std::{

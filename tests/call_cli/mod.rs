@@ -1,7 +1,5 @@
 //! `call` and `health` against a server on a real socket.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 mod errors;
 mod health;
 mod server;

@@ -211,8 +211,8 @@ async fn converse(
         };
         seen.send_modify(|(requests, _)| *requests += 1);
         // A request too many is seen in `received`.
-        let does =
-            does.unwrap_or_else(|| Does::Answers(crate::wire::bytes(599, "not in the script")));
+        let does = does
+            .unwrap_or_else(|| Does::Answers(crate::kit::wire::bytes(599, "not in the script")));
         if perform(&mut stream, does, &seen).await.is_none() {
             return;
         }

@@ -1,7 +1,7 @@
 //! A provider over HTTP/2 and TLS that does to each request what the test says, and to its connections what a
 //! balancer, a frozen backend or a maintenance does.
 //!
-//! Other suites take it by `#[path = "../tls/h2_provider.rs"] mod h2_provider;` and need `certs.rs` beside it:
+//! It needs `certs.rs` beside it:
 //!
 //! ```ignore
 //! let ca = Ca::new("provider's");
@@ -34,7 +34,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::certs::Pair;
+use crate::kit::certs::Pair;
 
 /// What the provider does with a request that it has read to the end.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ pub struct H2Provider {
 
 impl H2Provider {
     pub async fn start(pair: &Pair, settings: H2Settings) -> Self {
-        crate::certs::crypto();
+        crate::kit::certs::crypto();
         let mut tls = rustls::ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(vec![pair.der()], pair.private_key())

@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub struct Log {
     lines: Arc<Mutex<Vec<Value>>>,
+    text: Arc<Mutex<String>>,
     count: watch::Receiver<usize>,
 }
 
@@ -25,9 +26,11 @@ impl Log {
     pub fn read(output: ChildStdout) -> Self {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (counter, count) = watch::channel(0);
-        let kept = Arc::clone(&lines);
+        let text = Arc::new(Mutex::new(String::new()));
+        let (kept, written) = (Arc::clone(&lines), Arc::clone(&text));
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
+                written.lock().unwrap().extend([line.as_str(), "\n"]);
                 // What is no JSON is kept as a text: a test that looks for a line will not find it.
                 let value = serde_json::from_str(&line).unwrap_or(Value::String(line));
                 let mut kept = kept.lock().unwrap();
@@ -35,7 +38,12 @@ impl Log {
                 counter.send_replace(kept.len());
             }
         });
-        Self { lines, count }
+        Self { lines, text, count }
+    }
+
+    /// All of it, byte for byte.
+    pub fn text(&self) -> String {
+        self.text.lock().unwrap().clone()
     }
 
     /// How many lines there are: where the next one will stand.
