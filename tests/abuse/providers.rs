@@ -181,7 +181,9 @@ async fn play(what: &str, sends: Sends, reason: &str) {
         info.metadata["billing"], "unknown",
         "a provider that {what}"
     );
-    gateway.metric_is("idgw_upstream_in_flight", 0.0).await;
+    gateway
+        .metric_becomes("idgw_upstream_in_flight", "", |value| value == 0.0)
+        .await;
     let resident = gateway.resident();
     println!("a provider that {what}: {reason} after {took:?}, {resident} MiB");
     // Up to 16 MiB of a body are kept, and copied while it grows.

@@ -37,7 +37,9 @@ async fn a_connection_that_says_nothing_or_little_is_ended() {
     for stream in &mut silent {
         closed(stream).await;
     }
-    assert_eq!(gateway.metric("idgw_connections", "").await, 0.0);
+    gateway
+        .metric_becomes("idgw_connections", "", |value| value == 0.0)
+        .await;
     let refused = "idgw_connections_refused_total";
     let displaced = gateway.metric(refused, "displaced").await;
     let late = gateway.metric(refused, "timeout").await;
@@ -108,13 +110,14 @@ async fn a_body_that_trickles_ends_in_time_and_gives_its_place_back() {
         ended += usize::from(head[3] == HEADERS);
     }
     assert!(began.elapsed() >= Duration::from_millis(900));
-    gateway.metric_is("idgw_calls_in_flight", 0.0).await;
-    assert_eq!(
-        gateway
-            .metric("idgw_failures_total", "DEADLINE_EXCEEDED")
-            .await,
-        4.0
-    );
+    gateway
+        .metric_becomes("idgw_calls_in_flight", "", |value| value == 0.0)
+        .await;
+    gateway
+        .metric_becomes("idgw_failures_total", "DEADLINE_EXCEEDED", |value| {
+            value == 4.0
+        })
+        .await;
     trickling.abort();
     still_answers(&mut gateway, MOST_MEMORY).await;
 }

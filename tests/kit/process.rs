@@ -153,17 +153,17 @@ impl Process {
             .sum()
     }
 
-    /// Waits until a series has this value.
-    pub async fn metric_is(&self, name: &str, value: f64) {
-        let mut seen = self.metric(name, "").await;
+    /// Waits until a series is as it should be: what is counted may be counted a moment after it was seen.
+    pub async fn metric_becomes(&self, name: &str, label: &str, is_right: impl Fn(f64) -> bool) {
+        let mut value = self.metric(name, label).await;
         for _ in 0..500 {
-            if seen == value {
+            if is_right(value) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
-            seen = self.metric(name, "").await;
+            value = self.metric(name, label).await;
         }
-        panic!("{name} stays at {seen}");
+        panic!("{name} {label} stays at {value}");
     }
 }
 

@@ -64,19 +64,17 @@ async fn tls_1_2_and_1_3_with_h2_are_served_and_nothing_else() {
     let _reset = plain.read_to_end(&mut answer).await;
     assert!(answer.len() <= 7, "{answer:?}");
 
-    assert!(
-        gateway
-            .metric("idgw_connections_refused_total", "tls")
-            .await
-            >= 2.0
-    );
+    gateway
+        .metric_becomes("idgw_connections_refused_total", "tls", |value| {
+            value >= 2.0
+        })
+        .await;
     // rcgen's certificates end in the year 4096.
-    assert!(
-        gateway
-            .metric("idgw_tls_certificate_expires_seconds", "")
-            .await
-            > 1e9
-    );
+    gateway
+        .metric_becomes("idgw_tls_certificate_expires_seconds", "", |value| {
+            value > 1e9
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -184,16 +182,14 @@ async fn a_handshake_that_is_not_finished_is_ended_and_keeps_nobody_waiting() {
         let closed = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut byte));
         assert!(!matches!(closed.await.unwrap(), Ok(1..)));
     }
-    assert!(
-        gateway
-            .metric("idgw_connections_refused_total", "displaced")
-            .await
-            >= 149.0
-    );
-    assert!(
-        gateway
-            .metric("idgw_connections_refused_total", "timeout")
-            .await
-            >= 1.0
-    );
+    gateway
+        .metric_becomes("idgw_connections_refused_total", "displaced", |value| {
+            value >= 149.0
+        })
+        .await;
+    gateway
+        .metric_becomes("idgw_connections_refused_total", "timeout", |value| {
+            value >= 1.0
+        })
+        .await;
 }
