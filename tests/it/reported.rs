@@ -15,6 +15,7 @@ use tonic_types::StatusExt as _;
 use crate::{
     it::{run::upper_snake, stage::Stage, table::Setting},
     kit::{
+        companies,
         provider::{Answer, Does, Reply},
         wire,
     },
@@ -73,11 +74,7 @@ async fn every_reported_case_is_right() {
     // As it is used: it repeats what it takes for free. Each case finds the circuit closed.
     let stage = Stage::with(
         Setting::Usual,
-        ["VERIFIK", "YOUVERIFY", "ACCUAUTH"]
-            .map(|name| (format!("IDGW_PROVIDERS__{name}__MAX_ATTEMPTS"), "3".into()))
-            .iter()
-            .map(|(name, value): &(String, String)| (name.as_str(), value.clone()))
-            .collect(),
+        companies::every("MAX_ATTEMPTS", "3").collect(),
     )
     .await;
     let mut problems = Vec::new();

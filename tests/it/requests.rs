@@ -9,10 +9,11 @@ use crate::{
             calls::{self, KENYA},
             verifik, verifik_dni, verifik_persons, youverify,
         },
-        stage::{API_ID, API_SECRET, Stage, VERIFIK_TOKEN, YOUVERIFY_TOKEN},
+        stage::Stage,
         table::{Call, Setting},
     },
     kit::{
+        companies::{API_ID, API_SECRET, VERIFIK_TOKEN, YOUVERIFY_TOKEN},
         provider::{Does, Received},
         wire::{json as answer, says},
     },

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use identity_gateway::domain::verification::Provider;
 use serde_json::{Value, json};
 use tonic::Status;
 
@@ -9,10 +10,10 @@ use crate::{
     it::{
         errors,
         scenarios::calls,
-        stage::{SECRETS, Stage},
+        stage::Stage,
         table::{Answers, Expect, Fails, Row, Setting},
     },
-    kit::provider::Does,
+    kit::{companies, provider::Does},
 };
 
 /// A row's own deadline is made longer up to here, until the provider is asked within it.
@@ -145,7 +146,7 @@ async fn play(stage: &Stage, row: &Row, calls: &mut usize) -> Vec<String> {
     }
     // The log's other lines, too, and the error must keep to themselves what was asked and answered.
     let mut secret = errors::values_of_request(&call.request);
-    secret.extend(SECRETS.map(str::to_owned));
+    secret.extend(companies::secrets().map(str::to_owned));
     if let Err(status) = &answered {
         for does in &row.does {
             secret.extend(answer_of(does));
@@ -276,10 +277,10 @@ struct Blocker(tokio::task::JoinHandle<()>);
 
 impl Blocker {
     async fn place(stage: &Stage, row: &Row) -> Self {
-        let call = match row.provider {
-            "youverify" => calls::kenya_numbered("7654321"),
-            "accuauth" => calls::curp_numbered("HEGG560427MVZRRL04"),
-            _ => calls::get(),
+        let call = match companies::named(row.provider) {
+            Provider::Verifik => calls::get(),
+            Provider::Youverify => calls::kenya_numbered("7654321"),
+            Provider::Accuauth => calls::curp_numbered("HEGG560427MVZRRL04"),
         };
         let (requests, _) = stage.provider.seen();
         stage.provider.next([Does::Hangs]);

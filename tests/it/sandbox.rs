@@ -9,7 +9,7 @@ use tonic_types::StatusExt as _;
 
 use crate::{
     it::{run::upper_snake, stage},
-    kit::gateway::Gateway,
+    kit::{companies, gateway::Gateway},
 };
 
 /// Rows at a time: some take seconds on purpose.
@@ -45,16 +45,9 @@ async fn gives(gateway: &Gateway, row: &Row) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_the_sandboxs_table_gives_what_the_table_says() {
-    let timeouts = ["VERIFIK", "YOUVERIFY", "ACCUAUTH"]
-        .map(|provider| {
-            // Each row stands for itself: no second try, and no circuit that the rows before opened.
-            [("TIMEOUT", TIMEOUT)]
-                .into_iter()
-                .chain(stage::ONE_TRY)
-                .map(move |(key, value)| (format!("IDGW_PROVIDERS__{provider}__{key}"), value))
-        })
-        .into_iter()
-        .flatten();
+    // Each row stands for itself: no second try, and no circuit that the rows before opened.
+    let keys = [("TIMEOUT", TIMEOUT)].into_iter().chain(stage::ONE_TRY);
+    let timeouts = keys.flat_map(|(key, value)| companies::every(key, value));
     let gateway = Gateway::sandbox(timeouts).await;
     assert!(table().len() > 50, "the table has {} rows", table().len());
     let wrong: Vec<String> = stream::iter(table())

@@ -1,19 +1,16 @@
 //! A gateway in one of the table's settings, with the scripted provider behind it.
 
+use identity_gateway::domain::verification;
 use tokio::net::TcpSocket;
 
 use crate::{
     it::table::Setting,
-    kit::{gateway::Gateway, provider::Provider},
+    kit::{
+        companies::{self, credentials, named, variable},
+        gateway::Gateway,
+        provider::Provider,
+    },
 };
-
-pub const VERIFIK_TOKEN: &str = "verifik-token-for-tests";
-pub const YOUVERIFY_TOKEN: &str = "youverify-token-for-tests";
-pub const API_ID: &str = "accuauth-id-for-tests";
-pub const API_SECRET: &str = "accuauth-secret-for-tests";
-
-/// The credentials that must appear nowhere but in the provider's request.
-pub const SECRETS: [&str; 4] = [VERIFIK_TOKEN, YOUVERIFY_TOKEN, API_ID, API_SECRET];
 
 /// Each call is sent once and the circuit stays closed, so that a row stands for itself. What repeats
 /// and circuits do has tests of its own.
@@ -34,11 +31,11 @@ pub struct Stage {
 
 impl Stage {
     pub async fn set(setting: Setting) -> Self {
-        Self::with(setting, Vec::new()).await
+        Self::with::<String>(setting, Vec::new()).await
     }
 
     /// A setting with some variables of the row's own.
-    pub async fn with(setting: Setting, own: Vec<(&str, String)>) -> Self {
+    pub async fn with<K: Into<String>>(setting: Setting, own: Vec<(K, String)>) -> Self {
         let provider = Provider::start().await;
         let mut address = provider.address;
         let mut closed = None;
@@ -48,33 +45,18 @@ impl Stage {
             address = socket.local_addr().unwrap();
             closed = Some(socket);
         }
-        let mut variables = vec![
-            (
-                "IDGW_PROVIDERS__VERIFIK__TOKEN".to_owned(),
-                VERIFIK_TOKEN.to_owned(),
-            ),
-            (
-                "IDGW_PROVIDERS__YOUVERIFY__TOKEN".to_owned(),
-                YOUVERIFY_TOKEN.to_owned(),
-            ),
-            (
-                "IDGW_PROVIDERS__ACCUAUTH__API_ID".to_owned(),
-                API_ID.to_owned(),
-            ),
-            (
-                "IDGW_PROVIDERS__ACCUAUTH__API_SECRET".to_owned(),
-                API_SECRET.to_owned(),
-            ),
-        ];
+        let mut variables = companies::variables(&format!("http://{address}"));
         if let Setting::Without(provider) = setting {
-            let section = format!("IDGW_PROVIDERS__{}__", provider.to_uppercase());
-            variables.retain(|(name, _)| !name.starts_with(&section));
+            let keys: Vec<_> = credentials(named(provider))
+                .iter()
+                .map(|(key, _)| variable(named(provider), key))
+                .collect();
+            variables.retain(|(name, _)| !keys.contains(name));
         }
-        for name in ["VERIFIK", "YOUVERIFY", "ACCUAUTH"] {
+        for provider in verification::Provider::ALL {
             let mut add = |key: &str, value: &str| {
-                variables.push((format!("IDGW_PROVIDERS__{name}__{key}"), value.to_owned()));
+                variables.push((variable(provider, key), value.to_owned()));
             };
-            add("BASE_URL", &format!("http://{address}"));
             add("CONNECT_TIMEOUT", "5s");
             for (key, value) in ONE_TRY {
                 add(key, value);
@@ -107,9 +89,7 @@ impl Stage {
             ),
             _ => {}
         }
-        let own = own
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value));
+        let own = own.into_iter().map(|(name, value)| (name.into(), value));
         variables.extend(own);
         Self {
             gateway: Gateway::serve(variables).await,

@@ -8,6 +8,7 @@
 //! | `client`, `logs` | a client without timers of its own; the program's log lines |
 //! | `provider`, `wire` | a scripted provider over HTTP/1.1, down to its bytes; short words for its answers |
 //! | `h2_provider`, `certs` | a scripted provider over HTTP/2 and TLS; CAs, certificates, mounted secrets |
+//! | `companies` | what a gateway is told of every provider |
 //! | `issuer` | an issuer of tokens with its key set |
 //! | `redis_server` | a Redis of the test's own |
 //! | `collector` | an OTLP collector |
@@ -15,6 +16,7 @@
 pub mod certs;
 pub mod client;
 pub mod collector;
+pub mod companies;
 pub mod gateway;
 pub mod h2_provider;
 pub mod issuer;

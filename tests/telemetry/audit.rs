@@ -5,8 +5,8 @@ use std::{fs, path::Path, process::Command, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    kit::{gateway::Gateway, provider::Provider, wire},
-    telemetry::stage::{self, CURP, Stage, curp, found},
+    kit::{companies, gateway::Gateway, provider::Provider, wire},
+    telemetry::stage::{CURP, Stage, curp, found},
 };
 
 const EXIT: Duration = Duration::from_secs(30);
@@ -88,7 +88,7 @@ fn line(copy: &opentelemetry_proto::tonic::logs::v1::LogRecord) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_collector_keeps_no_call_from_its_answer_and_lost_copies_are_counted() {
     let provider = Provider::start().await;
-    let mut variables = stage::variables(&format!("http://{}", provider.address));
+    let mut variables = companies::variables(&format!("http://{}", provider.address));
     for (name, value) in [
         KEY,
         ("IDGW_AUDIT__SINK", "stdout"),

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    kit::{gateway::Gateway, provider::Provider},
-    telemetry::stage::{self, CURP, Stage, curp, found},
+    kit::{companies, gateway::Gateway, provider::Provider},
+    telemetry::stage::{CURP, Stage, curp, found},
 };
 
 const EXIT: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ async fn the_last_spans_metrics_and_lines_are_sent_at_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_collector_costs_nothing() {
     let provider = Provider::start().await;
-    let mut variables = stage::variables(&format!("http://{}", provider.address));
+    let mut variables = companies::variables(&format!("http://{}", provider.address));
     for (name, value) in [
         // A port that nobody may listen on without being root.
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),

@@ -8,9 +8,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use identity_gateway::telemetry::{
-    metrics::prometheus,
-    names::{self, Instrument},
+use identity_gateway::{
+    domain::verification::Provider,
+    telemetry::{
+        metrics::prometheus,
+        names::{self, Instrument},
+    },
 };
 use opentelemetry_proto::tonic::{common::v1::KeyValue, metrics::v1::metric::Data};
 
@@ -72,6 +75,22 @@ fn the_names_are_the_golden_ones() {
         writeln!(golden, "field {}", field.name).unwrap();
     }
     is_current("tests/telemetry/names.golden", &golden);
+}
+
+#[test]
+fn every_provider_is_named_where_its_name_is_a_value_or_a_field() {
+    for provider in Provider::ALL.map(Provider::as_str) {
+        let quoted = format!("`{provider}`");
+        let attributes = names::ATTRIBUTES.iter().map(|one| (one.name, one.meaning));
+        let fields = names::FIELDS.iter().map(|one| (one.name, one.meaning));
+        for (name, meaning) in attributes.chain(fields) {
+            if matches!(name, "idgw.provider" | "provider") {
+                assert!(meaning.contains(&quoted), "{name}: {provider} is missing");
+            }
+        }
+        let is_a_field = names::FIELDS.iter().any(|field| field.name == provider);
+        assert!(is_a_field, "`serving` has {provider}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::kit::{collector::Collector, gateway::Gateway, provider::Provider, wire};
+use crate::kit::{collector::Collector, companies, gateway::Gateway, provider::Provider, wire};
 
 pub const CURP: &str = "idgw.identity.v1.IdentityService/CheckCurp";
 pub const DNI: &str = "idgw.identity.v1.IdentityService/VerifyPeDni";
@@ -21,7 +21,7 @@ impl Stage {
     pub async fn set(own: &[(&str, &str)]) -> Self {
         let (provider, collector) = (Provider::start().await, Collector::start().await);
         let endpoint = collector.endpoint();
-        let mut variables = variables(&format!("http://{}", provider.address));
+        let mut variables = companies::variables(&format!("http://{}", provider.address));
         let mut add = |name: &str, value: &str| variables.push((name.to_owned(), value.to_owned()));
         add("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint);
         add("OTEL_BSP_SCHEDULE_DELAY", "50");
@@ -37,25 +37,6 @@ impl Stage {
             collector,
         }
     }
-}
-
-/// Credentials, and one address for all providers.
-pub fn variables(providers: &str) -> Vec<(String, String)> {
-    let mut variables: Vec<_> = [
-        ("VERIFIK__TOKEN", "verifik-token-for-tests"),
-        ("YOUVERIFY__TOKEN", "youverify-token-for-tests"),
-        ("ACCUAUTH__API_ID", "accuauth-id-for-tests"),
-        ("ACCUAUTH__API_SECRET", "accuauth-secret-for-tests"),
-    ]
-    .map(|(key, value)| (format!("IDGW_PROVIDERS__{key}"), value.to_owned()))
-    .into();
-    for name in ["VERIFIK", "YOUVERIFY", "ACCUAUTH"] {
-        variables.push((
-            format!("IDGW_PROVIDERS__{name}__BASE_URL"),
-            providers.to_owned(),
-        ));
-    }
-    variables
 }
 
 pub fn curp() -> Value {
