@@ -7,7 +7,7 @@ mod masks;
 mod mesh;
 mod persons;
 mod records;
-mod rig;
+pub mod rig;
 mod rotation;
 mod settings;
 mod share;

@@ -5,6 +5,7 @@ mod client_certificates;
 mod commands;
 mod http2;
 mod identity;
+mod key_set;
 mod load;
 mod rotation;
 mod server;

@@ -13,7 +13,7 @@ use super::{
     dial::{Tls, Wire},
     http1,
 };
-use crate::transport::tls::{ClientTls, TlsError};
+use crate::transport::tls::ClientTls;
 
 /// Why a document cannot be fetched from a URL, now or ever.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +22,8 @@ pub enum SourceError {
     #[error("is not a URL of HTTP")]
     Url,
     /// Nobody could be trusted there.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
+    #[error("no system CA certificates found; install them, or set SSL_CERT_FILE")]
+    NoCas,
 }
 
 /// Why there is no document. Nothing of the URL is repeated.
@@ -67,7 +67,9 @@ impl Document {
     pub fn at(url: &Url) -> Result<Self, SourceError> {
         let target: Uri = url.as_str().parse().map_err(|_| SourceError::Url)?;
         let mut config = match url.scheme() {
-            "https" => ClientTls::default().system()?,
+            "https" => ClientTls::default()
+                .system()
+                .map_err(|_| SourceError::NoCas)?,
             _ => ClientTls::none(),
         };
         // One request is no reason for HTTP/2.
