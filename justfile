@@ -66,7 +66,7 @@ test-all:
 
 # Write the generated tables of README.md and docs/ anew.
 docs:
-    UPDATE_DOCS=1 cargo test --locked --test "*" -- docs readme
+    UPDATE_DOCS=1 cargo test --locked --test "*" -- docs readme telemetry::names
     python tools/api_reference.py > docs/api.md
     python tools/service_config.py > deploy/client/service-config.json
 

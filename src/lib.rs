@@ -30,3 +30,4 @@ pub mod sharing;
 pub mod status;
 pub mod telemetry;
 pub mod transport;
+pub mod x509;

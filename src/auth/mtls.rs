@@ -7,11 +7,6 @@
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
-use x509_cert::{
-    Certificate,
-    der::Decode as _,
-    ext::pkix::{SubjectAltName, name::GeneralName},
-};
 
 use super::{
     Unidentified,
@@ -19,6 +14,7 @@ use super::{
     settings::AuthMode,
     spiffe,
 };
+use crate::x509::{AltName, Certificate};
 
 /// Who presents these certificates; none if there are none.
 ///
@@ -37,24 +33,20 @@ pub fn identify(
 }
 
 fn name(certificate: &[u8]) -> Option<String> {
-    let certificate = Certificate::from_der(certificate).ok()?;
-    let names = certificate
-        .tbs_certificate()
-        .get_extension::<SubjectAltName>();
-    let (_critical, SubjectAltName(names)) = names.ok()??;
+    let names = Certificate::read(certificate)?.alt_names();
     let uris: Vec<_> = names
         .iter()
         .filter_map(|name| match name {
-            GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_str()),
-            _ => None,
+            AltName::Uri(uri) => Some(*uri),
+            AltName::Dns(_) => None,
         })
         .collect();
     if uris.iter().any(|uri| spiffe::is_meant(uri)) {
         return spiffe::only(&uris).map(str::to_owned);
     }
     names.iter().find_map(|name| match name {
-        GeneralName::DnsName(name) => spiffe::dns_name(name.as_str()),
-        _ => None,
+        AltName::Dns(name) => spiffe::dns_name(name),
+        AltName::Uri(_) => None,
     })
 }
 

@@ -18,7 +18,6 @@ use rustls::{
 };
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use x509_cert::{Certificate, der::Decode as _};
 
 pub use self::client::ClientCertificate;
 use self::trust::{Expired, Trust};
@@ -28,6 +27,7 @@ use crate::{
     reload::{self, Content, Watch},
     sha256::Sha256,
     telemetry::metrics,
+    x509::Certificate,
 };
 
 const CERT_FILE: &str = "server.tls.cert_file";
@@ -224,13 +224,11 @@ fn certificates(file: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'st
 fn expiry(chain: &[CertificateDer<'_>], now: SystemTime) -> Result<SystemTime, TlsError> {
     let mut first = None;
     for certificate in chain {
-        let parsed =
-            Certificate::from_der(certificate).map_err(|_| TlsError::Certificate(CERT_FILE))?;
-        let validity = parsed.tbs_certificate().validity();
-        if validity.not_before.to_system_time() > now {
+        let read = Certificate::read(certificate).ok_or(TlsError::Certificate(CERT_FILE))?;
+        if read.not_before > now {
             return Err(TlsError::Time("is not valid yet"));
         }
-        let ends = validity.not_after.to_system_time();
+        let ends = read.not_after;
         if ends < now {
             return Err(TlsError::Time("has expired"));
         }

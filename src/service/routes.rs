@@ -131,6 +131,7 @@ impl<'a> Routes<'a> {
         let headers = A::headers(&secrets).map_err(|_| RouteError::Credential(A::PROVIDER))?;
         let credentials = Credentials::new(headers);
         expires::<A>(&secrets);
+        metrics::no_drift(A::PROVIDER);
         let files: Vec<_> = parts.iter().filter_map(|part| part.file.clone()).collect();
         if !files.is_empty() {
             let credentials = credentials.clone();

@@ -11,7 +11,7 @@ use std::{
 
 use tracing_subscriber::{
     Registry,
-    filter::{LevelFilter, ParseError, Targets},
+    filter::{LevelFilter, Targets},
     reload,
 };
 
@@ -48,21 +48,50 @@ struct Now {
     change: u64,
 }
 
-/// The filter of these directives: levels, and targets with levels.
+/// The filter of these directives: a level, a target, or a target with its level, as in `info,h2=off`.
 ///
 /// # Errors
 ///
-/// If they are none.
-pub fn parse(text: &str) -> Result<Targets, ParseError> {
+/// If one of them is neither: quotes, spans and fields are no parts of a target.
+pub fn parse(text: &str) -> Result<Targets, FilterError> {
     let directives = text.split(',').map(str::trim);
-    let directives: Vec<_> = directives.filter(|one| !one.is_empty()).collect();
-    let filter: Targets = directives.join(",").parse()?;
+    let mut filter = Targets::new();
+    let mut is_empty = true;
+    for directive in directives.filter(|one| !one.is_empty()) {
+        is_empty = false;
+        let level = |text: &str| {
+            let level = Some(text).filter(|text| !text.is_empty());
+            level.and_then(|text| text.parse::<LevelFilter>().ok())
+        };
+        let (target, level) = match directive.split_once('=') {
+            Some((target, text)) => (Some(target), level(text)),
+            None => match level(directive) {
+                Some(level) => (None, Some(level)),
+                None => (Some(directive), Some(LevelFilter::TRACE)),
+            },
+        };
+        let level = level.ok_or(FilterError::NotAFilter)?;
+        filter = match target {
+            None => filter.with_default(level),
+            Some(target) if is_target(target) => filter.with_target(target, level),
+            Some(_) => return Err(FilterError::NotAFilter),
+        };
+    }
+    if is_empty {
+        filter = filter.with_default(LevelFilter::ERROR);
+    }
     // Last, so that it takes the place of another for the same target.
     Ok(filter.with_target(OWN, LevelFilter::INFO))
 }
 
-/// Whether the text has only what levels and targets need: a directive for spans or fields could hide the line
-/// that tells of it.
+/// Whether it is the path of a module, or another name that libraries give.
+fn is_target(text: &str) -> bool {
+    let begins = text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_');
+    let rest = |byte: u8| byte.is_ascii_alphanumeric() || b"_:.-".contains(&byte);
+    begins && text.bytes().all(rest)
+}
+
+/// Whether a stranger's text is short enough, and has no more than filters need.
 fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_:=,.- ".contains(&byte);
     !text.is_empty()
@@ -124,7 +153,7 @@ impl LogFilter {
     }
 
     fn set(&self, text: &str) -> Result<u64, FilterError> {
-        let filter = parse(text).map_err(|_| FilterError::NotAFilter)?;
+        let filter = parse(text)?;
         let mut now = self.lock();
         self.handle
             .reload(filter)
@@ -181,6 +210,45 @@ mod tests {
             assert!(!is_plain(wrong), "{wrong:.40}");
         }
         assert!(is_plain("info, identity_gateway::transport=debug,h2=off"));
+    }
+
+    #[test]
+    fn a_filter_is_levels_and_targets_and_nothing_else() {
+        for (text, allowed) in [
+            ("info", true),
+            ("INFO, h2=off,", true),
+            ("warn,identity_gateway::cli=info,tonic-health=3", true),
+            ("identity_gateway", true),
+            ("", true),
+            ("\"info\"", false),
+            ("'info'", false),
+            ("*=info", false),
+            ("!!!", false),
+            ("h2=", false),
+            ("=info", false),
+            (".=debug", false),
+            ("h2=loud", false),
+            ("a=b=c", false),
+            ("[call]=debug", false),
+            ("identity_gateway[call]=debug", false),
+            ("[{peer}]=off", false),
+            ("a[{b,c}]=info", false),
+        ] {
+            assert_eq!(parse(text).is_ok(), allowed, "{text}");
+        }
+        let filter = parse("warn,identity_gateway::cli=info,h2=off").unwrap();
+        for (target, level, passes) in [
+            ("identity_gateway::call", tracing::Level::INFO, false),
+            ("identity_gateway::call", tracing::Level::WARN, true),
+            ("identity_gateway::cli::serve", tracing::Level::INFO, true),
+            ("h2::codec", tracing::Level::ERROR, false),
+        ] {
+            assert_eq!(
+                filter.would_enable(target, &level),
+                passes,
+                "{target} {level}"
+            );
+        }
     }
 
     #[test]

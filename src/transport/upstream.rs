@@ -15,7 +15,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -100,8 +100,8 @@ pub struct Upstream {
     guard: Guard,
     memory: AnswerMemory,
     settings: Settings,
-    /// How many answers there were.
-    answers: AtomicU32,
+    /// Whether there was an answer.
+    has_answered: AtomicBool,
 }
 
 /// One answer in so many is searched for fields that no document lists, the first among them.
@@ -161,7 +161,7 @@ impl Upstream {
             target: Target::new(settings.provider, &settings.base_url),
             guard: Guard::new(settings.provider, settings.limits.clone()),
             memory: AnswerMemory::new(settings.answer_memory),
-            answers: AtomicU32::new(0),
+            has_answered: AtomicBool::new(false),
             settings,
         })
     }
@@ -314,13 +314,15 @@ impl Upstream {
                 status,
                 retry_after: retry_after(&head.headers),
                 body,
-                is_sampled: self
-                    .answers
-                    .fetch_add(1, Ordering::Relaxed)
-                    .is_multiple_of(SAMPLED),
+                is_sampled: self.is_sampled(),
             },
             _room: room,
         })
+    }
+
+    /// By chance: what comes at regular intervals must not be left out for ever.
+    fn is_sampled(&self) -> bool {
+        !self.has_answered.swap(true, Ordering::Relaxed) || fastrand::u32(..SAMPLED) == 0
     }
 
     /// A place on a connection, dialled if need be, waited for if it takes no more at the moment. None if the

@@ -156,7 +156,7 @@ impl Process {
     /// Waits until a series is as it should be: what is counted may be counted a moment after it was seen.
     pub async fn metric_becomes(&self, name: &str, label: &str, is_right: impl Fn(f64) -> bool) {
         let mut value = self.metric(name, label).await;
-        for _ in 0..500 {
+        for _ in 0..1000 {
             if is_right(value) {
                 return;
             }

@@ -88,7 +88,7 @@ impl Source {
         let timeout = settings.jwks_timeout.get();
         let place = match (&settings.jwks_url, &settings.jwks_file) {
             (Some(url), None) => {
-                let document = Document::at(url.get())
+                let document = Document::at(url.get(), timeout)
                     .map_err(|why| StartError::Setting("auth.jwt.jwks_url", why.to_string()))?;
                 Place::Url(document, timeout)
             }

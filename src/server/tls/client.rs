@@ -12,10 +12,12 @@ use std::{
 
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
-use x509_cert::{Certificate, der::Decode as _};
 
 use super::trust::Trust;
-use crate::auth::peer::{self, Waiting};
+use crate::{
+    auth::peer::{self, Waiting},
+    x509::Certificate,
+};
 
 /// So long before its certificate ends a client is asked to come over a new connection, with the new one that it
 /// has by then: then none of its calls fails. With little time left at the beginning it is a quarter of that.
@@ -112,7 +114,7 @@ impl ClientCertificate {
         if !trust.takes(&self.chain, now) {
             return None;
         }
-        let until = self.first_end(now, trust.crl_expires);
+        let until = self.first_end(now, trust.crl_expires)?;
         *verdict = Some(Verdict {
             under: trust,
             until,
@@ -120,15 +122,17 @@ impl ClientCertificate {
         Some(until)
     }
 
-    /// When the first of the certificates and lists ends. Those that have ended took no part in the verdict.
-    fn first_end(&self, now: SystemTime, crl_expires: Option<SystemTime>) -> SystemTime {
-        let ends = self.chain.iter().filter_map(|certificate| {
-            let parsed = Certificate::from_der(certificate).ok()?;
-            let not_after = parsed.tbs_certificate().validity().not_after;
+    /// When the first of the certificates and lists ends; none if a certificate does not say. Those that have ended took
+    /// no part in the verdict.
+    fn first_end(&self, now: SystemTime, crl_expires: Option<SystemTime>) -> Option<SystemTime> {
+        let mut first = crl_expires.filter(|end| *end > now);
+        for certificate in &self.chain {
             // The last second belongs to it.
-            Some(not_after.to_system_time() + Duration::from_secs(1))
-        });
-        let first = ends.chain(crl_expires).filter(|end| *end > now).min();
-        first.unwrap_or(now)
+            let end = Certificate::read(certificate)?.not_after + Duration::from_secs(1);
+            if end > now {
+                first = Some(first.map_or(end, |first| first.min(end)));
+            }
+        }
+        Some(first.unwrap_or(now))
     }
 }

@@ -15,10 +15,12 @@ use rustls::{
     pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime, pem::PemObject as _},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use x509_cert::{Certificate, certificate::Rfc5280, crl::CertificateList, der::Decode as _};
 
 use super::{CLIENT_CA_FILE, CRL_FILE, TlsError, certificates};
-use crate::config::ClientAuth;
+use crate::{
+    config::ClientAuth,
+    x509::{Certificate, RevocationList},
+};
 
 /// What client certificates are tested against.
 pub(super) struct Trust {
@@ -108,21 +110,20 @@ fn lists(
     let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
     let found = found.unwrap_or_default();
     let mut expires = None;
-    let mut issuers = Vec::new();
+    let mut lists = Vec::new();
     for list in &found {
-        let list = CertificateList::<Rfc5280>::from_der(list)
-            .map_err(|_| TlsError::Crl("contains a revocation list that cannot be parsed"))?
-            .tbs_cert_list;
+        let list = RevocationList::read(list).ok_or(TlsError::Crl(
+            "contains a revocation list that cannot be parsed",
+        ))?;
         let next = list.next_update.ok_or(TlsError::Crl(
             "contains a revocation list without nextUpdate",
         ))?;
-        let next = next.to_system_time();
         expires = Some(expires.map_or(next, |first: SystemTime| first.min(next)));
-        issuers.push(list.issuer);
+        lists.push(list);
     }
     for ca in cas {
-        let ca = Certificate::from_der(ca).map_err(|_| TlsError::Certificate(CLIENT_CA_FILE))?;
-        if !found.is_empty() && !issuers.contains(ca.tbs_certificate().subject()) {
+        let ca = Certificate::read(ca).ok_or(TlsError::Certificate(CLIENT_CA_FILE))?;
+        if !found.is_empty() && !lists.iter().any(|list| list.is_of(&ca)) {
             return Err(TlsError::Crl(
                 "contains no revocation list for a CA in client_ca_file: all its clients would be rejected",
             ));

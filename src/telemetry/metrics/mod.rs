@@ -271,6 +271,16 @@ pub fn drifted(provider: Provider, drift: Drift) {
     });
 }
 
+/// Nothing of that kind was seen yet: a series that begins with its first event has no increase.
+pub fn no_drift(provider: Provider) {
+    with(|metrics| {
+        for drift in [Drift::Code, Drift::Value, Drift::Field] {
+            let labels = [on(provider), KeyValue::new(names::DRIFT, drift.as_str())];
+            metrics.instruments.drifts.add(0, &labels);
+        }
+    });
+}
+
 /// The outcome of a create was dropped before its time.
 pub fn request_id_dropped() {
     with(|metrics| metrics.instruments.request_ids_dropped.add(1, &[]));

@@ -1,6 +1,8 @@
 //! A small document from a URL that the configuration names, such as an issuer's key set: one connection, one GET, no
 //! redirects, no proxy.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::Full;
@@ -59,12 +61,13 @@ impl std::fmt::Debug for Document {
 }
 
 impl Document {
-    /// The document at a URL. The system's CAs are read if it is one of https.
+    /// The document at a URL, whose addresses have `connect_timeout` together. The system's CAs are read if it is one of
+    /// https.
     ///
     /// # Errors
     ///
     /// If nothing can be fetched from there.
-    pub fn at(url: &Url) -> Result<Self, SourceError> {
+    pub fn at(url: &Url, connect_timeout: Duration) -> Result<Self, SourceError> {
         let target: Uri = url.as_str().parse().map_err(|_| SourceError::Url)?;
         let mut config = match url.scheme() {
             "https" => ClientTls::default()
@@ -81,6 +84,8 @@ impl Document {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // With several addresses each has a part of it: one that is silent does not keep from the next.
+        tcp.set_connect_timeout(Some(connect_timeout));
         Ok(Self {
             tls: Tls::to(&target, config).map_err(|_| SourceError::Url)?,
             host: HeaderValue::try_from(host).map_err(|_| SourceError::Url)?,
