@@ -73,8 +73,7 @@ impl Client {
         self.call_with(method, request, deadline, &[]).await
     }
 
-    /// The same, with metadata; for tests/access.
-    #[allow(dead_code)]
+    /// The same, with metadata.
     pub async fn call_as(
         &self,
         method: &str,
