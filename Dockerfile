@@ -22,8 +22,8 @@ LABEL org.opencontainers.image.title="identity-gateway" \
       org.opencontainers.image.base.name="scratch"
 # A container's ports are reached from outside it; the program's own defaults are loopback.
 ENV IDGW_SERVER__LISTEN=0.0.0.0:50051 \
-    IDGW_ADMIN__LISTEN=0.0.0.0:9090
-EXPOSE 50051 9090
+    IDGW_ADMIN__LISTEN=0.0.0.0:9464
+EXPOSE 50051 9464
 # A number: Kubernetes' runAsNonRoot cannot judge a name, and there is no /etc/passwd.
 USER 65532:65532
 STOPSIGNAL SIGTERM

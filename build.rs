@@ -22,6 +22,7 @@ use protox::prost::Message as _;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("history.rs"), history()?)?;
 
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler
@@ -56,6 +57,34 @@ fn main() -> Result<(), Box<dyn Error>> {
         .codec_path("crate::proto::codec::CountingCodec")
         .compile_fds_with_config(descriptors, prost)?;
     Ok(())
+}
+
+/// The log of what was checked out here, as an expression that includes it; empty bytes where there is no git folder.
+///
+/// The binary includes the file itself, so that a commit builds the binary anew and not the library. This script runs
+/// again only if the git folder goes.
+fn history() -> Result<String, Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let mut git = root.join(".git");
+    // Of a worktree it is a file that names the folder.
+    if let Some(folder) = fs::read_to_string(&git)
+        .ok()
+        .as_deref()
+        .and_then(|text| text.strip_prefix("gitdir:"))
+    {
+        git = root.join(folder.trim());
+    }
+    let log = git.join("logs/HEAD");
+    // Files that git writes once: HEAD itself is as new as the last checkout.
+    let marks = ["gitdir", "description"].map(|name| git.join(name));
+    let mark = marks.iter().find(|mark| mark.is_file());
+    Ok(match (log.is_file(), mark) {
+        (true, Some(mark)) => {
+            println!("cargo:rerun-if-changed={}", mark.display());
+            format!("include_bytes!({:?})", log.display().to_string())
+        }
+        _ => "b\"\"".to_owned(),
+    })
 }
 
 /// Every file that has a service, by its name: the rest is imported.
@@ -139,7 +168,8 @@ fn lookup_requests(messages: &[(String, DescriptorProto)]) -> Result<String, std
             code,
             "impl lookup_request::LookupRequest for {module}::{name} {{\n    \
              fn max_age(&self) -> Option<::prost_types::Duration> {{ self.max_age }}\n    \
-             fn read_mask(&self) -> Option<&::prost_types::FieldMask> {{ self.read_mask.as_ref() }}"
+             fn read_mask(&self) -> Option<&::prost_types::FieldMask> {{ self.read_mask.as_ref() }}\n    \
+             fn request_id(&self) -> &str {{ &self.request_id }}"
         )?;
         if has(message, "subject_consent") {
             writeln!(
@@ -175,13 +205,16 @@ fn filtered(messages: &[(String, DescriptorProto)]) -> Result<String, std::fmt::
     Ok(code)
 }
 
+/// Of a package without services: it is filtered like an imported message.
+const MONEY: &str = ".idgw.gateway.v1.Money";
+
 /// The statement that filters one field.
 fn filter(field: &FieldDescriptorProto) -> String {
     let (number, name) = (field.number(), field.name());
     let place = format!("self.{}{name}", if name == "type" { "r#" } else { "" });
     let inner = field.type_name();
     let part = match field.r#type() {
-        Type::Message if inner.starts_with(".idgw.") => "part.keep(inner)",
+        Type::Message if inner.starts_with(".idgw.") && inner != MONEY => "part.keep(inner)",
         Type::Message => "*part = reencoded(std::mem::take(part), inner)",
         _ => {
             return format!("if !is_whole(fields, {number}) {{ {place} = Default::default(); }}");

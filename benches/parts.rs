@@ -128,7 +128,7 @@ fn statuses(criterion: &mut Criterion) {
             "status/refused field",
             Failure::invalid(vec![Violation {
                 field: "curp",
-                rule: "is required",
+                rule: "is required".into(),
             }]),
         ),
     ];

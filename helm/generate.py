@@ -30,10 +30,16 @@ KUBERNETES = "v1.34.0"
 # What the chart itself says; a value for it would be contradicted.
 NOT_FOR_CHOICE = {("server", "listen"), ("admin", "listen"), ("sandbox", "listen")}
 # Where the chart's default is not the program's.
-CHART_DEFAULTS = {("auth", "mode"): "none"}
+CHART_DEFAULTS = {("server", "max_connection_age"): "5m"}
+# What the templates ask of `config`.
+ASKED = {
+    ("audit", "sink"), ("server", "lame_duck"), ("server", "drain_timeout"), ("server", "reflection")
+}
+# What the chart has to add to the program's own words.
 WHY = {
-    ("auth", "mode"): "The chart's default is `none`: the network policy says who reaches the port. "
-    "It is refused where neither that nor a mesh's authorization stands before it."
+    ("auth", "mode"): "The chart refuses `none` where neither the network policy nor a mesh's authorization stands "
+    "before the port.",
+    ("server", "max_connection_age"): "The chart's default is `5m`: the Service distributes connections, not calls.",
 }
 # Durations as the templates can add them up; the program reads a few more ways to write them.
 DURATION = r"^(0|([0-9]+(ms|s|m|h))+)$"
@@ -95,15 +101,19 @@ def config_schema(program: dict, path: tuple[str, ...] = ()) -> dict:
         kept["type"] = "object"
         kept["additionalProperties"] = False
         return kept
+    if "properties" in program.get("items", {}):
+        # A list of tables.
+        kept["items"] = config_schema(program["items"], path)
     if isinstance(program.get("type"), list) and "items" in program:
         # A word, or a list of such words: each may only be one that the program knows.
         items = kept.pop("items")
         del kept["type"]
         kept["anyOf"] = [{"type": "array", "items": items}, items]
-    if "duration" in program.get("x-form", ""):
+    if program.get("title", "").startswith("a duration"):
         kept["pattern"] = DURATION
     if path in CHART_DEFAULTS:
         kept["default"] = CHART_DEFAULTS[path]
+    if path in WHY:
         kept["description"] = f"{kept['description']} {WHY[path]}"
     return kept
 
@@ -194,7 +204,10 @@ def values_schema(values: dict) -> dict:
 
     properties = finish(values)
     # Helm's own: what a parent chart passes on to its parts.
-    properties["global"] = {"type": "object", "description": "Values that Helm shares with parent charts; not read."}
+    properties["global"] = {
+        "type": "object", "description": "Values that Helm shares with parent charts; of them `imagePullSecrets` is read."
+    }
+    properties["enabled"] = {"type": "boolean", "description": "For the `condition` of a parent chart; not read."}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "identity-gateway",
@@ -214,6 +227,21 @@ def rows(values: dict, path: tuple[str, ...] = ()):
             yield from rows(value["properties"], (*path, name))
         else:
             yield (*path, name), value, "value"
+
+
+def defaults(values: dict) -> dict:
+    """What templates fall back to where a value is null: the groups, and the values that they cannot do without."""
+    asked = {("config", *path) for path in ASKED}
+    parts = [path for path, _, kind in rows(values) if kind == "group" and path[0] != "config"]
+    parts += [("config",), ("config", "auth"), *sorted({path[:2] for path in asked})]
+    found = {}
+    for path, value, kind in rows(values):
+        # Null takes away a switch, an empty default, what Kubernetes types, and these two groups' own.
+        plain = isinstance(value.get("default"), (int, str, list)) and not isinstance(value.get("default"), bool)
+        needed = plain and value["default"] not in ("", []) and "$ref" not in value.get("items", {})
+        if path in asked or (needed and path[0] not in ("config", "security", "topologySpread")):
+            found[".".join(path)] = value["default"]
+    return {"parts": [".".join(path) for path in parts], "defaults": found}
 
 
 def meaning(value: dict) -> str:
@@ -333,6 +361,7 @@ def generated(program: dict, own: dict) -> dict[Path, str]:
         CHART / "values.schema.json": json.dumps(values_schema(values), indent=1, ensure_ascii=False) + "\n",
         CHART / "README.md": readme[:start] + table(values) + readme[end:],
         CHART / "files" / "rpcs.yaml": note + yaml.safe_dump({"rpcs": rpcs()}, sort_keys=False),
+        CHART / "files" / "defaults.yaml": note + yaml.safe_dump(defaults(values), sort_keys=False),
         CHART / "files" / "credentials.yaml": note + yaml.safe_dump({"credentials": names}, sort_keys=False),
     }
 

@@ -4,14 +4,22 @@
 //! by themselves, is used only where a repeat cannot be charged twice; and what is wrong between
 //! gateway and provider is never UNAUTHENTICATED or PERMISSION_DENIED, which would send the caller to
 //! look for a fault of its own. Details name fields, never values, and stay under 4 KiB.
+// Long: one table of every failure, and what follows from it.
+
+mod code;
+mod refused;
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViolation, StatusExt};
 
+pub use self::code::code_name;
 use crate::domain::{
+    cause::Cause,
     failure::{Failure, Kind},
+    refusal::Refusal,
     verification::Billing,
 };
 
@@ -26,13 +34,24 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
     use Code::{
         Aborted, AlreadyExists, DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument,
-        NotFound, PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable, Unknown,
+        NotFound, PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable, Unimplemented,
+        Unknown,
     };
     match kind {
         Kind::InvalidField => (
             InvalidArgument,
             "INVALID_FIELD",
             "the request has fields that are missing, malformed or impossible",
+        ),
+        Kind::InvalidFrame => (
+            Internal,
+            "INVALID_FRAME",
+            "the request's message is flagged as compressed, and is not what its grpc-encoding says",
+        ),
+        Kind::EncodingNotSupported => (
+            Unimplemented,
+            "ENCODING_NOT_SUPPORTED",
+            "the request's grpc-encoding is not supported: gzip and identity are",
         ),
         Kind::ConsentRequired => (
             FailedPrecondition,
@@ -149,6 +168,11 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
             "RATE_LIMITED",
             "the gateway's own rate limit is reached",
         ),
+        Kind::BudgetExhausted => (
+            ResourceExhausted,
+            "BUDGET_EXHAUSTED",
+            "the caller's budget is spent",
+        ),
         Kind::PersonNotFound => (
             NotFound,
             "PERSON_NOT_FOUND",
@@ -199,6 +223,11 @@ pub const fn row(kind: Kind) -> (Code, &'static str, &'static str) {
             "METHOD_NOT_ALLOWED",
             "the caller may not call this method",
         ),
+        Kind::FieldNotAllowed => (
+            PermissionDenied,
+            "FIELD_NOT_ALLOWED",
+            "read_mask names fields that the caller may not see",
+        ),
         Kind::Internal => (Internal, "INTERNAL", "internal error in the gateway"),
     }
 }
@@ -212,11 +241,15 @@ pub const fn cost(kind: Kind, billing: Option<Billing>) -> Option<&'static str> 
         (
             Some(Billing::NotBilled) | None,
             Kind::InvalidField
+            | Kind::InvalidFrame
+            | Kind::EncodingNotSupported
             | Kind::ConsentRequired
             | Kind::AuditUnavailable
             | Kind::RequestIdUnavailable
             | Kind::PersonLockUnavailable
-            | Kind::AuthUnavailable,
+            | Kind::AuthUnavailable
+            | Kind::BudgetExhausted
+            | Kind::FieldNotAllowed,
         ) => Some("the provider was not called"),
         (Some(Billing::NotBilled) | None, _) => None,
     }
@@ -233,6 +266,19 @@ pub fn of(failure: &Failure) -> Status {
     if let Some(cost) = cost(failure.kind, failure.billing) {
         message.push_str("; ");
         message.push_str(cost);
+    }
+    if let Some(told) = failure.cause.and_then(Cause::told) {
+        message.push_str(": ");
+        message.push_str(told.words());
+    }
+    if let Some(Refusal::Scope(scope)) = failure.refusal.as_deref() {
+        message.push_str(": no rule grants it ");
+        message.push_str(scope);
+    }
+    if let Some(until) = recoverable_until(failure) {
+        message.push_str("; the same call before ");
+        message.push_str(&until);
+        message.push_str(" gets the answer without another charge");
     }
     let mut metadata = MetadataMap::new();
     if let Some(wait) = failure.retry_after {
@@ -251,7 +297,7 @@ fn details(failure: &Failure, reason: &'static str) -> ErrorDetails {
     }
     if !failure.violations.is_empty() {
         let violations = failure.violations.iter();
-        let violations = violations.map(|bad| FieldViolation::new(bad.field, bad.rule));
+        let violations = violations.map(|bad| FieldViolation::new(bad.field, &*bad.rule));
         details.set_bad_request(violations.collect::<Vec<_>>());
     }
     match failure.kind {
@@ -271,11 +317,8 @@ fn details(failure: &Failure, reason: &'static str) -> ErrorDetails {
         }
         _ => {}
     }
-    if let Some(quota) = failure.quota {
-        details.set_quota_failure(vec![QuotaViolation::new(
-            format!("caller:{}", quota.as_str()),
-            "the caller's budget is exhausted",
-        )]);
+    if let Some(refusal) = &failure.refusal {
+        refused::explain(&mut details, refusal);
     }
     details
 }
@@ -302,35 +345,27 @@ fn metadata(failure: &Failure) -> HashMap<String, String> {
             "billing",
             failure.billing.map(|billing| billing.as_str().to_owned()),
         ),
+        ("recoverable_until", recoverable_until(failure)),
+        (
+            "cause",
+            failure
+                .cause
+                .and_then(Cause::told)
+                .map(|told| told.as_str().to_owned()),
+        ),
     ];
     let known = pairs
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), value?)));
-    known.collect()
+    let refused = failure.refusal.as_deref().map(refused::metadata);
+    known.chain(refused.into_iter().flatten()).collect()
 }
 
-/// The code's name, as the gRPC documents write it.
-#[must_use]
-pub const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
+/// In whole seconds, and never later than it is.
+fn recoverable_until(failure: &Failure) -> Option<String> {
+    let until = failure.recoverable_until?;
+    let until = Timestamp::from_second(until.as_second()).ok()?;
+    Some(until.to_string())
 }
 
 #[cfg(test)]
@@ -353,7 +388,10 @@ mod tests {
     fn the_callers_credentials_are_blamed_for_nothing_but_themselves() {
         for kind in Kind::ALL {
             let blamed = matches!(row(kind).0, Code::Unauthenticated | Code::PermissionDenied);
-            let own = matches!(kind, Kind::Unauthenticated | Kind::MethodNotAllowed);
+            let own = matches!(
+                kind,
+                Kind::Unauthenticated | Kind::MethodNotAllowed | Kind::FieldNotAllowed
+            );
             assert_eq!(blamed, own, "{kind:?}");
         }
     }
@@ -410,7 +448,7 @@ mod tests {
     fn details_stay_under_four_kilobytes_with_every_field_bad() {
         let violations = PersonField::ALL.map(|field| Violation {
             field: field.path(),
-            rule: "must be 1 to 20 of A-Z, 0-9, / and - for a service id",
+            rule: "must be 1 to 20 of A-Z, 0-9, / and - for a service id".into(),
         });
         let failure = Failure {
             violations: violations.into(),

@@ -1,18 +1,11 @@
-//! The tables in README.md are what the program says. `UPDATE_DOCS=1 cargo test --test docs` writes
+//! The tables of docs/configuration.md and docs/sandbox.md are what the program says. `UPDATE_DOCS=1 cargo test --test docs` writes
 //! them anew.
 
 #![allow(clippy::expect_used)]
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fs, path::Path};
 
-use identity_gateway::{
-    config,
-    domain::{
-        failure::{Failure, Kind},
-        verification::Billing,
-    },
-    sandbox, status,
-};
+use identity_gateway::{config, sandbox};
 
 /// The part of the text between a block's marks, and where it stands.
 fn block<'a>(text: &'a str, name: &str) -> (usize, &'a str) {
@@ -25,9 +18,9 @@ fn block<'a>(text: &'a str, name: &str) -> (usize, &'a str) {
     (from, &text[from..from + length])
 }
 
-fn is_current(name: &str, generated: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(&path).expect("README.md");
+fn is_current(file: &str, name: &str, generated: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(&path).expect("the document");
     let generated = format!("\n{}\n\n", generated.trim());
     let (from, written) = block(&text, name);
     if written == generated {
@@ -35,29 +28,18 @@ fn is_current(name: &str, generated: &str) {
     }
     assert!(
         std::env::var_os("UPDATE_DOCS").is_some(),
-        "README.md's block `{name}` is not what the program says; run UPDATE_DOCS=1 cargo test --test docs"
+        "{file}: the block `{name}` is not what the program says; run UPDATE_DOCS=1 cargo test --test docs"
     );
     let updated = [&text[..from], &generated, &text[from + written.len()..]].concat();
-    fs::write(&path, updated).expect("README.md");
+    fs::write(&path, updated).expect("the document");
 }
 
-fn errors() -> String {
-    let mut table = String::from("| Reason | gRPC code | What happened |\n|---|---|---|\n");
-    for kind in Kind::ALL {
-        let (code, reason, words) = status::row(kind);
-        let code = status::code_name(code);
-        let unknown = Failure::new(kind).leaves_outcome_unknown();
-        let cost = status::cost(kind, unknown.then_some(Billing::Unknown));
-        let cost = cost.map(|cost| format!("; {cost}")).unwrap_or_default();
-        writeln!(table, "| `{reason}` | `{code}` | {words}{cost} |").expect("a string");
-    }
-    table
-}
-
-/// One test, since all blocks are in one file.
 #[test]
-fn the_tables_of_the_readme_are_what_the_program_says() {
-    is_current("errors", &errors());
-    is_current("configuration", &config::markdown());
-    is_current("sandbox", &sandbox::markdown());
+fn the_tables_of_docs_are_what_the_program_says() {
+    is_current(
+        "docs/configuration.md",
+        "configuration",
+        &config::markdown(),
+    );
+    is_current("docs/sandbox.md", "sandbox", &sandbox::markdown());
 }

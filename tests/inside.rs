@@ -11,6 +11,7 @@
 
 mod billing_property;
 mod call_cli;
+mod delivery;
 #[allow(dead_code, reason = "tests/program.rs uses the rest")]
 mod kit;
 mod redis;

@@ -55,14 +55,21 @@ func randomHex(bytes int) string {
 	return fmt.Sprintf("%x", random)
 }
 
+// largestReply is what the gateway sends at most (server.max_response_bytes). Libraries take 4 MiB unless told otherwise,
+// which is too little for images and documents.
+const largestReply = 16 << 20
+
+// serviceConfig reads the service config. Without waitForReady calls fail at once while no gateway can be reached.
+func serviceConfig() (string, error) {
+	config, err := os.ReadFile(setting("GATEWAY_SERVICE_CONFIG", "../../deploy/client/service-config.json"))
+	return string(config), err
+}
+
 // connect makes a channel by the environment: TLS if there is a CA file, a token if there is a token file.
-func connect(traceID string) (*grpc.ClientConn, error) {
-	serviceConfig, err := os.ReadFile(setting("GATEWAY_SERVICE_CONFIG", "../../deploy/client/service-config.json"))
-	if err != nil {
-		return nil, err
-	}
+func connect(traceID, address, serviceConfig string) (*grpc.ClientConn, error) {
 	options := []grpc.DialOption{
-		grpc.WithDefaultServiceConfig(string(serviceConfig)),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestReply)),
 		grpc.WithUnaryInterceptor(traceContext(traceID)),
 	}
 	caFile, tokenFile := os.Getenv("GATEWAY_CA_FILE"), os.Getenv("GATEWAY_TOKEN_FILE")
@@ -81,7 +88,7 @@ func connect(traceID string) (*grpc.ClientConn, error) {
 	if tokenFile != "" {
 		options = append(options, grpc.WithPerRPCCredentials(bearerToken{tokenFile}))
 	}
-	return grpc.NewClient(setting("GATEWAY_ADDRESS", "localhost:50051"), options...)
+	return grpc.NewClient(address, options...)
 }
 
 func setting(name, otherwise string) string {
@@ -99,7 +106,8 @@ func explain(err error) string {
 		// It has details only if the gateway's answer was quicker than the library's own clock.
 		return code.Code(failed.Code()).String()
 	}
-	var cause, fields, again string
+	// Without ErrorInfo it is not the gateway's: nobody says what it cost, or whether anything was sent.
+	cause, fields, again := " without ErrorInfo", "", ""
 	for _, detail := range failed.Details() {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:
@@ -131,6 +139,56 @@ func call[Request, Response any](rpc method[Request, Response], request Request,
 	return rpc(ctx, request)
 }
 
+const (
+	// longest is as long as the gateway itself gives a call that names no deadline.
+	longest = 30 * time.Second
+	// attempts of a call of which the gateway did not say how long its answer can be had.
+	attempts = 5
+)
+
+// untilAnswered makes a call whose request has a request_id, and again with twice the time whenever its deadline has
+// passed. It is the same call for the gateway: what was paid for is not paid for again. late is told of each error
+// that is not the last. When the answer cannot be had any more, or the call has failed otherwise, that error is returned.
+func untilAnswered[Request, Response any](rpc method[Request, Response], request Request, limit time.Duration,
+	late func(error)) (Response, error) {
+	var until time.Time
+	for attempt := 1; ; attempt++ {
+		response, err := call(rpc, request, limit)
+		if status.Code(err) != codes.DeadlineExceeded {
+			return response, err
+		}
+		for _, detail := range status.Convert(err).Details() {
+			info, isInfo := detail.(*errdetails.ErrorInfo)
+			if !isInfo {
+				continue
+			}
+			if info.Reason != "DEADLINE_EXCEEDED" {
+				// The provider's time has passed, and not this call's: there will be no answer.
+				return response, err
+			}
+			if latest, err := time.Parse(time.RFC3339, info.Metadata["recoverable_until"]); err == nil {
+				until = latest
+			}
+		}
+		// `until` is not known if the library's own clock was quicker, nor if nothing was sent to the provider.
+		if until.IsZero() && attempt == attempts || !until.IsZero() && !time.Now().Before(until) {
+			return response, err
+		}
+		late(err)
+		limit = min(2*limit, longest)
+	}
+}
+
+// isRecovered tells whether an earlier call has paid for the answer. It was there already, or still on its way to that
+// call.
+func isRecovered(verification *identity.Verification) bool {
+	source := verification.Source
+	return source == identity.Source_SOURCE_RECOVERED || source == identity.Source_SOURCE_COALESCED
+}
+
+// newID makes a request_id: one for each question, kept for as long as it is asked again.
+func newID() string { return uuid.NewString() }
+
 // refused makes a call that must fail; its explanation.
 func refused[Request, Response any](rpc method[Request, Response], request Request, limit time.Duration) string {
 	_, err := call(rpc, request, limit)
@@ -146,7 +204,11 @@ func run() error {
 		traceID = parts[1]
 	}
 	fmt.Println("trace:", traceID)
-	conn, err := connect(traceID)
+	config, err := serviceConfig()
+	if err != nil {
+		return err
+	}
+	conn, err := connect(traceID, setting("GATEWAY_ADDRESS", "localhost:50051"), config)
 	if err != nil {
 		return err
 	}
@@ -155,7 +217,8 @@ func run() error {
 	const limit = 10 * time.Second
 
 	// A verification. The answer says what was found, who said it, and what it cost.
-	answer, err := call(identities.CheckCurp, &identity.CheckCurpRequest{Curp: "RAZR811011HVZXPB01"}, limit)
+	answer, err := call(identities.CheckCurp,
+		&identity.CheckCurpRequest{Curp: "RAZR811011HVZXPB01", RequestId: newID()}, limit)
 	if err != nil {
 		return err
 	}
@@ -164,7 +227,8 @@ func run() error {
 
 	// Nobody by that number: a successful call, not an error.
 	nobody, err := call(identities.ScrubKenyaId, &identity.ScrubKenyaIdRequest{
-		Id: "00000000", IdType: identity.KenyaIdType_KENYA_ID_TYPE_NATIONAL_ID, SubjectConsent: true}, limit)
+		Id: "00000000", IdType: identity.KenyaIdType_KENYA_ID_TYPE_NATIONAL_ID, SubjectConsent: true,
+		RequestId: newID()}, limit)
 	if err != nil {
 		return err
 	}
@@ -172,19 +236,32 @@ func run() error {
 
 	// Errors, read by their details. The message is for people; programs go by code and reason.
 	fmt.Println("bad request:", refused(identities.VerifyPeForeignerId,
-		&identity.VerifyPeForeignerIdRequest{DocumentNumber: "?", Birthdate: "2999-01-01"}, limit))
+		&identity.VerifyPeForeignerIdRequest{DocumentNumber: "?", Birthdate: "2999-01-01", RequestId: newID()}, limit))
 	fmt.Println("no consent:", refused(identities.ScrubKenyaId, &identity.ScrubKenyaIdRequest{
-		Id: "1234567", IdType: identity.KenyaIdType_KENYA_ID_TYPE_NATIONAL_ID}, limit))
+		Id: "1234567", IdType: identity.KenyaIdType_KENYA_ID_TYPE_NATIONAL_ID, RequestId: newID()}, limit))
 	fmt.Println("provider down:", refused(identities.CheckCurp,
-		&identity.CheckCurpRequest{Curp: "DOWN900101HDFSND09"}, limit))
-	fmt.Println("too slow:", refused(identities.ScrubKenyaId, &identity.ScrubKenyaIdRequest{
-		Id: "900002002", IdType: identity.KenyaIdType_KENYA_ID_TYPE_NATIONAL_ID, SubjectConsent: true}, time.Second))
+		&identity.CheckCurpRequest{Curp: "DOWN900101HDFSND09", RequestId: newID()}, limit))
+
+	// A registry that takes longer than the call may: the same call again gets what the first one has paid for.
+	var tooLate []error
+	late, err := untilAnswered(identities.ScrubKenyaId, &identity.ScrubKenyaIdRequest{
+		Id: "900002001", IdType: identity.KenyaIdType_KENYA_ID_TYPE_NATIONAL_ID, SubjectConsent: true,
+		RequestId: newID()}, time.Second, func(err error) { tooLate = append(tooLate, err) })
+	if err != nil {
+		return err
+	}
+	paidFor := "asked again"
+	if isRecovered(late.Verification) {
+		paidFor = "recovered"
+	}
+	fmt.Printf("too slow: %s, then %s, %s\n", explain(tooLate[0]), late.Verification.Outcome, paidFor)
 
 	// A create can be sent again with its request_id: it returns the first answer.
 	givenName, familyName := "Grace", "Muster"
 	create := &person.CreatePersonRequest{
-		Person:    &person.Person{GivenName: &givenName, FamilyName: &familyName},
-		RequestId: uuid.NewString(),
+		Person: &person.Person{GivenName: &givenName, FamilyName: &familyName,
+			BiometricData: &person.BiometricData{FaceImage: make([]byte, 5<<20)}},
+		RequestId: newID(),
 	}
 	first, err := call(persons.CreatePerson, create, limit)
 	if err != nil {
@@ -201,16 +278,28 @@ func run() error {
 	fmt.Println("created:", created)
 
 	// A read is free: after UNAVAILABLE the library repeats it as the service config says.
-	read, err := call(persons.GetPerson, &person.GetPersonRequest{Id: first.Person.Id}, limit)
+	read, err := call(persons.GetPerson, &person.GetPersonRequest{
+		Id: first.Person.Id, View: person.PersonView_PERSON_VIEW_FULL}, limit)
 	if err != nil {
 		return err
 	}
-	fmt.Println("read:", read.Person.GetGivenName(), read.Person.VerificationStatus)
+	fmt.Printf("read: %s %s, an image of %d MiB\n", read.Person.GetGivenName(), read.Person.VerificationStatus,
+		len(read.Person.BiometricData.FaceImage)>>20)
 	fmt.Println("read, provider down:", refused(persons.GetPerson,
 		&person.GetPersonRequest{Id: "person_outofservice"}, limit))
 
 	fmt.Println("rate limit:", refused(identities.CheckCurp,
-		&identity.CheckCurpRequest{Curp: "MUCH900101HDFSND01"}, limit))
+		&identity.CheckCurpRequest{Curp: "MUCH900101HDFSND01", RequestId: newID()}, limit))
+
+	// No gateway at all. Nothing has left here, but the library says the same of a connection that broke after the request
+	// was sent: so it is asked again with the same request_id, which never pays twice.
+	nowhere, err := connect(traceID, "localhost:1", strings.ReplaceAll(config, `"waitForReady": true`, `"waitForReady": false`))
+	if err != nil {
+		return err
+	}
+	defer nowhere.Close()
+	fmt.Println("gateway down:", refused(identity.NewIdentityServiceClient(nowhere).CheckCurp,
+		&identity.CheckCurpRequest{Curp: "RAZR811011HVZXPB01", RequestId: newID()}, limit))
 	return nil
 }
 

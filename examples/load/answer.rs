@@ -12,7 +12,7 @@ const LEAST_LEFT: Duration = Duration::from_millis(100);
 
 /// The end of one call.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Answer<T = String> {
     /// When it was due.
     pub due: Instant,
     /// How long its caller would wait, from the moment it was sent.
@@ -21,8 +21,8 @@ pub struct Answer {
     pub latency: Duration,
     /// How late it was sent.
     pub late: Duration,
-    /// The person's id for a create, else empty; or the failure.
-    pub result: Result<String, Refusal>,
+    /// What it gave: in the chaos run the person's id for a create, else empty; or the failure.
+    pub result: Result<T, Refusal>,
 }
 
 /// A failure as the contract tells it.
@@ -36,14 +36,16 @@ pub struct Refusal {
     pub billing: String,
     /// The message, which holds no personal data.
     pub message: String,
+    /// How long to wait before a repeat, if `RetryInfo` says that there may be one.
+    pub retry_after: Option<Duration>,
 }
 
-impl Answer {
+impl<T> Answer<T> {
     /// Waits for a call that was due at a moment.
     pub async fn of(
         due: Instant,
         deadline: Duration,
-        call: impl Future<Output = Result<String, Status>>,
+        call: impl Future<Output = Result<T, Status>>,
     ) -> Self {
         let late = due.elapsed();
         let result = call.await.map_err(|status| Refusal::from(&status));
@@ -104,14 +106,16 @@ pub enum OwnEnd {
 
 impl From<&Status> for Refusal {
     fn from(status: &Status) -> Self {
-        let info = status.get_error_details();
-        let info = info.error_info();
+        let details = status.get_error_details();
+        let info = details.error_info();
+        let retry = details.retry_info();
         let billing = info.and_then(|info| info.metadata.get("billing"));
         Self {
             code: status.code(),
             reason: info.map(|info| info.reason.clone()).unwrap_or_default(),
             billing: billing.cloned().unwrap_or_default(),
             message: status.message().to_owned(),
+            retry_after: retry.map(|retry| retry.retry_delay.unwrap_or_default()),
         }
     }
 }

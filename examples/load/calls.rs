@@ -2,16 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use identity_gateway::proto::{
-    identity::v1::{
-        CheckCurpRequest, KenyaIdType, ScrubKenyaIdRequest, VerifyPeForeignerIdRequest,
-        identity_service_client::IdentityServiceClient,
-    },
-    person::v1::{CreatePersonRequest, Person, person_service_client::PersonServiceClient},
+use identity_gateway::proto::person::v1::{
+    CreatePersonRequest, Person, person_service_client::PersonServiceClient,
 };
 use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 
-use crate::{answer::Answer, faults::Schedule, subjects::Kind};
+use crate::{answer::Answer, faults::Schedule, question::Question, subjects::Kind};
 
 /// The deadline of a create's first caller that gives up before a delayed provider answers.
 const IMPATIENT: Duration = Duration::from_millis(100);
@@ -61,48 +57,13 @@ impl Callers {
             return Answer::of(due, deadline, call).await;
         }
         let patience = Duration::from_millis(self.schedule.roll(n, 24) % HANGS_UP).min(deadline);
-        let hung_up = |_| Status::cancelled("the caller hung up");
-        let call = async {
-            tokio::time::timeout(patience, call)
-                .await
-                .map_err(hung_up)?
-        };
-        Answer::of(due, patience, call).await
+        Answer::of(due, patience, hang_up_after(patience, call)).await
     }
 
     async fn look_up(&self, kind: Kind, n: u64, deadline: Duration) -> Result<String, Status> {
-        let identifier = kind.identifier(n);
-        let mut client = IdentityServiceClient::new(self.channel.clone());
-        match kind {
-            Kind::Foreigner => {
-                let request = VerifyPeForeignerIdRequest {
-                    document_number: identifier,
-                    birthdate: "1990-01-01".to_owned(),
-                    ..Default::default()
-                };
-                let request = self.request(n, deadline, request);
-                client.verify_pe_foreigner_id(request).await.map(drop)
-            }
-            Kind::Kenya => {
-                let request = ScrubKenyaIdRequest {
-                    id: identifier,
-                    id_type: KenyaIdType::Passport.into(),
-                    subject_consent: true,
-                    ..Default::default()
-                };
-                let request = self.request(n, deadline, request);
-                client.scrub_kenya_id(request).await.map(drop)
-            }
-            Kind::Curp => {
-                let request = CheckCurpRequest {
-                    curp: identifier,
-                    ..Default::default()
-                };
-                let request = self.request(n, deadline, request);
-                client.check_curp(request).await.map(drop)
-            }
-            Kind::Create => Err(Status::internal("a create is no lookup")),
-        }?;
+        let question = Question::about(kind, n)?;
+        let head = self.request(n, deadline, ());
+        question.ask(self.channel.clone(), head).await?;
         Ok(String::new())
     }
 
@@ -158,4 +119,15 @@ impl Callers {
         }
         request
     }
+}
+
+/// Drops a call that is not answered in time, as a caller does that has lost its patience.
+pub async fn hang_up_after<T>(
+    patience: Duration,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let hung_up = |_| Status::cancelled("the caller hung up");
+    tokio::time::timeout(patience, call)
+        .await
+        .map_err(hung_up)?
 }

@@ -3,27 +3,26 @@
 //! that every failure in it was caused by an instance's leaving; then the faults begin.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use clap::Args;
-use tokio::time::sleep_until;
 
 use crate::{
     Failed,
     calls::Callers,
     chaos_report::Seen,
-    children,
-    faults::{CONNECT_TIMEOUT, PROVIDER_TIMEOUT, Schedule},
+    cluster::{self, Cluster, Programs},
+    faults::{self, Schedule},
     figures::say,
-    fronts::{self, Settings},
+    fronts,
     ledger::Ledger,
     memory::Memory,
     open_loop::Load,
     pace,
-    rig::{self, Instance},
+    rig::Instance,
     stalls::Stalls,
 };
 
@@ -46,12 +45,8 @@ pub struct Options {
     /// for three times
     #[arg(long, default_value_t = 100.0)]
     rate: f64,
-    /// Envoy's binary
-    #[arg(long)]
-    envoy: PathBuf,
-    /// Redis's binary
-    #[arg(long, default_value = "redis-server")]
-    redis: PathBuf,
+    #[command(flatten)]
+    programs: Programs,
 }
 
 impl Options {
@@ -67,14 +62,13 @@ impl Options {
 
 /// Runs, prints the figures, and fails if something is not as it must be.
 pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let seed = options.seed.unwrap_or(clock.as_secs() % 1_000_000);
+    let seed = faults::seed(options.seed)?;
     let calls = Load::lasting(options.duration(), options.rate).calls;
     let first = 1 + pace::CALLS;
     let schedule = Schedule {
-        seed,
         from: first + calls / 2,
         giants_until: first + calls * 3 / 4,
+        ..Schedule::quiet(seed)
     };
 
     let directory = tempfile::tempdir()?;
@@ -82,21 +76,10 @@ pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
     let ledger = Arc::new(Ledger::new(schedule));
     let spoken = |provider| schedule.protocol(provider);
     let providers = fronts::start(&ledger, directory, Duration::ZERO, spoken).await?;
-    let [g0, a0, g1, a1, g2, a2, redis, envoy, admin] =
-        children::addresses(clock.as_micros() as u64)?;
-    let _redis = rig::redis(&options.redis, directory, redis).await?;
-    let settings: Settings = settings(redis).into_iter().chain(providers).collect();
-    let start = |name, at| Instance::start(name, gateway, directory, at, "", &settings);
-    let (witness, mut one, mut two) = tokio::try_join!(
-        start("gateway-0", [g0, a0]),
-        start("gateway-1", [g1, a1]),
-        start("gateway-2", [g2, a2]),
-    )?;
-    let all = [g0, g1, g2];
-    let _envoy = rig::envoy(&options.envoy, directory, [envoy, admin], &all).await?;
-
+    let programs = &options.programs;
+    let mut cluster = Cluster::start(gateway, programs, directory, 3, providers).await?;
     let mut callers = Callers {
-        channel: rig::channel(envoy)?,
+        channel: cluster.channel.clone(),
         schedule,
     };
     let call = |n| {
@@ -125,26 +108,16 @@ pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
         ledger.expect(n);
         callers.clone().ask(n, due)
     });
-    let half = options.restarts / 2;
+    let [witness, one, two] = cluster.instances.as_mut_slice() else {
+        return Err("three instances are needed".into());
+    };
     let every = Duration::from_secs_f64(options.every.clamp(0.1, 600.0));
-    let work = async {
-        tokio::try_join!(
-            calls,
-            restart(
-                &mut one,
-                schedule,
-                options.restarts - half,
-                every,
-                Duration::ZERO
-            ),
-            restart(&mut two, schedule, half, every, every),
-        )
-    };
-    let (asked, mut leaving, others) = tokio::select! {
+    let restarts = cluster::restart_in_turn((one, two), schedule, options.restarts, every);
+    let work = async { tokio::try_join!(calls, restarts) };
+    let (asked, leaving) = tokio::select! {
         done = work => done?,
-        gone = watch(&witness, &memory, began) => return Err(gone),
+        gone = watch(witness, &memory, began) => return Err(gone),
     };
-    leaving.extend(others);
     let memory = memory.into_inner().unwrap_or_else(PoisonError::into_inner);
     let lasted = options.duration();
     let seen = Seen {
@@ -155,45 +128,6 @@ pub async fn run(gateway: &Path, options: &Options) -> Result<(), Failed> {
         stalls,
     };
     seen.report(&ledger, schedule, options.restarts)
-}
-
-fn settings(redis: std::net::SocketAddr) -> Settings {
-    let (timeout, connect) = (
-        format!("{}s", PROVIDER_TIMEOUT.as_secs()),
-        format!("{}s", CONNECT_TIMEOUT.as_secs()),
-    );
-    vec![
-        ("PROVIDERS__VERIFIK__TIMEOUT", timeout.clone()),
-        ("PROVIDERS__YOUVERIFY__TIMEOUT", timeout.clone()),
-        ("PROVIDERS__ACCUAUTH__TIMEOUT", timeout),
-        ("PROVIDERS__VERIFIK__CONNECT_TIMEOUT", connect.clone()),
-        ("PROVIDERS__YOUVERIFY__CONNECT_TIMEOUT", connect.clone()),
-        ("PROVIDERS__ACCUAUTH__CONNECT_TIMEOUT", connect),
-        ("CACHE__URL", format!("redis://{redis}/0")),
-        (
-            "CACHE__KEY",
-            "a key of the chaos run, thirty-two bytes and more".to_owned(),
-        ),
-    ]
-}
-
-/// Every second restart is this instance's, at a moment that the seed shifts a little.
-async fn restart(
-    instance: &mut Instance<'_>,
-    schedule: Schedule,
-    times: u32,
-    every: Duration,
-    offset: Duration,
-) -> Result<Vec<Duration>, Failed> {
-    let started = Instant::now();
-    let mut leaving = Vec::new();
-    for time in 0..times {
-        let shift = schedule.roll(u64::from(time), offset.as_millis() as u64) % 100;
-        let due = offset + every * (2 * time) + every.mul_f64(shift as f64 / 200.0);
-        sleep_until((started + due).into()).await;
-        leaving.push(instance.restart().await?);
-    }
-    Ok(leaving)
 }
 
 /// Notes the memory of the instance that stays, for as long as it stays.

@@ -51,7 +51,7 @@ impl Seen {
             }
         }
         let mut table = Table::default();
-        self.leaving(&mut table, restarts);
+        leaving(&mut table, &self.leaving, restarts, &self.stalls);
         let answers: usize = self.asked.iter().map(|asked| asked.answers.len()).sum();
         table.figure("calls answered", answers);
         table.figure("good answers", verdict.good);
@@ -78,19 +78,6 @@ impl Seen {
         table.end().map_err(replay)
     }
 
-    fn leaving(&self, table: &mut Table, restarts: u32) {
-        let (count, longest) = (self.leaving.len(), self.leaving.iter().max());
-        let longest = longest.copied().unwrap_or_default();
-        let name = "restarts, each with exit code 0";
-        table.must(name, count, u32::try_from(count) == Ok(restarts));
-        let (_, still) = self.stalls.total();
-        table.must(
-            "longest shutdown (at most 10 s)",
-            ms(longest),
-            longest <= LEAVING + still,
-        );
-    }
-
     fn latency(&self, table: &mut Table, schedule: Schedule) {
         let quiet = |asked: &&Asked| asked.n < schedule.from && Kind::of(asked.n) != Kind::Create;
         let quiet = self.asked.iter().filter(quiet);
@@ -100,10 +87,22 @@ impl Seen {
         let both = format!("{}, {}", ms(p50), ms(p99));
         table.figure("lookups without faults: p50, p99", both);
         table.figure("sent late: p99", ms(percentile(&late, 99)));
-        let (times, long) = self.stalls.total();
-        let still = format!("{times}, {}", ms(long));
-        table.figure("the machine stood still: times, in all", still);
+        self.stalls.show(table);
     }
+}
+
+/// Shows how often an instance has left in order, and the longest time that one took.
+pub fn leaving(table: &mut Table, leaving: &[Duration], restarts: u32, stalls: &Stalls) {
+    let (count, longest) = (leaving.len(), leaving.iter().max());
+    let longest = longest.copied().unwrap_or_default();
+    let name = "restarts, each with exit code 0";
+    table.must(name, count, u32::try_from(count) == Ok(restarts));
+    let (_, still) = stalls.total();
+    table.must(
+        "longest shutdown (at most 10 s)",
+        ms(longest),
+        longest <= LEAVING + still,
+    );
 }
 
 fn never_sent(table: &mut Table, verdict: &Verdict) {

@@ -142,6 +142,11 @@ impl Child {
 
 /// Loopback addresses with free ports, all different.
 pub fn addresses<const N: usize>(seed: u64) -> Result<[SocketAddr; N], Failed> {
+    free(seed, N)?.try_into().map_err(|_| "ports".into())
+}
+
+/// So many of them.
+pub fn free(seed: u64, count: usize) -> Result<Vec<SocketAddr>, Failed> {
     let mut found = Vec::new();
     let start = u16::try_from(seed % u64::try_from(PORTS.len())?)?;
     // The listeners stay until all are found.
@@ -150,9 +155,9 @@ pub fn addresses<const N: usize>(seed: u64) -> Result<[SocketAddr; N], Failed> {
         if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             found.push(listener);
         }
-        if found.len() == N {
+        if found.len() == count {
             let addresses: Result<Vec<_>, _> = found.iter().map(TcpListener::local_addr).collect();
-            return addresses?.try_into().map_err(|_| "ports".into());
+            return Ok(addresses?);
         }
     }
     Err("there are no free ports".into())

@@ -2,12 +2,12 @@
 //! number of the call and how often it was received before. The same seed gives the same schedule,
 //! in whatever order the requests arrive.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use identity_gateway::domain::verification::Provider;
 
-use crate::subjects::Kind;
+use crate::{Failed, subjects::Kind};
 
 /// Answers that are late, but in time.
 pub const DELAY: Duration = Duration::from_millis(300);
@@ -110,6 +110,14 @@ pub struct Schedule {
     pub from: u64,
     /// Calls from this one on meet no giant answers.
     pub giants_until: u64,
+    /// Whether the provider takes its time for every call, and not only as a fault.
+    pub takes_time: bool,
+}
+
+/// The seed that was given, or one that the clock gives.
+pub fn seed(given: Option<u64>) -> Result<u64, Failed> {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(given.unwrap_or(clock.as_secs() % 1_000_000))
 }
 
 impl Schedule {
@@ -119,6 +127,16 @@ impl Schedule {
             seed,
             from: u64::MAX,
             giants_until: 0,
+            takes_time: false,
+        }
+    }
+
+    /// How long the provider takes to answer what it has charged for: as often between 0.2 and 0.4 s as between
+    /// 0.75 and 1.5 s, and for one number always the same.
+    pub fn latency(&self, n: u64) -> Duration {
+        match self.takes_time {
+            true => self.between(n, 30, 0.2, 1.5),
+            false => Duration::ZERO,
         }
     }
 
@@ -187,8 +205,17 @@ impl Schedule {
     pub fn deadline(&self, n: u64, salt: u64) -> Duration {
         const LONGEST: f64 = 40.0;
         let least: f64 = if n < self.from { 5.0 } else { 0.1 };
-        let share = (self.roll(n, salt) % 10_000) as f64 / 10_000.0;
-        Duration::from_secs_f64(least * (LONGEST / least).powf(share))
+        self.between(n, salt, least, LONGEST)
+    }
+
+    /// Seconds between two bounds, log-uniform.
+    fn between(&self, n: u64, salt: u64, least: f64, most: f64) -> Duration {
+        Duration::from_secs_f64(least * (most / least).powf(self.share(n, salt)))
+    }
+
+    /// A number from 0 to 1, uniform.
+    pub fn share(&self, n: u64, salt: u64) -> f64 {
+        (self.roll(n, salt) % 10_000) as f64 / 10_000.0
     }
 
     fn is_burst(&self, n: u64) -> bool {

@@ -72,7 +72,10 @@ pub async fn start(
 async fn sandbox(delay: Duration) -> Result<SocketAddr, Failed> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let at = listener.local_addr()?;
-    let options = sandbox::Options { delay };
+    let options = sandbox::Options {
+        delay,
+        ..sandbox::Options::default()
+    };
     tokio::spawn(sandbox::serve(listener, options, std::future::pending()));
     Ok(at)
 }

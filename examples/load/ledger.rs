@@ -33,6 +33,16 @@ impl Receipt {
     }
 }
 
+/// What becomes of a request that was received in full.
+pub struct Reception {
+    /// What happens to it.
+    pub fault: Fault,
+    /// Its place in the list of those about the same person.
+    pub nth: usize,
+    /// How long the provider takes.
+    pub latency: Duration,
+}
+
 /// What can happen to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -121,21 +131,30 @@ impl Ledger {
         books.stormy |= n >= self.schedule().from;
     }
 
-    /// Notes a request that was received in full; what happens to it, and its place in the list.
-    pub fn receive(&self, identifier: &str) -> (Fault, usize) {
+    /// Notes a request that was received in full.
+    pub fn receive(&self, identifier: &str) -> Reception {
         let mut books = self.books();
         let Some((n, receipts)) = books.calls.get_mut(identifier) else {
             books.strangers += 1;
-            return (Fault::None, 0);
+            return Reception {
+                fault: Fault::None,
+                nth: 0,
+                latency: Duration::ZERO,
+            };
         };
         let nth = receipts.len();
-        let fault = self.schedule().fault(*n, nth as u64);
+        let schedule = self.schedule();
+        let fault = schedule.fault(*n, nth as u64);
         receipts.push(Receipt {
             fault,
             charged: false,
             lost: None,
         });
-        (fault, nth)
+        Reception {
+            fault,
+            nth,
+            latency: schedule.latency(*n),
+        }
     }
 
     /// Notes a connection over TLS; what happens to its handshake.

@@ -1,6 +1,7 @@
 //! Proves with the real program what docs/chaos.md says of it, `chaos` and `overload`, and what
-//! docs/observability.md says of the cost of tracing, `trace-cost`; takes the figures of
-//! docs/performance.md, `compare` and `growth`; makes the calls that a profile is taken of, `train`.
+//! docs/observability.md says of the cost of tracing, `trace-cost`; takes the figures of docs/chaos.md,
+//! `impatient`, and of docs/performance.md, `compare` and `growth`; makes the calls that a profile is taken
+//! of, `train`.
 //!
 //! Everything runs on loopback and is bounded in time and count. Every child process belongs to this
 //! one and is ended by its own pid, also when something fails or the run is interrupted. Exit codes:
@@ -12,6 +13,7 @@ mod certificate;
 mod chaos;
 mod chaos_report;
 mod children;
+mod cluster;
 mod collector;
 mod compare;
 mod document;
@@ -20,6 +22,8 @@ mod faults;
 mod figures;
 mod fronts;
 mod growth;
+mod impatient;
+mod impatient_report;
 mod ledger;
 mod line;
 mod lookups;
@@ -31,6 +35,7 @@ mod pace;
 mod plot;
 mod provider;
 mod proxy;
+mod question;
 mod rig;
 mod spoil;
 mod stage;
@@ -63,6 +68,8 @@ struct Options {
 enum Recipe {
     /// Three instances behind Envoy, with Redis, while two of them are terminated again and again
     Chaos(chaos::Options),
+    /// Three instances behind Envoy, with Redis, and callers that give up too early and ask again
+    Impatient(impatient::Options),
     /// One instance, asked for several times what it can do
     Overload(overload::Options),
     /// Two instances, one of which traces every call: what that costs in CPU time
@@ -83,6 +90,10 @@ async fn main() -> ExitCode {
             Recipe::Chaos(options) => {
                 let limit = options.time_limit();
                 within(limit, chaos::run(&gateway, options)).await
+            }
+            Recipe::Impatient(options) => {
+                let limit = options.time_limit();
+                within(limit, impatient::run(&gateway, options)).await
             }
             Recipe::Overload(options) => {
                 let limit = options.time_limit();

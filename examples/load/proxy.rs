@@ -27,7 +27,7 @@ use crate::{
     Failed,
     certificate::H2,
     faults::{DELAY, Fault, Handshake, SLOW_HANDSHAKE, STALL},
-    ledger::{Ledger, Trouble},
+    ledger::{Ledger, Reception, Trouble},
     line::{Carried, Freezing, Line},
     spoil::{Body, Cut, between, giant, half, trickle, unavailable, whole},
 };
@@ -144,7 +144,11 @@ impl Proxy {
         let body = body.collect().await.map_err(|_| Cut::Connection)?;
         let body = body.to_bytes();
         let identifier = identifier(parts.uri.query().unwrap_or_default(), &body);
-        let (fault, nth) = self.ledger.receive(&identifier);
+        let Reception {
+            fault,
+            nth,
+            latency,
+        } = self.ledger.receive(&identifier);
         let carried = Arc::new(line.carry(&identifier, nth));
         if carried.is_lost() {
             return Err(Cut::Connection);
@@ -161,6 +165,11 @@ impl Proxy {
         // still waits for the answer.
         let asking = Arc::clone(&self).forward(parts, body, Arc::clone(&carried));
         let (head, body) = tokio::spawn(asking).await.map_err(|_| Cut::Connection)??;
+        // It is charged from the moment it is here, however soon the gateway lets go of it. A sleep of no time
+        // would still wait for the timer's next tick.
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
         let mut response = Response::from_parts(head, whole(body.clone()));
         match fault {
             Fault::ResetAfter => return Err(carried.reset()),

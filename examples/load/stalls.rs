@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::ledger::Span;
+use crate::{
+    figures::{Table, ms},
+    ledger::Span,
+};
 
 /// How long the thread sleeps,
 const NAP: Duration = Duration::from_millis(20);
@@ -55,6 +58,13 @@ impl Stalls {
     pub fn total(&self) -> (usize, Duration) {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         (seen.len(), seen.iter().map(|(from, to)| *to - *from).sum())
+    }
+
+    /// Shows both.
+    pub fn show(&self, table: &mut Table) {
+        let (times, long) = self.total();
+        let still = format!("{times}, {}", ms(long));
+        table.figure("the machine stood still: times, in all", still);
     }
 }
 

@@ -10,6 +10,8 @@ use identity_gateway::domain::verification::Provider;
 pub enum Kind {
     /// `VerifyPeForeignerId`, at Verifik.
     Foreigner,
+    /// `VerifyPeDni`, at Verifik.
+    Dni,
     /// `ScrubKenyaId`, at YouVerify.
     Kenya,
     /// `CheckCurp`, at AccuAuth.
@@ -19,7 +21,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What call number `n` asks.
+    /// What call number `n` of the chaos run asks.
     pub const fn of(n: u64) -> Self {
         match n % 8 {
             0 | 3 => Self::Foreigner,
@@ -32,7 +34,7 @@ impl Kind {
     /// Who is asked for it.
     pub const fn provider(self) -> Provider {
         match self {
-            Self::Foreigner | Self::Create => Provider::Verifik,
+            Self::Foreigner | Self::Dni | Self::Create => Provider::Verifik,
             Self::Kenya => Provider::Youverify,
             Self::Curp => Provider::Accuauth,
         }
@@ -42,6 +44,7 @@ impl Kind {
     pub fn identifier(self, n: u64) -> String {
         match self {
             Self::Foreigner => format!("CE{n:09}"),
+            Self::Dni => format!("{n:08}"),
             Self::Kenya => format!("KX{n:07}"),
             Self::Curp => curp(n),
             Self::Create => format!("DNI{n:09}"),

@@ -46,10 +46,20 @@ function traceContext(traceId) {
     });
 }
 
+// What the gateway sends at most (`server.max_response_bytes`). Libraries take 4 MiB unless told otherwise, which is too
+// little for images and documents.
+const LARGEST_REPLY = 16 * 1024 * 1024;
+
+// The service config. Without `waitForReady` calls fail at once while no gateway can be reached.
+const serviceConfig = readFileSync(
+  process.env.GATEWAY_SERVICE_CONFIG ?? here('../../deploy/client/service-config.json'),
+  'utf8',
+);
+
 // A client of a service, by the environment: TLS if there is a CA file, a token if there is a token file. Clients
 // with the same settings share a connection.
-function connect(Service, traceId) {
-  const { GATEWAY_ADDRESS, GATEWAY_CA_FILE, GATEWAY_TOKEN_FILE, GATEWAY_SERVICE_CONFIG } = process.env;
+function connect(Service, traceId, address = process.env.GATEWAY_ADDRESS ?? 'localhost:50051', config = serviceConfig) {
+  const { GATEWAY_CA_FILE, GATEWAY_TOKEN_FILE } = process.env;
   let credentials = grpc.credentials.createInsecure();
   if (GATEWAY_CA_FILE) {
     credentials = grpc.credentials.createSsl(readFileSync(GATEWAY_CA_FILE));
@@ -59,9 +69,11 @@ function connect(Service, traceId) {
   } else if (GATEWAY_TOKEN_FILE) {
     throw new Error('GATEWAY_TOKEN_FILE needs GATEWAY_CA_FILE: a token is not sent in the clear');
   }
-  const serviceConfig = GATEWAY_SERVICE_CONFIG ?? here('../../deploy/client/service-config.json');
-  const client = new Service(GATEWAY_ADDRESS ?? 'localhost:50051', credentials, {
-    'grpc.service_config': readFileSync(serviceConfig, 'utf8'),
+  const client = new Service(address, credentials, {
+    'grpc.service_config': config,
+    'grpc.max_receive_message_length': LARGEST_REPLY,
+    // Node takes 64 KiB at a time unless told otherwise: 80 ways there and back for an image.
+    'grpc-node.flow_control_window': 4 * 1024 * 1024,
     interceptors: [traceContext(traceId)],
   });
   // The methods take callbacks; here they return promises.
@@ -72,27 +84,59 @@ function connect(Service, traceId) {
 // A deadline is a moment, counted from now.
 const within = (seconds) => ({ deadline: Date.now() + seconds * 1000 });
 
+// The details of an error by their names. There are none if it comes from the library itself.
+function detailsOf(error) {
+  const [encoded] = error.metadata?.get('grpc-status-details-bin') ?? [];
+  const status = encoded ? details.Status(encoded) : { details: [] };
+  const named = status.details.map(({ type_url, value }) => [type_url.split('.').pop(), value]);
+  return Object.fromEntries(named.map(([name, value]) => [name, details[name]?.(value)]));
+}
+
 // What an error says of itself: `CODE REASON`, who is to blame and what it cost, which fields, when to come again.
 function explain(error) {
   // A passed deadline has details only if the gateway's answer was quicker than the library's own clock.
   if (error.code === grpc.status.DEADLINE_EXCEEDED) return grpc.status[error.code];
-  const [encoded] = error.metadata.get('grpc-status-details-bin');
-  const status = encoded ? details.Status(encoded) : { details: [] };
-  let [cause, fields, again] = ['', '', ''];
-  for (const { type_url, value } of status.details) {
-    const name = type_url.split('.').pop();
-    const detail = details[name]?.(value);
-    if (name === 'ErrorInfo') {
-      const { provider, billing } = detail.metadata;
-      cause = ` ${detail.reason}` + (billing ? ` by ${provider}, ${billing}` : '');
-    } else if (name === 'BadRequest') {
-      fields = ` in ${detail.field_violations.map((violation) => violation.field).sort().join(', ')}`;
-    } else if (name === 'RetryInfo') {
-      again = `, again after ${detail.retry_delay.seconds} s`;
-    }
-  }
+  const { ErrorInfo: info, BadRequest: bad, RetryInfo: retry } = detailsOf(error);
+  const { provider, billing } = info?.metadata ?? {};
+  // Without ErrorInfo it is not the gateway's: nobody says what it cost, or whether anything was sent.
+  const cause = info ? ` ${info.reason}` + (billing ? ` by ${provider}, ${billing}` : '') : ' without ErrorInfo';
+  const fields = bad ? ` in ${bad.field_violations.map((violation) => violation.field).sort().join(', ')}` : '';
+  const again = retry ? `, again after ${retry.retry_delay.seconds} s` : '';
   return grpc.status[error.code] + cause + fields + again;
 }
+
+// As long as the gateway itself gives a call that names no deadline, in seconds.
+const LONGEST = 30;
+// The attempts of a call of which the gateway did not say how long its answer can be had.
+const ATTEMPTS = 5;
+
+// Makes a call whose request has a `request_id`, and again with twice the time whenever its deadline has passed. It is
+// the same call for the gateway: what was paid for is not paid for again. `late` is told of each error that is not the
+// last. When the answer cannot be had any more, or the call has failed otherwise, that error is thrown.
+async function untilAnswered(call, request, seconds, late) {
+  let until;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await call(request, within(seconds));
+    } catch (error) {
+      if (error.code !== grpc.status.DEADLINE_EXCEEDED) throw error;
+      const info = detailsOf(error).ErrorInfo;
+      // The provider's time has passed, and not this call's: there will be no answer.
+      if (info && info.reason !== 'DEADLINE_EXCEEDED') throw error;
+      // `until` is not known if the library's own clock was quicker, nor if nothing was sent to the provider.
+      if (info?.metadata.recoverable_until) until = Date.parse(info.metadata.recoverable_until);
+      if (until === undefined ? attempt === ATTEMPTS : Date.now() >= until) throw error;
+      late(error);
+    }
+    seconds = Math.min(2 * seconds, LONGEST);
+  }
+}
+
+// Whether an earlier call has paid for the answer. It was there already, or still on its way to that call.
+const isRecovered = ({ source }) => source === 'SOURCE_RECOVERED' || source === 'SOURCE_COALESCED';
+
+// A `request_id`: one for each question, kept for as long as it is asked again.
+const newId = () => randomUUID();
 
 // Makes a call that must fail; its explanation.
 async function refused(call, request, options = {}) {
@@ -115,34 +159,55 @@ const createPerson = persons.call('CreatePerson');
 const getPerson = persons.call('GetPerson');
 
 // A verification. The answer says what was found, who said it, and what it cost.
-const { verification: found, record } = await checkCurp({ curp: 'RAZR811011HVZXPB01' }, within(10));
+const { verification: found, record } = await checkCurp(
+  { curp: 'RAZR811011HVZXPB01', request_id: newId() },
+  within(10),
+);
 console.log(`found: ${found.outcome} by ${found.provider}, ${found.billing}, ${record.status}`);
 
 // Nobody by that number: a successful call, not an error.
 const kenyan = { id: '00000000', id_type: 'KENYA_ID_TYPE_NATIONAL_ID', subject_consent: true };
-const { verification: nobody } = await scrubKenyaId(kenyan, within(10));
+const { verification: nobody } = await scrubKenyaId({ ...kenyan, request_id: newId() }, within(10));
 console.log(`nobody: ${nobody.outcome} by ${nobody.provider}`);
 
 // Errors, read by their details. The message is for people; programs go by code and reason. These calls set no
 // deadline: the service config has one for each.
-const bad = { document_number: '?', birthdate: '2999-01-01' };
+const bad = { document_number: '?', birthdate: '2999-01-01', request_id: newId() };
 console.log('bad request:', await refused(verifyPeForeignerId, bad));
-console.log('no consent:', await refused(scrubKenyaId, { ...kenyan, subject_consent: false }));
-console.log('provider down:', await refused(checkCurp, { curp: 'DOWN900101HDFSND09' }));
-console.log('too slow:', await refused(scrubKenyaId, { ...kenyan, id: '900002002' }, within(1)));
+const noConsent = { ...kenyan, subject_consent: false, request_id: newId() };
+console.log('no consent:', await refused(scrubKenyaId, noConsent));
+console.log('provider down:', await refused(checkCurp, { curp: 'DOWN900101HDFSND09', request_id: newId() }));
+
+// A registry that takes longer than the call may: the same call again gets what the first one has paid for.
+const slow = { ...kenyan, id: '900002001', request_id: newId() };
+const errors = [];
+const { verification: late } = await untilAnswered(scrubKenyaId, slow, 1, (error) => errors.push(error));
+const paidFor = isRecovered(late) ? 'recovered' : 'asked again';
+console.log(`too slow: ${explain(errors[0])}, then ${late.outcome}, ${paidFor}`);
 
 // A create can be sent again with its request_id: it returns the first answer.
-const create = { person: { given_name: 'Grace', family_name: 'Muster' }, request_id: randomUUID() };
+const image = Buffer.alloc(5 * 1024 * 1024);
+const create = {
+  person: { given_name: 'Grace', family_name: 'Muster', biometric_data: { face_image: image } },
+  request_id: newId(),
+};
 const { person: first } = await createPerson(create, within(10));
 const { person: again } = await createPerson(create, within(10));
 console.log('created:', first.id === again.id ? 'once' : 'twice');
 
 // A read is free: after UNAVAILABLE the library repeats it as the service config says.
-const { person: read } = await getPerson({ id: first.id }, within(10));
-console.log('read:', read.given_name, read.verification_status);
+const { person: read } = await getPerson({ id: first.id, view: 'PERSON_VIEW_FULL' }, within(10));
+const mebibytes = read.biometric_data.face_image.length / (1024 * 1024);
+console.log(`read: ${read.given_name} ${read.verification_status}, an image of ${mebibytes} MiB`);
 console.log('read, provider down:', await refused(getPerson, { id: 'person_outofservice' }));
 
-console.log('rate limit:', await refused(checkCurp, { curp: 'MUCH900101HDFSND01' }));
+console.log('rate limit:', await refused(checkCurp, { curp: 'MUCH900101HDFSND01', request_id: newId() }));
 
-identities.close();
-persons.close();
+// No gateway at all. Nothing has left here, but the library says the same of a connection that broke after the request was
+// sent: so it is asked again with the same request_id, which never pays twice.
+const impatient = serviceConfig.replaceAll('"waitForReady": true', '"waitForReady": false');
+const nowhere = connect(idgw.identity.v1.IdentityService, traceId, 'localhost:1', impatient);
+const asked = { curp: 'RAZR811011HVZXPB01', request_id: newId() };
+console.log('gateway down:', await refused(nowhere.call('CheckCurp'), asked, within(10)));
+
+for (const client of [identities, persons, nowhere]) client.close();

@@ -20,8 +20,11 @@ use moka::sync::Cache;
 
 use crate::{
     auth::identity::Identity,
-    domain::failure::{Failure, Kind, Quota},
-    sharing::{Keys, Remote, remote::NoAnswer},
+    domain::{
+        failure::{Failure, Kind},
+        refusal::{Budget, Quota, Refusal},
+    },
+    sharing::{Keys, Remote},
     telemetry::{labels::Limit, metrics},
 };
 
@@ -101,17 +104,39 @@ impl Budgets {
     ///
     /// # Errors
     ///
-    /// [`Kind::RateLimited`] if that would be more than the limit.
+    /// [`Kind::BudgetExhausted`] if that would be more than the limit.
     pub async fn take(
         &self,
         caller: &Arc<Identity>,
         quota: Quota,
         limit: u64,
     ) -> Result<Counted, Failure> {
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        self.take_at(since_1970, caller, quota, limit).await
+        self.take_at(since_1970(), caller, quota, limit).await
+    }
+
+    /// How much of a budget is left, as far as this process knows: without asking Redis, and none while it has not heard
+    /// of this window from there.
+    #[must_use]
+    pub fn left(&self, caller: &Arc<Identity>, quota: Quota, limit: u64) -> Option<Budget> {
+        self.left_at(since_1970(), caller, quota, limit)
+    }
+
+    fn left_at(
+        &self,
+        now: Duration,
+        caller: &Arc<Identity>,
+        quota: Quota,
+        limit: u64,
+    ) -> Option<Budget> {
+        let window = now.as_secs() / quota.length().as_secs();
+        let count = self.counts.get(&(Arc::clone(caller), quota));
+        let spent = count.map_or(0, |count| count.all(window));
+        let is_known = self.shared.is_none() || spent > 0;
+        is_known.then(|| Budget {
+            quota,
+            limit,
+            remaining: limit.saturating_sub(spent),
+        })
     }
 
     async fn take_at(
@@ -129,10 +154,15 @@ impl Budgets {
         let count = self.counts.get_with(key, Arc::default);
         let spent = || {
             metrics::refused(None, Limit::Budget);
+            let refusal = Refusal::Budget(Budget {
+                quota,
+                limit,
+                remaining: 0,
+            });
             Failure {
-                quota: Some(quota),
+                refusal: Some(Box::new(refusal)),
                 retry_after: Some(left.max(Duration::from_secs(1))),
-                ..Failure::new(Kind::RateLimited)
+                ..Failure::new(Kind::BudgetExhausted)
             }
         };
         count.up(window, limit).ok_or_else(spent)?;
@@ -158,13 +188,18 @@ impl Budgets {
                 Err(spent())
             }
             // Whether Redis has counted it is not known: should it be given back, it stays counted there.
-            Err(NoAnswer) if counted.count.all(window) <= limit => Ok(counted),
-            Err(NoAnswer) => {
+            Err(_) if counted.count.all(window) <= limit => Ok(counted),
+            Err(_) => {
                 counted.count.down(window);
                 Err(spent())
             }
         }
     }
+}
+
+fn since_1970() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
 }
 
 impl Shared {
@@ -258,8 +293,13 @@ mod tests {
             let _counted = budgets.take_at(at(second), &one, MINUTE, 2).await.unwrap();
         }
         let refused = budgets.take_at(at(615), &one, MINUTE, 2).await.unwrap_err();
-        assert_eq!(refused.kind, Kind::RateLimited);
-        assert_eq!(refused.quota, Some(MINUTE));
+        assert_eq!(refused.kind, Kind::BudgetExhausted);
+        let spent = Budget {
+            quota: MINUTE,
+            limit: 2,
+            remaining: 0,
+        };
+        assert_eq!(refused.refusal, Some(Box::new(Refusal::Budget(spent))));
         assert_eq!(refused.retry_after, Some(at(45)));
         // Nobody else is concerned, nor the other budget.
         let _counted = budgets.take_at(at(615), &other, MINUTE, 2).await.unwrap();
@@ -285,6 +325,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_left_is_the_limit_less_what_was_taken_and_not_given_back() {
+        let budgets = Budgets::new(None);
+        let one = caller("one");
+        let left = |second| {
+            let left = budgets.left_at(at(second), &one, DAY, 3);
+            left.map(|budget| budget.remaining)
+        };
+        assert_eq!(left(5), Some(3));
+        let counted = budgets.take_at(at(5), &one, DAY, 3).await.unwrap();
+        let _stays = budgets.take_at(at(6), &one, DAY, 3).await.unwrap();
+        assert_eq!(left(7), Some(1));
+        counted.give_back();
+        assert_eq!(left(8), Some(2));
+        // A limit that was lowered since.
+        assert_eq!(budgets.left_at(at(8), &one, DAY, 0).unwrap().remaining, 0);
+        assert_eq!(left(86_400), Some(3));
+    }
+
+    /// A Redis that nobody serves.
+    fn no_redis(timeout: &str) -> Shared {
+        let url = crate::domain::redaction::Secret::new("redis://127.0.0.1:1/");
+        let settings = crate::sharing::settings::Settings {
+            url: Some(url),
+            timeout: timeout.parse().unwrap(),
+            ..Default::default()
+        };
+        Shared {
+            remote: Remote::new(&settings).unwrap(),
+            keys: Arc::new(Keys::random().unwrap()),
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_said_to_be_left_of_what_is_counted_elsewhere_and_not_known_here() {
+        let shared = no_redis("1ms");
+        let budgets = Budgets::new(Some(shared));
+        let one = caller("one");
+        assert_eq!(budgets.left_at(at(5), &one, DAY, 3), None);
+        let _counted = budgets.take_at(at(5), &one, DAY, 3).await.unwrap();
+        assert_eq!(budgets.left_at(at(5), &one, DAY, 3).unwrap().remaining, 2);
+    }
+
+    #[tokio::test]
     async fn a_budget_of_zero_lets_nothing_pass() {
         let budgets = Budgets::new(None);
         assert!(budgets.take(&caller("one"), DAY, 0).await.is_err());
@@ -292,11 +375,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_redis_that_is_not_there_costs_no_time_and_the_process_goes_on_counting() {
-        let url = crate::domain::redaction::Secret::new("redis://127.0.0.1:1/");
-        let shared = Shared {
-            remote: Remote::new(&url, Duration::from_secs(1)).unwrap(),
-            keys: Arc::new(Keys::random().unwrap()),
-        };
+        let shared = no_redis("1s");
         let budgets = Budgets::new(Some(shared));
         let one = caller("one");
         let begun = std::time::Instant::now();

@@ -79,6 +79,49 @@ pub fn visible(message: &MessageDescriptor, asked: &Fields, granted: &[DataClass
     }
 }
 
+/// A field with a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Classed {
+    /// Where it is, by field numbers.
+    pub path: Box<[u32]>,
+    /// Its class.
+    pub class: DataClass,
+}
+
+/// Every field of a message that has a class, those within such a field after it.
+#[must_use]
+pub fn classed(message: &MessageDescriptor) -> Vec<Classed> {
+    fn add(message: &MessageDescriptor, before: &[u32], found: &mut Vec<Classed>) {
+        for field in message.fields() {
+            let path = [before, &[field.number()]].concat();
+            let class = of(&field);
+            if class != DataClass::Unspecified {
+                let path = path.clone().into();
+                found.push(Classed { path, class });
+            }
+            if let Kind::Message(inner) = field.kind()
+                && is_ours(&inner)
+            {
+                add(&inner, &path, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    add(message, &[], &mut found);
+    found
+}
+
+/// The class that it takes to see the field at these numbers: its own, else that of the message around it, else that
+/// of a field within it.
+#[must_use]
+pub fn needed(classed: &[Classed], numbers: &[u32]) -> Option<DataClass> {
+    let around = |one: &&Classed| numbers.starts_with(&one.path);
+    let within = |one: &&Classed| one.path.starts_with(numbers);
+    let nearest = classed.iter().rfind(around);
+    let nearest = nearest.or_else(|| classed.iter().find(within));
+    nearest.map(|one| one.class)
+}
+
 /// Google's own messages have no classes, and some of them hold themselves.
 fn is_ours(message: &MessageDescriptor) -> bool {
     !message.package_name().starts_with("google.")

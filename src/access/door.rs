@@ -13,8 +13,12 @@ use super::{
     share::Share,
 };
 use crate::{
-    auth::{self, Authenticator, StartError, identity::Caller},
-    domain::failure::{Failure, Kind, Quota},
+    auth::{self, Authenticator, StartError, Unidentified, identity::Caller},
+    domain::{
+        cause::Cause,
+        failure::{Failure, Kind},
+        refusal::{Budget, Quota, Refusal},
+    },
     policy::Policies,
     proto::fields::Fields,
     reload::{Content, Watch},
@@ -49,11 +53,17 @@ pub struct Authorized {
 
 /// No rule grants the RPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotAllowed;
+pub struct NotAllowed(Cause);
 
-impl From<NotAllowed> for Failure {
-    fn from(_: NotAllowed) -> Self {
-        Self::new(Kind::MethodNotAllowed)
+impl NotAllowed {
+    /// What the caller gets, who would need this scope.
+    #[must_use]
+    pub fn needs(self, scope: &str) -> Failure {
+        Failure {
+            cause: Some(self.0),
+            refusal: Some(Box::new(Refusal::Scope(scope.into()))),
+            ..Failure::new(Kind::MethodNotAllowed)
+        }
     }
 }
 
@@ -75,7 +85,7 @@ impl Door {
             Some(path) => Some(policy_file(path, policies, watches)?),
             None if authenticator.is_on() => {
                 let problem = "is required: without it every call would be denied".to_owned();
-                return Err(StartError::Setting("auth.policy_file", problem));
+                return Err(StartError::Setting("auth.policy_file".into(), problem));
             }
             None => None,
         };
@@ -97,13 +107,13 @@ impl Door {
     ///
     /// # Errors
     ///
-    /// [`Kind::Unauthenticated`], or [`Kind::AuthUnavailable`] if that cannot be told.
-    pub async fn identify<B>(&self, request: &mut Request<B>) -> Result<Arc<Caller>, Failure> {
+    /// If that is not known.
+    pub async fn identify<B>(&self, request: &mut Request<B>) -> Result<Arc<Caller>, Unidentified> {
         let mut headers = std::mem::take(request.headers_mut());
         let extensions = request.extensions();
         let identified = self.authenticator.identify(&mut headers, extensions).await;
         *request.headers_mut() = headers;
-        identified.map_err(Failure::from)
+        identified
     }
 
     /// What a caller may do at an RPC, by its path, as in `/package.Service/Method`.
@@ -118,7 +128,7 @@ impl Door {
         let Some(grants) = access.load().of(caller) else {
             return Authorized {
                 rule: None,
-                rights: Err(NotAllowed),
+                rights: Err(NotAllowed(Cause::NoRule)),
             };
         };
         let rule = Some(Arc::clone(&grants.name));
@@ -130,7 +140,7 @@ impl Door {
                 budgets: Arc::clone(&self.budgets),
                 grants,
             })),
-            None => Err(NotAllowed),
+            None => Err(NotAllowed(Cause::NotGranted)),
         };
         Authorized { rule, rights }
     }
@@ -159,7 +169,7 @@ impl Rights {
     ///
     /// # Errors
     ///
-    /// [`Kind::RateLimited`] if its calls of this minute are spent.
+    /// [`Kind::BudgetExhausted`] if its calls of this minute are spent.
     pub async fn enter(&self, caller: &Caller) -> Result<(), Failure> {
         let Some(limit) = self.grants.calls_per_minute else {
             return Ok(());
@@ -176,7 +186,7 @@ impl Rights {
     ///
     /// # Errors
     ///
-    /// [`Kind::RateLimited`] if the budget is spent.
+    /// [`Kind::BudgetExhausted`] if the budget is spent.
     pub async fn charge(&self, caller: &Caller) -> Result<Option<Counted>, Failure> {
         let Some(limit) = self.grants.charged_calls_per_day else {
             return Ok(None);
@@ -186,6 +196,14 @@ impl Rights {
             .take(&caller.identity, Quota::ChargedCallsPerDay, limit);
         Box::pin(counted).await.map(Some)
     }
+
+    /// What is left of each of the caller's budgets, where that is known.
+    pub fn left(&self, caller: &Caller) -> impl Iterator<Item = Budget> {
+        let minute = (Quota::CallsPerMinute, self.grants.calls_per_minute);
+        let day = (Quota::ChargedCallsPerDay, self.grants.charged_calls_per_day);
+        let budgets = [minute, day].into_iter();
+        budgets.filter_map(|(quota, limit)| self.budgets.left(&caller.identity, quota, limit?))
+    }
 }
 
 fn policy_file(
@@ -193,7 +211,7 @@ fn policy_file(
     policies: &Policies,
     watches: &mut Vec<Watch>,
 ) -> Result<Arc<ArcSwap<Access>>, StartError> {
-    let wrong = |problem| StartError::Setting("auth.policy_file", problem);
+    let wrong = |problem| StartError::Setting("auth.policy_file".into(), problem);
     let text = auth::text(path).map_err(wrong)?;
     let access = Access::parse(&text, policies).map_err(|error| wrong(error.to_string()))?;
     let access = Arc::new(ArcSwap::from_pointee(access));

@@ -3,11 +3,18 @@
 //! Whatever is not as it should be is an error that names the rule and the key: an unknown key, RPC or
 //! field is somebody's mistake, and a rule that means nothing would be found out too late.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod problems;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use prost_reflect::MessageDescriptor;
 use serde::Deserialize;
 
+pub use self::problems::Problems;
+use self::problems::Read;
 use super::{
     classes,
     persons::{Records, Written as WrittenPersons},
@@ -165,37 +172,46 @@ impl Pattern {
 ///
 /// # Errors
 ///
-/// The first thing that is wrong.
-pub fn parse(text: &str, policies: &Policies) -> Result<Vec<Rule>, FileError> {
-    let document: Document = toml::from_str(text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start));
-        let line = before.unwrap_or_default().matches('\n').count() + 1;
-        FileError::Toml(line, error.message().to_owned())
-    })?;
-    if document.allow.len() > MOST {
-        return Err(FileError::TooLong);
+/// All that is wrong.
+pub fn parse(text: &str, policies: &Policies) -> Result<Vec<Rule>, Problems> {
+    let Read {
+        document,
+        mut problems,
+        incomplete,
+    } = problems::read(text);
+    let written = document.map(|document| document.allow).unwrap_or_default();
+    if written.len() > MOST {
+        return Err(FileError::TooLong.into());
     }
-    let mut rules: Vec<Rule> = Vec::new();
-    for (number, written) in (1..).zip(document.allow) {
+    let (mut rules, mut names) = (Vec::new(), BTreeSet::new());
+    for (place, written) in written.into_iter().enumerate() {
+        if incomplete.contains(&place) {
+            continue;
+        }
         let named = match is_name(&written.name) {
             true => written.name.clone(),
-            false => number.to_string(),
+            false => (place + 1).to_string(),
         };
-        let rule = rule(written, policies).map_err(|(key, problem)| FileError::Rule {
+        let of_rule = |(key, problem): Problem| FileError::Rule {
             rule: named.clone(),
             key,
             problem,
-        })?;
-        if rules.iter().any(|known| known.name == rule.name) {
-            return Err(FileError::Rule {
-                rule: named,
-                key: "name",
-                problem: "is already used by another rule".to_owned(),
-            });
+        };
+        if !names.insert(written.name.clone()) {
+            problems.push(of_rule((
+                "name",
+                "is already used by another rule".to_owned(),
+            )));
         }
-        rules.push(rule);
+        match rule(written, policies) {
+            Ok(rule) => rules.push(rule),
+            Err(wrong) => problems.extend(wrong.into_iter().map(of_rule)),
+        }
     }
-    Ok(rules)
+    match problems.is_empty() {
+        true => Ok(rules),
+        false => Err(Problems(problems)),
+    }
 }
 
 const NAME: &str = "expected 1 to 64 letters, digits, `-`, `_` and `.`";
@@ -208,50 +224,53 @@ fn is_name(name: &str) -> bool {
 
 type Problem = (&'static str, String);
 
-fn rule(written: Written, policies: &Policies) -> Result<Rule, Problem> {
+/// A rule, or all that is wrong with it.
+fn rule(written: Written, policies: &Policies) -> Result<Rule, Vec<Problem>> {
+    let mut wrong: Vec<Problem> = Vec::new();
     if !is_name(&written.name) {
-        return Err(("name", NAME.to_owned()));
+        wrong.push(("name", NAME.to_owned()));
     }
     if written.identities.is_empty() && written.token_scopes.is_empty() {
-        return Err((
+        wrong.push((
             "identities",
             "is required unless token_scopes is set; `*` matches every identified caller"
                 .to_owned(),
         ));
     }
-    let identities = written.identities.iter().map(|text| {
-        Pattern::parse(text).map_err(|problem| ("identities", format!("{text:?} {problem}")))
-    });
+    let mut identities = Vec::new();
+    for text in &written.identities {
+        match Pattern::parse(text) {
+            Ok(pattern) => identities.push(pattern),
+            Err(problem) => wrong.push(("identities", format!("{text:?} {problem}"))),
+        }
+    }
     for (key, limit) in [
         ("calls_per_minute", written.calls_per_minute),
         ("charged_calls_per_day", written.charged_calls_per_day),
     ] {
         // TOML's numbers end there, and so do Redis's.
         if limit.is_some_and(|limit| i64::try_from(limit).is_err()) {
-            return Err((key, "is too large".to_owned()));
+            wrong.push((key, "is too large".to_owned()));
         }
     }
-    let rpcs = rpcs(
-        &written.rpcs,
-        written.classes.as_deref(),
-        written.fields.as_deref(),
-        policies,
-    )?;
+    let rpcs = rpcs(&written, policies, &mut wrong);
     let lists = rpcs
         .keys()
         .any(|rpc| policies.get(rpc).is_ok_and(|policy| policy.scope == LIST));
-    let owner = owner(&written, lists)?;
+    let owner = owner(&written, lists).map_err(|problem| wrong.push(problem));
     if written
         .share
         .as_deref()
         .is_some_and(|share| !is_name(share))
     {
-        let expected = "expected 1 to 64 letters, digits, `-`, `_` and `.`".to_owned();
-        return Err(("share", expected));
+        wrong.push(("share", NAME.to_owned()));
     }
+    let (Ok(owner), true) = (owner, wrong.is_empty()) else {
+        return Err(wrong);
+    };
     Ok(Rule {
         share: written.share.map(Into::into),
-        identities: identities.collect::<Result<_, _>>()?,
+        identities,
         modes: written.modes,
         token_scopes: written
             .token_scopes
@@ -283,36 +302,43 @@ fn owner(written: &Written, lists: bool) -> Result<Arc<str>, Problem> {
     }
 }
 
+/// The RPCs that a rule grants, each with the fields of its answer; what is wrong with them is added to `wrong`.
 fn rpcs(
-    words: &[String],
-    granted: Option<&[String]>,
-    paths: Option<&[String]>,
+    written: &Written,
     policies: &Policies,
-) -> Result<BTreeMap<Box<str>, Fields>, Problem> {
-    let granted = granted.unwrap_or_default().iter().map(|text| {
-        let known = classes::ALL.map(classes::word);
-        let unknown = || ("classes", unknown(text, known.into_iter()));
-        classes::named(text).ok_or_else(unknown)
-    });
-    let granted = granted.collect::<Result<Vec<_>, _>>()?;
+    wrong: &mut Vec<Problem>,
+) -> BTreeMap<Box<str>, Fields> {
+    let mut granted = Vec::new();
+    for text in written.classes.as_deref().unwrap_or_default() {
+        match classes::named(text) {
+            Some(class) => granted.push(class),
+            None => {
+                let known = classes::ALL.map(classes::word);
+                wrong.push(("classes", unknown(text, known.into_iter())));
+            }
+        }
+    }
     let mut rpcs = BTreeMap::new();
-    for word in words {
+    if written.rpcs.is_empty() {
+        wrong.push(("rpcs", "is empty".to_owned()));
+    }
+    for word in &written.rpcs {
         let meant =
             |(rpc, policy): &(&str, &Policy)| word == "*" || word == rpc || *word == policy.scope;
         let found: Vec<_> = policies.iter().filter(meant).collect();
         if found.is_empty() {
             let known = policies.iter();
             let known = known.flat_map(|(rpc, policy)| [rpc, policy.scope.as_str()]);
-            return Err(("rpcs", unknown(word, known)));
+            wrong.push(("rpcs", unknown(word, known)));
         }
         for (rpc, _) in found {
-            rpcs.insert(rpc.into(), fields(rpc, paths, &granted)?);
+            match fields(rpc, written.fields.as_deref(), &granted) {
+                Ok(fields) => drop(rpcs.insert(rpc.into(), fields)),
+                Err(problem) => wrong.push(problem),
+            }
         }
     }
-    match rpcs.is_empty() {
-        true => Err(("rpcs", "is empty".to_owned())),
-        false => Ok(rpcs),
-    }
+    rpcs
 }
 
 fn fields(rpc: &str, paths: Option<&[String]>, granted: &[DataClass]) -> Result<Fields, Problem> {

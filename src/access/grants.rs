@@ -9,7 +9,7 @@ use foldhash::HashMap;
 use moka::sync::Cache;
 
 use super::{
-    file::{self, FileError, Rule},
+    file::{self, Problems, Rule},
     persons::Records,
     share::Share,
 };
@@ -53,7 +53,7 @@ impl Access {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub fn parse(text: &str, policies: &Policies) -> Result<Self, FileError> {
+    pub fn parse(text: &str, policies: &Policies) -> Result<Self, Problems> {
         Ok(Self {
             rules: file::parse(text, policies)?,
             remembered: Cache::new(REMEMBERED),

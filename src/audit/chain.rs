@@ -7,7 +7,7 @@
 //!
 //! The first line of a file carries `file`, the file's running number. A line that follows bytes
 //! that are no record (a line torn by a crash) carries `torn`: their count and SHA-256. A line before
-//! which records were lost carries `lost`.
+//! which records were lost carries `lost`, and one before which refusals were left out `refusals_left_out`.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -135,6 +135,8 @@ pub struct Place {
     pub torn: Option<Torn>,
     /// How many records of ended calls were lost since the line before it.
     pub lost: Option<u64>,
+    /// How many refusals were left out since the line before it.
+    pub left_out: Option<u64>,
 }
 
 impl Place {
@@ -150,6 +152,9 @@ impl Place {
         }
         if let Some(lost) = self.lost {
             line.value("lost", lost);
+        }
+        if let Some(left_out) = self.left_out {
+            line.value("refusals_left_out", left_out);
         }
     }
 }
@@ -326,6 +331,7 @@ mod tests {
         let place = Place {
             file: Some(3),
             lost: Some(2),
+            left_out: None,
             torn: Fragment::default().torn(),
         };
         let second = chain.line(&Record::stop(), place);
@@ -375,9 +381,12 @@ mod tests {
             end: Some(End {
                 code: Code::Unavailable,
                 reason: Some("PROVIDER_UNAVAILABLE"),
+                cause: None,
                 outcome: Some(Outcome::NotFound),
                 billing: Billing::Unknown,
                 source: Some(Source::Provider),
+                cost: "0.35 USD".parse().ok().map(crate::domain::price::Cost::Of),
+                paid_by: None,
                 attempts: 3,
             }),
         };
@@ -389,6 +398,7 @@ mod tests {
             file: Some(3),
             torn: fragment.torn(),
             lost: Some(2),
+            left_out: None,
         };
         let mut chain = Chain {
             process: id(2),
@@ -397,7 +407,7 @@ mod tests {
             key: None,
         };
         let line = String::from_utf8(chain.line(&record, place)).unwrap();
-        let expected = r#"{"message":"audit","process":"00000000-0000-0000-0000-000000000002","seq":7,"event":"late_result","time":"1970-01-01T00:00:00.000Z","call":"00000000-0000-0000-0000-000000000001","peer":"[2001:db8::1]:443","caller":"a \"b\" c","caller_rule":"payments","caller_mode":"jwt","rpc":"idgw.identity.v1.IdentityService/ScrubKenyaId","purpose":"KYC \\ \"12\"","consent":true,"provider":"youverify","environment":"sandbox","identifier_kind":"ke_passport","identifier_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","created_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","code":"UNAVAILABLE","reason":"PROVIDER_UNAVAILABLE","outcome":"not_found","billing":"unknown","source":"provider","attempts":3,"file":3,"torn":{"bytes":1,"sha256":"021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96"},"lost":2,"prev":"6db7d803e74f1ffa7d8f5adc0bf95b3e15bf4c8373fffadf546227cc6c6742cb","sum":"9e7fe6547434d9292b8f4c10396206d09d40b050c3f9e1119f9fa5f04ce4264f"}"#;
+        let expected = r#"{"message":"audit","process":"00000000-0000-0000-0000-000000000002","seq":7,"event":"late_result","time":"1970-01-01T00:00:00.000Z","call":"00000000-0000-0000-0000-000000000001","peer":"[2001:db8::1]:443","caller":"a \"b\" c","caller_rule":"payments","caller_mode":"jwt","rpc":"idgw.identity.v1.IdentityService/ScrubKenyaId","purpose":"KYC \\ \"12\"","consent":true,"provider":"youverify","environment":"sandbox","identifier_kind":"ke_passport","identifier_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","created_hash":"c88e5ab8671ec2f33c507ee422aadb0b5bf9ca9a4aa8afe2648e1412404f7fbb","code":"UNAVAILABLE","reason":"PROVIDER_UNAVAILABLE","outcome":"not_found","billing":"unknown","cost":0.35,"currency":"USD","source":"provider","attempts":3,"file":3,"torn":{"bytes":1,"sha256":"021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96"},"lost":2,"prev":"6db7d803e74f1ffa7d8f5adc0bf95b3e15bf4c8373fffadf546227cc6c6742cb","sum":"81aad2bac14e0bc60c38fcbe81a6c5d8fa48d4874fcc20bdbf1a9937563c5038"}"#;
         assert_eq!(line, expected);
         let mut chain = Chain {
             process: id(2),

@@ -15,7 +15,6 @@ use std::{
 
 use jiff::Timestamp;
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
-use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -24,7 +23,7 @@ use opentelemetry_sdk::{
     },
 };
 
-use crate::telemetry::{export, labels::Recorded, metrics, names};
+use crate::telemetry::{export, labels::Recorded, metrics, names, otlp::WayError, resource};
 
 /// How long the end of the process waits for the last copies.
 const FLUSH_LIMIT: Duration = Duration::from_secs(3);
@@ -37,7 +36,7 @@ pub enum Unsendable {
     Disabled,
     /// The exporter cannot be made.
     #[error(transparent)]
-    Exporter(#[from] ExporterBuildError),
+    Exporter(#[from] WayError),
 }
 
 /// The way to the collector.
@@ -58,7 +57,7 @@ impl Copies {
         if export::is_disabled() {
             return Err(Unsendable::Disabled);
         }
-        Ok(Self::to(export::logs()?, export::resource(), most))
+        Ok(Self::to(export::logs()?, resource::resource(), most))
     }
 
     fn to(exporter: impl LogExporter + 'static, resource: Resource, most: usize) -> Self {

@@ -169,6 +169,7 @@ impl Sink for Files {
             file: current.and_then(|current| current.number),
             torn: current.and_then(|current| current.torn),
             lost: None,
+            left_out: None,
         }
     }
 
@@ -254,6 +255,17 @@ fn lock(path: &Path) -> io::Result<File> {
     }
 }
 
+/// The end of a lock file's name.
+pub(super) const LOCK: &str = "lock";
+
+/// The base path that a full file belongs to, and its number; none if the name is no full file's.
+pub(super) fn rotated_of(path: &Path) -> Option<(PathBuf, u64)> {
+    let number = path.extension()?.to_str()?;
+    let is_one = number.len() >= DIGITS && number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = number.parse().ok().filter(|_| is_one)?;
+    Some((path.with_extension(""), number))
+}
+
 fn rotated_path(path: &Path, number: u64) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number:0DIGITS$}"));
@@ -261,7 +273,7 @@ fn rotated_path(path: &Path, number: u64) -> PathBuf {
 }
 
 /// The full files, the oldest first.
-fn rotated(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub(super) fn rotated(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return Err(io::Error::other("the path has no file name"));
     };

@@ -171,6 +171,10 @@ mod tests {
         }
         // Every kind, and documents with and without a type.
         assert_eq!(kinds.len(), 10, "{kinds:?}");
+        let names = kinds.iter().map(|(kind, _)| &**kind);
+        let names: std::collections::BTreeSet<_> = names.collect();
+        let searched = crate::audit::find::KINDS;
+        assert_eq!(names, searched.into(), "`audit find` takes every kind");
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Losses {
     refused: AtomicU64,
     /// Lost and not yet told of by a line.
     untold: AtomicU64,
+    /// Refusals that were left out, and not yet told of by a line.
+    left_out: AtomicU64,
     last_said: Mutex<Option<Instant>>,
 }
 
@@ -78,6 +80,7 @@ impl Losses {
             lost: AtomicU64::default(),
             refused: AtomicU64::default(),
             untold: AtomicU64::default(),
+            left_out: AtomicU64::default(),
             last_said: Mutex::default(),
         }
     }
@@ -113,6 +116,22 @@ impl Losses {
     /// A line told of so many.
     pub fn told(&self, count: u64) {
         self.untold.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// The record of a refusal was left out, as there were too many.
+    pub fn leave_out(&self) {
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many refusals were left out of which no line tells yet.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
+    }
+
+    /// A line told of so many.
+    pub fn told_of_left_out(&self, count: u64) {
+        self.left_out.fetch_sub(count, Ordering::Relaxed);
     }
 
     /// A record was lost.

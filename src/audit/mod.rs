@@ -12,14 +12,17 @@ pub mod chain;
 pub mod chain_key;
 mod copies;
 mod file;
+pub mod find;
 pub mod hash;
 mod losses;
 pub mod record;
+mod refusals;
 pub mod settings;
 pub mod sink;
 mod tail;
 #[cfg(test)]
 mod tests;
+pub mod trail;
 pub mod verify;
 pub mod words;
 mod writer;
@@ -47,6 +50,7 @@ use self::{
     hash::{Hasher, IdentifierHash},
     losses::{Losses, Why},
     record::Record,
+    refusals::Refusals,
     settings::{AuditSink, Settings},
     sink::{Sink, Stdout},
     writer::{Entry, Message, Writer},
@@ -88,6 +92,7 @@ pub struct Audit {
     is_purpose_required: bool,
     write_timeout: Duration,
     losses: Arc<Losses>,
+    refusals: Refusals,
     /// The calls that have not ended, so that the end of the process can record them.
     open: Mutex<HashMap<Uuid, Weak<dyn OpenCall>>>,
 }
@@ -160,6 +165,7 @@ impl Audit {
             is_purpose_required: settings.purpose_required,
             write_timeout: settings.write_timeout.get(),
             losses,
+            refusals: Refusals::default(),
             open: Mutex::default(),
         }))
     }
@@ -189,6 +195,20 @@ impl Audit {
             }
             // Cannot be: what comes back is what was sent.
             Err(_) => {}
+        }
+    }
+
+    /// Records that a caller was not let in, unless there are too many of them. Never waits, and never takes the room
+    /// of what is recorded of calls.
+    pub fn refused(&self, record: Record) {
+        let Some(queue) = &self.queue else {
+            return;
+        };
+        let has_room = queue.capacity() > queue.max_capacity() / 2;
+        if has_room && self.refusals.takes(&record) {
+            self.append(record);
+        } else {
+            self.losses.leave_out();
         }
     }
 

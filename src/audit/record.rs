@@ -16,7 +16,9 @@ use super::{
 use crate::{
     auth::identity::Identity,
     domain::{
+        cause::Cause,
         consent::SubjectConsent,
+        price::Cost,
         verification::{Billing, Environment, Outcome, Provider, Source, VerificationId},
     },
     json_line::JsonLine,
@@ -103,12 +105,18 @@ pub struct End {
     pub code: Code,
     /// Why it failed.
     pub reason: Option<&'static str>,
+    /// Why the caller was not let in.
+    pub cause: Option<Cause>,
     /// What the provider found.
     pub outcome: Option<Outcome>,
     /// What is known of the cost.
     pub billing: Billing,
     /// Where the answer came from.
     pub source: Option<Source>,
+    /// What the call added to the bill; none if that is not known, or another record of the call has it.
+    pub cost: Option<Cost>,
+    /// The call that asked for the answer, if it was another.
+    pub paid_by: Option<Uuid>,
     /// How many attempts were made.
     pub attempts: u32,
 }
@@ -215,9 +223,17 @@ impl End {
     fn write(&self, line: &mut JsonLine) {
         line.word("code", status::code_name(self.code));
         line.some_word("reason", self.reason);
+        line.some_word("cause", self.cause.map(Cause::as_str));
         line.some_word("outcome", self.outcome.map(Outcome::as_str));
         line.word("billing", self.billing.as_str());
+        if let Some(cost) = &self.cost {
+            line.value("cost", cost.amount());
+            line.some_text("currency", cost.currency());
+        }
         line.some_word("source", self.source.map(Source::as_str));
+        if let Some(call) = self.paid_by {
+            id(line, "paid_by", call);
+        }
         line.value("attempts", self.attempts);
     }
 }

@@ -116,9 +116,12 @@ fn result() -> Record {
     let end = End {
         code: Code::Ok,
         reason: None,
+        cause: None,
         outcome: None,
         billing: Billing::Unknown,
         source: None,
+        cost: None,
+        paid_by: None,
         attempts: 1,
     };
     let call = CallRecord {
@@ -156,4 +159,14 @@ fn close(mut writer: Writer) {
     let (closed, mut done) = oneshot::channel();
     writer.work(vec![Message::Close(closed)]);
     done.try_recv().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_refusals_so_many_are_written_in_a_minute() {
+    let (stranger, refusals) = (result(), super::refusals::Refusals::default());
+    let written = || (0..1000).filter(|_| refusals.takes(&stranger)).count();
+    assert_eq!(written(), 60);
+    assert_eq!(written(), 0);
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    assert_eq!(written(), 60);
 }

@@ -15,6 +15,8 @@ pub enum Event {
     Result,
     /// A create whose caller had left, and whose result had been written by then, ended.
     LateResult,
+    /// A caller was not let in.
+    Refused,
     /// A process ended in order.
     Stop,
 }
@@ -28,6 +30,7 @@ impl Event {
             Self::Intent => "intent",
             Self::Result => "result",
             Self::LateResult => "late_result",
+            Self::Refused => "refused",
             Self::Stop => "stop",
         }
     }

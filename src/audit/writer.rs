@@ -64,6 +64,8 @@ struct Chunk {
     entries: Vec<Entry>,
     /// How many lost records its first line tells of.
     lost: u64,
+    /// How many refusals that were left out.
+    left_out: u64,
 }
 
 /// A line that is not taken yet, and the chain after it.
@@ -205,6 +207,7 @@ impl Writer {
             bytes: Vec::new(),
             entries: Vec::new(),
             lost: self.losses.untold(),
+            left_out: self.losses.left_out(),
         }
     }
 
@@ -217,6 +220,7 @@ impl Writer {
                 self.chain = chunk.chain;
                 self.is_dirty = true;
                 self.losses.told(chunk.lost);
+                self.losses.told_of_left_out(chunk.left_out);
                 self.copy(
                     &chunk.bytes,
                     chunk.entries.iter().map(|one| one.record.time),
@@ -285,6 +289,7 @@ impl Chunk {
         let place = match self.bytes.is_empty() {
             true => Place {
                 lost: (self.lost > 0).then_some(self.lost),
+                left_out: (self.left_out > 0).then_some(self.left_out),
                 ..place
             },
             false => Place::default(),

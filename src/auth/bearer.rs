@@ -3,7 +3,7 @@
 use http::{HeaderMap, header};
 
 use super::Unidentified;
-use crate::domain::redaction::Secret;
+use crate::domain::{cause::Cause, redaction::Secret};
 
 /// Longest credential that is looked at, in bytes: a token of this size is somebody's mistake.
 const LONGEST: usize = 16 * 1024;
@@ -17,10 +17,10 @@ pub fn take(headers: &mut HeaderMap) -> Result<Option<Secret>, Unidentified> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let (first, second) = (all.next(), all.next());
     if second.is_some() {
-        return Err(Unidentified::Refused);
+        return Err(Cause::Malformed.into());
     }
     let read = first.map_or(Ok(None), |value| {
-        let text = value.to_str().map_err(|_| Unidentified::Refused)?;
+        let text = value.to_str().map_err(|_| Cause::Malformed)?;
         let Some((scheme, credential)) = text.split_once(' ') else {
             return Ok(None);
         };
@@ -29,7 +29,7 @@ pub fn take(headers: &mut HeaderMap) -> Result<Option<Secret>, Unidentified> {
         }
         let credential = credential.trim();
         if credential.is_empty() || credential.len() > LONGEST {
-            return Err(Unidentified::Refused);
+            return Err(Cause::Malformed.into());
         }
         Ok(Some(Secret::new(credential)))
     });
@@ -52,11 +52,11 @@ mod tests {
             (vec!["Basic abc"], Ok(None)),
             (vec!["abc"], Ok(None)),
             (vec![], Ok(None)),
-            (vec!["Bearer  "], Err(Unidentified::Refused)),
-            (vec!["Bearer a", "Bearer b"], Err(Unidentified::Refused)),
-            (vec!["Bearer a", "Basic b"], Err(Unidentified::Refused)),
-            (vec![long.as_str()], Err(Unidentified::Refused)),
-            (vec!["Bearer \u{e9}"], Err(Unidentified::Refused)),
+            (vec!["Bearer  "], Err(Cause::Malformed)),
+            (vec!["Bearer a", "Bearer b"], Err(Cause::Malformed)),
+            (vec!["Bearer a", "Basic b"], Err(Cause::Malformed)),
+            (vec![long.as_str()], Err(Cause::Malformed)),
+            (vec!["Bearer \u{e9}"], Err(Cause::Malformed)),
         ] {
             let mut headers = HeaderMap::new();
             for value in &values {
@@ -66,8 +66,9 @@ mod tests {
             let taken = take(&mut headers);
             let taken = taken
                 .as_ref()
-                .map(|secret| secret.as_ref().map(Secret::expose));
-            assert_eq!(taken, expected.as_ref().map(|text| *text), "{values:?}");
+                .map(|secret| secret.as_ref().map(Secret::expose))
+                .map_err(|refused| refused.cause);
+            assert_eq!(taken, expected, "{values:?}");
             // What was refused is refused; what was looked at goes no further.
             assert_eq!(headers.is_empty(), values.len() < 2, "{values:?}");
         }

@@ -1,8 +1,8 @@
 //! Who calls: a name that one of the modes vouches for.
 //!
 //! A name is no personal data of the people asked about, but a token's subject may be an employee: it
-//! goes into the audit's record and nowhere else. Logs and spans say the name of the policy file's
-//! rule instead, so `Debug` tells only how the caller is known.
+//! goes into the audit's record, and into the log line of a caller that is refused, whose operator has to find it.
+//! Else logs and spans say the name of the policy file's rule, so `Debug` tells only how the caller is known.
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 

@@ -16,14 +16,14 @@ use super::{
 };
 use crate::sha256::Sha256;
 use crate::{
-    domain::{redaction::Secret, weak_key},
+    domain::{cause::Cause, redaction::Secret, weak_key},
     hex,
 };
 
 /// Most keys: each call is compared with all of them.
 const MOST: usize = 1000;
 /// When a caller may try again while the keys are not known.
-const WAIT: Duration = Duration::from_secs(10);
+pub(super) const WAIT: Duration = Duration::from_secs(10);
 
 /// What is known of the keys.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,11 +109,11 @@ impl Keys {
     pub fn identify(&self, key: &Secret) -> Result<Arc<Caller>, Unidentified> {
         // Its hash is listed, and it can be guessed from it.
         if weak_key::is_weak(key.expose().as_bytes()) {
-            return Err(Unidentified::Refused);
+            return Err(Cause::WeakKey.into());
         }
         match &*self.0.load() {
-            Some(table) => table.find(key).ok_or(Unidentified::Refused),
-            None => Err(Unidentified::KeysUnavailable(WAIT)),
+            Some(table) => Ok(table.find(key).ok_or(Cause::UnknownKey)?),
+            None => Err(Unidentified::keys_unavailable(WAIT)),
         }
     }
 }

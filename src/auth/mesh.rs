@@ -13,6 +13,7 @@ use super::{
     identity::{Caller, Identity},
     settings::{AuthMode, MeshHeader},
 };
+use crate::domain::cause::Cause;
 
 mod xfcc;
 
@@ -22,11 +23,13 @@ const HEADERS: [HeaderName; 2] = [
     HeaderName::from_static("l5d-client-id"),
 ];
 
-/// Takes the headers of every mesh away, configured or not.
-pub fn strip(headers: &mut HeaderMap) {
+/// Takes the headers of every mesh away, configured or not, and says whether there were any.
+pub fn strip(headers: &mut HeaderMap) -> bool {
+    let before = headers.keys_len();
     for name in HEADERS {
         headers.remove(name);
     }
+    headers.keys_len() < before
 }
 
 /// Which sidecars are believed, and in which headers.
@@ -56,6 +59,12 @@ impl Mesh {
         })
     }
 
+    /// Whether a connection from there is a sidecar's.
+    #[must_use]
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.is_some_and(|peer| self.peers.iter().any(|net| net.contains(&peer)))
+    }
+
     /// Who the sidecar says calls; none if the connection is no sidecar's, or it says nothing. The
     /// first configured header that is there decides.
     ///
@@ -67,8 +76,7 @@ impl Mesh {
         headers: &HeaderMap,
         peer: Option<IpAddr>,
     ) -> Result<Option<Arc<Caller>>, Unidentified> {
-        let is_sidecar = peer.is_some_and(|peer| self.peers.iter().any(|net| net.contains(&peer)));
-        if !is_sidecar {
+        if !self.trusts(peer) {
             return Ok(None);
         }
         for header in &self.headers {
@@ -76,7 +84,7 @@ impl Mesh {
             let Some(last) = values.next_back() else {
                 continue;
             };
-            let text = last.to_str().map_err(|_| Unidentified::Refused)?;
+            let text = last.to_str().map_err(|_| Cause::Malformed)?;
             let name = match header {
                 MeshHeader::XForwardedClientCert => xfcc::name(text),
                 // One sidecar, one name: a second value was put there by somebody else.
@@ -84,7 +92,7 @@ impl Mesh {
                 MeshHeader::L5dClientId => Some(text.trim().to_owned()),
             };
             let identity = name.and_then(|name| Identity::new(AuthMode::Mesh, &name));
-            let identity = identity.ok_or(Unidentified::Refused)?;
+            let identity = identity.ok_or(Cause::Identity)?;
             return Ok(Some(Arc::new(Caller::new(identity))));
         }
         Ok(None)
@@ -156,18 +164,18 @@ mod tests {
             (
                 &both,
                 vec![(L5D, NAME), (L5D, "other")],
-                Err(Unidentified::Refused),
+                Err(Cause::Identity),
             ),
-            (&both, vec![(L5D, " ")], Err(Unidentified::Refused)),
+            (&both, vec![(L5D, " ")], Err(Cause::Identity)),
             (&both, vec![(XFCC, "garbage"), (L5D, NAME)], Ok(Some(NAME))),
-            (&both, vec![(XFCC, "garbage")], Err(Unidentified::Refused)),
+            (&both, vec![(XFCC, "garbage")], Err(Cause::Identity)),
             (&both, vec![], Ok(None)),
         ] {
             let mesh = mesh(&["127.0.0.6"], configured);
             let caller = mesh.identify(&headers(&sent), peer);
-            let caller = caller.as_ref();
+            let caller = caller.as_ref().map_err(|refused| refused.cause);
             let name = caller.map(|caller| caller.as_ref().map(|caller| caller.identity.name()));
-            assert_eq!(name, expected.as_ref().map(|name| *name), "{sent:?}");
+            assert_eq!(name, expected, "{sent:?}");
         }
     }
 
@@ -182,7 +190,7 @@ mod tests {
     #[test]
     fn both_headers_are_stripped() {
         let mut sent = headers(&[(XFCC, "a"), (XFCC, "b"), (L5D, "c"), ("x-purpose", "kyc")]);
-        strip(&mut sent);
+        assert!(strip(&mut sent) && !strip(&mut sent));
         assert_eq!(sent.len(), 1);
     }
 }

@@ -18,13 +18,13 @@ pub mod mtls;
 pub mod peer;
 pub mod settings;
 pub mod spiffe;
+pub mod unidentified;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use http::{Extensions, HeaderMap, header};
 
-pub use self::settings::{AuthMode, Settings};
 use self::{
     identity::Caller,
     jwt::Jwt,
@@ -32,43 +32,23 @@ use self::{
     mesh::Mesh,
     settings::PresharedKeys,
 };
+pub use self::{
+    settings::{AuthMode, Settings},
+    unidentified::Unidentified,
+};
 use crate::{
-    domain::{
-        failure::{Failure, Kind},
-        redaction::Secret,
-    },
+    domain::{cause::Cause, redaction::Secret},
     reload::{self, Content, Watch},
 };
 
 const KEYS_FILE: &str = "auth.keys.file";
-
-/// Why a caller is not identified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unidentified {
-    /// It presents no credential, or one that is not good.
-    Refused,
-    /// Its token may be good: the keys that would tell cannot be had. The gateway's fault.
-    KeysUnavailable(Duration),
-}
-
-impl From<Unidentified> for Failure {
-    fn from(unidentified: Unidentified) -> Self {
-        match unidentified {
-            Unidentified::Refused => Self::new(Kind::Unauthenticated),
-            Unidentified::KeysUnavailable(wait) => Self {
-                retry_after: Some(wait),
-                ..Self::new(Kind::AuthUnavailable)
-            },
-        }
-    }
-}
 
 /// Why authentication cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A setting or a file cannot be used.
     #[error("{0}: {1}")]
-    Setting(&'static str, String),
+    Setting(Cow<'static, str>, String),
 }
 
 /// A mode, ready to be asked.
@@ -88,6 +68,12 @@ pub struct Authenticator {
     anonymous: Arc<Caller>,
 }
 
+impl StartError {
+    fn of(key: impl Into<Cow<'static, str>>, problem: impl Into<String>) -> Self {
+        Self::Setting(key.into(), problem.into())
+    }
+}
+
 impl Authenticator {
     /// The configured modes. A key set is fetched in a task of the current runtime; what is to be done when
     /// another file changes is added to `watches`.
@@ -96,17 +82,18 @@ impl Authenticator {
     ///
     /// The setting that cannot be used.
     pub fn start(settings: &Settings, watches: &mut Vec<Watch>) -> Result<Self, StartError> {
-        let modes = settings.mode.iter().filter_map(|mode| {
-            Some(match mode {
-                AuthMode::None => return None,
-                AuthMode::Jwt => Jwt::start(&settings.jwt).map(|jwt| Asked::Jwt(Box::new(jwt))),
-                AuthMode::Mtls => Ok(Asked::Mtls),
-                AuthMode::Mesh => mesh(&settings.mesh).map(Asked::Mesh),
-                AuthMode::Keys => keys(&settings.keys, watches).map(Asked::Keys),
-            })
-        });
+        let mut modes = Vec::new();
+        for mode in &settings.mode {
+            modes.push(match mode {
+                AuthMode::None => continue,
+                AuthMode::Jwt => Asked::Jwt(Box::new(Jwt::start(&settings.jwt, watches)?)),
+                AuthMode::Mtls => Asked::Mtls,
+                AuthMode::Mesh => Asked::Mesh(mesh(&settings.mesh)?),
+                AuthMode::Keys => Asked::Keys(keys(&settings.keys, watches)?),
+            });
+        }
         Ok(Self {
-            modes: modes.collect::<Result<_, _>>()?,
+            modes,
             anonymous: Arc::new(Caller::anonymous()),
         })
     }
@@ -127,8 +114,8 @@ impl Authenticator {
         headers: &mut HeaderMap,
         extensions: &Extensions,
     ) -> Result<Arc<Caller>, Unidentified> {
-        if !peer::is_good(extensions) {
-            return Err(Unidentified::Refused);
+        if let Some(refused) = peer::refused(extensions) {
+            return Err(refused);
         }
         if !self.is_on() {
             headers.remove(header::AUTHORIZATION);
@@ -136,7 +123,8 @@ impl Authenticator {
             return Ok(Arc::clone(&self.anonymous));
         }
         let named = self.named_by_mesh(headers, extensions);
-        mesh::strip(headers);
+        let is_named = mesh::strip(headers);
+        let has_other = headers.contains_key(header::AUTHORIZATION);
         let bearer = bearer::take(headers);
         headers.remove(header::AUTHORIZATION);
         for mode in &self.modes {
@@ -145,11 +133,11 @@ impl Authenticator {
                     mtls::identify(peer::certificate(extensions).map(|shown| shown.chain()))?
                 }
                 Asked::Mesh(_) => named.clone()?,
-                Asked::Jwt(jwt) => match bearer.as_ref().map_err(|refused| *refused)? {
+                Asked::Jwt(jwt) => match bearer.as_ref().map_err(Clone::clone)? {
                     Some(token) if self.is_token(token) => Some(jwt.identify(token).await?),
                     _ => None,
                 },
-                Asked::Keys(keys) => match bearer.as_ref().map_err(|refused| *refused)? {
+                Asked::Keys(keys) => match bearer.as_ref().map_err(Clone::clone)? {
                     Some(key) if !self.is_token(key) || !self.reads_tokens() => {
                         Some(keys.identify(key)?)
                     }
@@ -160,7 +148,14 @@ impl Authenticator {
                 return Ok(caller);
             }
         }
-        Err(Unidentified::Refused)
+        let trusts = |mesh: &Mesh| mesh.trusts(peer::ip(extensions));
+        let cause = match self.mesh() {
+            // Where a mesh names nobody that is asked for, its headers are nobody's credential.
+            Some(mesh) if is_named && !trusts(mesh) => Cause::UntrustedPeer,
+            _ if has_other => Cause::Unsupported,
+            _ => Cause::NoCredential,
+        };
+        Err(cause.into())
     }
 
     /// Before its headers are stripped.
@@ -169,12 +164,15 @@ impl Authenticator {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<Option<Arc<Caller>>, Unidentified> {
-        let mesh = self.modes.iter().find_map(|mode| match mode {
+        self.mesh().map_or(Ok(None), |mesh| {
+            mesh.identify(headers, peer::ip(extensions))
+        })
+    }
+
+    fn mesh(&self) -> Option<&Mesh> {
+        self.modes.iter().find_map(|mode| match mode {
             Asked::Mesh(mesh) => Some(mesh),
             _ => None,
-        });
-        mesh.map_or(Ok(None), |mesh| {
-            mesh.identify(headers, peer::ip(extensions))
         })
     }
 
@@ -194,9 +192,9 @@ impl Authenticator {
 
 fn mesh(settings: &settings::Mesh) -> Result<Mesh, StartError> {
     Mesh::new(&settings.peers, settings.headers.clone()).map_err(|_| {
-        StartError::Setting(
+        StartError::of(
             "auth.mesh.peers",
-            "contains an entry that is not an IP address or network".to_owned(),
+            "contains an entry that is not an IP address or network",
         )
     })
 }
@@ -204,7 +202,7 @@ fn mesh(settings: &settings::Mesh) -> Result<Mesh, StartError> {
 fn keys(settings: &PresharedKeys, watches: &mut Vec<Watch>) -> Result<Keys, StartError> {
     let table = settings
         .read()
-        .map_err(|(key, problem)| StartError::Setting(key, problem))?;
+        .map_err(|(key, problem)| StartError::of(key, problem))?;
     let warn = |table: &KeyTable| {
         if table.is_empty() {
             tracing::warn!(

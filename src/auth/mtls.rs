@@ -4,7 +4,7 @@
 //! comes first; else the first DNS name that is no wildcard. Subject names are not looked at: nobody
 //! agrees on what stands in them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use rustls::pki_types::CertificateDer;
 
@@ -14,7 +14,10 @@ use super::{
     settings::AuthMode,
     spiffe,
 };
-use crate::x509::{AltName, Certificate};
+use crate::{
+    domain::cause::Cause,
+    x509::{AltName, Certificate},
+};
 
 /// Who presents these certificates; none if there are none.
 ///
@@ -27,9 +30,32 @@ pub fn identify(
     let Some(own) = certificates.and_then(<[_]>::first) else {
         return Ok(None);
     };
-    let name = name(own).ok_or(Unidentified::Refused)?;
-    let identity = Identity::new(AuthMode::Mtls, &name).ok_or(Unidentified::Refused)?;
+    let identity = identity(own).ok_or(Cause::Identity)?;
     Ok(Some(Arc::new(Caller::new(identity))))
+}
+
+/// Why these certificates, which were good when their connection began, are so no more.
+#[must_use]
+pub fn refused(certificates: &[CertificateDer<'_>]) -> Unidentified {
+    let now = SystemTime::now();
+    let has_ended = |certificate: &CertificateDer<'_>| {
+        Certificate::read(certificate).is_some_and(|read| read.not_after < now)
+    };
+    let cause = match certificates.iter().any(has_ended) {
+        true => Cause::Expired,
+        false => Cause::Certificate,
+    };
+    Unidentified {
+        identity: certificates
+            .first()
+            .and_then(|own| identity(own))
+            .map(Arc::new),
+        ..Unidentified::from(cause)
+    }
+}
+
+fn identity(certificate: &[u8]) -> Option<Identity> {
+    Identity::new(AuthMode::Mtls, &name(certificate)?)
 }
 
 fn name(certificate: &[u8]) -> Option<String> {
@@ -110,7 +136,7 @@ mod tests {
             let caller = identify(Some(&certificates));
             match expected {
                 Some(name) => assert_eq!(caller.unwrap().unwrap().identity.name(), name),
-                None => assert_eq!(caller, Err(Unidentified::Refused), "{uris:?} {names:?}"),
+                None => assert_eq!(caller, Err(Cause::Identity.into()), "{uris:?} {names:?}"),
             }
         }
     }
@@ -120,6 +146,6 @@ mod tests {
         assert_eq!(identify(None), Ok(None));
         assert_eq!(identify(Some(&[])), Ok(None));
         let garbage = [CertificateDer::from(vec![0x30, 0x03, 1, 2, 3])];
-        assert_eq!(identify(Some(&garbage)), Err(Unidentified::Refused));
+        assert_eq!(identify(Some(&garbage)), Err(Cause::Identity.into()));
     }
 }

@@ -13,6 +13,8 @@ use std::{
 use http::Extensions;
 use rustls::pki_types::CertificateDer;
 
+use super::{Unidentified, mtls};
+
 /// A wait for the end of a certificate.
 pub type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -77,9 +79,10 @@ pub fn certificate(extensions: &Extensions) -> Option<&dyn ClientCertificate> {
     extensions.get::<Peer>()?.certificate.as_deref()
 }
 
-/// Whether the client shows no certificate that was revoked, has expired, or is of a CA that is taken no more: since
+/// Whether the client shows a certificate that was revoked, has expired, or is of a CA that is taken no more: since
 /// its handshake, in which it was good.
 #[must_use]
-pub fn is_good(extensions: &Extensions) -> bool {
-    certificate(extensions).is_none_or(|certificate| certificate.is_good())
+pub fn refused(extensions: &Extensions) -> Option<Unidentified> {
+    let certificate = certificate(extensions)?;
+    (!certificate.is_good()).then(|| mtls::refused(certificate.chain()))
 }

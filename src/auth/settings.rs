@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use super::jwt::settings::{Jwt, JwtAlgorithm};
+pub use super::jwt::settings::{Issuer, Jwt, JwtAlgorithm};
 use super::{keys::KeyTable, mesh, text};
 use crate::setting::Span;
 
@@ -46,12 +46,12 @@ impl Settings {
     /// What the schema cannot say: the keys, and the problem. What only other rooms know is not asked: whether
     /// clients show certificates, and what a policy file means.
     #[must_use]
-    pub fn problems(&self) -> Vec<(&'static str, String)> {
+    pub fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
         let has = |mode| self.mode.contains(&mode);
         if self.contradicts_itself() {
             problems.push((
-                "auth.mode",
+                "auth.mode".to_owned(),
                 "combines none with another mode: none lets everybody call and must be the only mode"
                     .to_owned(),
             ));
@@ -61,33 +61,40 @@ impl Settings {
             .zip(&self.mode)
             .any(|(next, mode)| self.mode.iter().skip(next).any(|other| other == mode))
         {
-            problems.push(("auth.mode", "names a mode twice".to_owned()));
+            problems.push(("auth.mode".to_owned(), "names a mode twice".to_owned()));
         }
         if has(AuthMode::Jwt) {
             problems.extend(self.jwt.problems());
         }
         if has(AuthMode::Mesh) {
-            problems.extend(self.mesh.problems());
+            problems.extend(named(self.mesh.problems()));
         }
         if has(AuthMode::Keys) {
             match (&self.keys.file, self.keys.hashes.is_empty()) {
                 (None, true) => problems.push((
-                    "auth.keys.file",
+                    "auth.keys.file".to_owned(),
                     "is required unless auth.keys.hashes is set: auth.mode includes keys"
                         .to_owned(),
                 )),
-                _ => problems.extend(self.keys.read().err()),
+                _ => problems.extend(named(self.keys.read().err())),
             }
         }
         if self.identifies() && self.policy_file.is_none() {
             problems.push((
-                "auth.policy_file",
+                "auth.policy_file".to_owned(),
                 "is required: callers are identified, and a caller that matches no rule in it is denied"
                     .to_owned(),
             ));
         }
         problems
     }
+}
+
+fn named(
+    problems: impl IntoIterator<Item = (&'static str, String)>,
+) -> impl Iterator<Item = (String, String)> {
+    let problems = problems.into_iter();
+    problems.map(|(key, problem)| (key.to_owned(), problem))
 }
 
 /// How callers are identified.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use http::HeaderValue;
 
 use super::{settings::MeshHeader, *};
@@ -49,7 +51,6 @@ async fn the_first_mode_whose_credential_is_there_decides() {
         format!("Bearer {KEY}"),
         format!("Bearer {}", "x".repeat(40)),
     );
-    let refused = Err(Unidentified::Refused);
     for (modes, sidecar, bearer, expected) in [
         (
             &[Mesh, Jwt][..],
@@ -65,17 +66,22 @@ async fn the_first_mode_whose_credential_is_there_decides() {
         ),
         (&[Jwt, Mesh], Some("workload"), None, Ok("workload")),
         // One that is bad is a refusal, whatever else is there.
-        (&[Jwt, Mesh], Some("workload"), Some(&forged), refused),
-        (&[Mesh, Jwt], None, Some(&forged), refused),
-        (&[Mesh], None, Some(&token), refused),
+        (
+            &[Jwt, Mesh],
+            Some("workload"),
+            Some(&forged),
+            Err(Cause::Signature),
+        ),
+        (&[Mesh, Jwt], None, Some(&forged), Err(Cause::Signature)),
+        (&[Mesh], None, Some(&token), Err(Cause::Unsupported)),
         (&[Jwt, Keys], None, Some(&token), Ok("token-holder")),
         (&[Keys, Jwt], None, Some(&token), Ok("token-holder")),
         (&[Jwt, Keys], None, Some(&key), Ok("key-holder")),
         (&[Keys, Jwt], None, Some(&key), Ok("key-holder")),
-        (&[Jwt, Keys], None, Some(&wrong), refused),
-        (&[Jwt], None, Some(&key), refused),
-        (&[Keys], None, Some(&token), refused),
-        (&[Jwt, Keys, Mesh], None, None, refused),
+        (&[Jwt, Keys], None, Some(&wrong), Err(Cause::WeakKey)),
+        (&[Jwt], None, Some(&key), Err(Cause::Malformed)),
+        (&[Keys], None, Some(&token), Err(Cause::UnknownKey)),
+        (&[Jwt, Keys, Mesh], None, None, Err(Cause::NoCredential)),
     ] {
         let authenticator = Authenticator::start(&settings(modes, &path), &mut Vec::new()).unwrap();
         let mut headers = HeaderMap::new();
@@ -95,8 +101,8 @@ async fn the_first_mode_whose_credential_is_there_decides() {
         let caller = authenticator.identify(&mut headers, &extensions).await;
         let name = caller.as_ref().map(|caller| caller.identity.name());
         assert_eq!(
-            name,
-            expected.as_ref().map(|name| *name),
+            name.map_err(|unidentified| unidentified.cause),
+            expected,
             "{modes:?} {sidecar:?} {bearer:?}"
         );
         assert!(headers.is_empty(), "{modes:?}: {:?}", headers.keys());
@@ -130,7 +136,7 @@ async fn a_header_of_a_mesh_from_elsewhere_names_nobody() {
         let mut extensions = Extensions::new();
         extensions.insert(Peer::new(address.parse().unwrap(), None));
         let caller = authenticator.identify(&mut headers, &extensions).await;
-        assert_eq!(caller, Err(Unidentified::Refused), "{address}");
+        assert_eq!(caller, Err(Cause::UntrustedPeer.into()), "{address}");
         assert!(headers.is_empty());
     }
 }
@@ -179,7 +185,7 @@ async fn keys_are_read_again_and_a_file_that_cannot_be_used_keeps_the_old_for_a_
         std::fs::write(&path, empty).unwrap();
         until((false, false)).await;
         let unknown = keys.identify(&Secret::new(new));
-        assert_eq!(unknown, Err(Unidentified::Refused));
+        assert_eq!(unknown, Err(Cause::UnknownKey.into()));
         std::fs::write(&path, line("payments", new)).unwrap();
         until((false, true)).await;
     }
@@ -193,7 +199,7 @@ async fn keys_are_read_again_and_a_file_that_cannot_be_used_keeps_the_old_for_a_
         assert!(good(new));
         until((false, false)).await;
         let unknown = keys.identify(&Secret::new(new));
-        assert!(matches!(unknown, Err(Unidentified::KeysUnavailable(_))));
+        assert_eq!(unknown, Err(Unidentified::keys_unavailable(keys::WAIT)));
         std::fs::write(&path, line("payments", new)).unwrap();
         until((false, true)).await;
     }

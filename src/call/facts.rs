@@ -5,7 +5,12 @@
 
 use std::sync::OnceLock;
 
-use crate::domain::verification::{Billing, Outcome, Provider, Source, VerificationId};
+use uuid::Uuid;
+
+use crate::domain::{
+    cause::Cause,
+    verification::{Billing, Outcome, Provider, Source, VerificationId},
+};
 
 /// The facts of one call.
 #[derive(Debug, Default)]
@@ -15,7 +20,9 @@ pub struct Facts {
     outcome: OnceLock<Outcome>,
     billing: OnceLock<Billing>,
     source: OnceLock<Source>,
+    paid_by: OnceLock<Uuid>,
     reason: OnceLock<&'static str>,
+    cause: OnceLock<Cause>,
 }
 
 impl Facts {
@@ -35,9 +42,20 @@ impl Facts {
         let _known_already = self.billing.set(billing);
     }
 
+    /// Notes what a write costs, and whether the provider was asked for this call.
+    pub fn wrote(&self, billing: Billing, source: Source) {
+        let _known_already = self.billing.set(billing);
+        self.comes_from(source);
+    }
+
     /// Notes where the answer comes from.
     pub fn comes_from(&self, source: Source) {
         let _known_already = self.source.set(source);
+    }
+
+    /// Notes which other call asked for the answer, by its id in the audit.
+    pub fn paid_by(&self, call: Uuid) {
+        let _known_already = self.paid_by.set(call);
     }
 
     /// Notes why the call failed.
@@ -46,6 +64,11 @@ impl Facts {
         if let Some(billing) = billing {
             let _known_already = self.billing.set(billing);
         }
+    }
+
+    /// Notes why the caller was not let in.
+    pub fn refused(&self, cause: Cause) {
+        let _known_already = self.cause.set(cause);
     }
 
     /// The id of the verification, once it is one.
@@ -73,8 +96,18 @@ impl Facts {
         self.source.get().copied()
     }
 
+    /// Which other call asked for the answer.
+    pub fn payer(&self) -> Option<Uuid> {
+        self.paid_by.get().copied()
+    }
+
     /// Why the call failed.
     pub fn reason(&self) -> Option<&'static str> {
         self.reason.get().copied()
+    }
+
+    /// Why the caller was not let in.
+    pub fn cause(&self) -> Option<Cause> {
+        self.cause.get().copied()
     }
 }

@@ -1,12 +1,12 @@
 //! The audit's part of a call, and the few words that the handlers say to it.
 //!
 //! `purpose` among the checks; `begin` once they have passed, with what the call is about; `intend`
-//! before the provider is asked. The layer ([`recorder`](super::recorder)) says `end`. A call that never began
-//! is not recorded: its checks refused it, and nobody's data was touched.
+//! before the provider is asked. The layer ([`recorder`](super::recorder)) says `end`. Of a call that never began
+//! only is recorded that its caller was not let in: its checks refused it otherwise, and nobody's data was touched.
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -15,7 +15,7 @@ use std::{
 use tonic::Code;
 use uuid::Uuid;
 
-use super::Call;
+use super::{Call, Came};
 use crate::{
     audit::{
         Audit, OpenCall,
@@ -25,10 +25,12 @@ use crate::{
     },
     auth::AuthMode,
     domain::{
+        cause::Cause,
         consent::SubjectConsent,
         failure::{Failure, Kind},
         identifier::Identifier,
         person::PersonId,
+        price::Cost,
         verification::{Billing, Environments, Source},
     },
     proto::{gateway::v1::Charge, person::v1::Person},
@@ -51,6 +53,8 @@ pub(super) struct Recording {
     began: OnceLock<Began>,
     created: OnceLock<IdentifierHash>,
     ended: AtomicBool,
+    /// What is to be recorded once the call has ended.
+    late: Mutex<Option<End>>,
 }
 
 /// What is known once the checks have passed.
@@ -79,6 +83,7 @@ impl Recording {
             began: OnceLock::new(),
             created: OnceLock::new(),
             ended: AtomicBool::new(false),
+            late: Mutex::default(),
         }
     }
 
@@ -89,10 +94,6 @@ impl Recording {
     fn record(&self, event: Event, of: &Call, end: Option<End>) -> Option<Record> {
         let began = self.began.get()?;
         let call = CallRecord {
-            call: self.id,
-            peer: self.peer.clone(),
-            caller: caller(of),
-            rpc: Arc::clone(&self.rpc),
             purpose: self.purpose.clone().ok().flatten(),
             consent: began.consent,
             provider: of.facts.provider(),
@@ -104,12 +105,58 @@ impl Recording {
             identifier: began.identifier,
             created_hash: self.created.get().copied(),
             end,
+            ..self.called(of)
         };
         Some(Record::of_call(event, call))
     }
 
+    /// Who called what.
+    fn called(&self, of: &Call) -> CallRecord {
+        CallRecord {
+            call: self.id,
+            peer: self.peer.clone(),
+            caller: caller(of),
+            rpc: Arc::clone(&self.rpc),
+            purpose: None,
+            consent: None,
+            provider: None,
+            environment: None,
+            verification_id: None,
+            identifier: None,
+            created_hash: None,
+            end: None,
+        }
+    }
+
+    /// The caller was not let in. What it says of its purpose is nobody's word.
+    fn refuse(&self, of: &Call, cause: Cause, code: Code) {
+        if !self.audit.is_on() {
+            return;
+        }
+        let end = End {
+            code,
+            reason: of.facts.reason(),
+            cause: Some(cause),
+            outcome: None,
+            billing: Billing::NotBilled,
+            cost: Some(Cost::Nothing),
+            source: None,
+            paid_by: None,
+            attempts: 0,
+        };
+        let call = CallRecord {
+            end: Some(end),
+            ..self.called(of)
+        };
+        self.audit.refused(Record::of_call(Event::Refused, call));
+    }
+
     fn append(&self, event: Event, of: &Call, code: Code) {
         let end = self.ended(of, code);
+        self.append_end(event, of, end);
+    }
+
+    fn append_end(&self, event: Event, of: &Call, end: End) {
         if let Some(record) = self.record(event, of, Some(end)) {
             self.audit.append(record);
         }
@@ -125,30 +172,47 @@ impl Recording {
         } else if progress.joined() {
             Some(Source::Coalesced)
         } else {
-            // Nothing was sent and yet there is an answer: a repeat of a `request_id`.
-            (code == Code::Ok).then_some(Source::Cache)
+            // Nothing was sent and yet there is an answer: a repeat of a create's `request_id`.
+            (code == Code::Ok).then_some(Source::Recovered)
         };
+        let billing = match (self.charge, facts.billing()) {
+            (Charge::Never, _) => Billing::NotBilled,
+            (_, Some(known)) => known,
+            // The provider's document does not say, or the caller did not wait. As everywhere,
+            // it is said of the result, also of one that was fetched for another call.
+            (_, None) if code == Code::Ok || progress.may_be_charged() => Billing::Unknown,
+            (_, None) => Billing::NotBilled,
+        };
+        let is_free = attempts == 0 || billing == Billing::NotBilled;
         End {
             code,
             reason: facts.reason(),
+            cause: None,
             outcome: facts.outcome(),
-            billing: match (self.charge, facts.billing()) {
-                (Charge::Never, _) => Billing::NotBilled,
-                (_, Some(known)) => known,
-                // The provider's document does not say, or the caller did not wait. As everywhere,
-                // it is said of the result, also of one that was fetched for another call.
-                (_, None) if code == Code::Ok || progress.may_be_charged() => Billing::Unknown,
-                (_, None) => Billing::NotBilled,
-            },
+            billing,
+            cost: is_free.then_some(Cost::Nothing),
             source: facts.source().or(answered),
+            paid_by: facts.payer(),
             attempts,
+        }
+    }
+
+    /// What became of a request, perhaps after its caller had gone: its record follows that of the call.
+    fn append_late(&self, of: &Call, late: End) {
+        let mut waiting = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.ended.load(Ordering::Acquire) {
+            *waiting = Some(late);
+        } else if late.attempts > 0
+            && let Some(record) = self.record(Event::LateResult, of, Some(late))
+        {
+            self.audit.append(record);
         }
     }
 }
 
 /// Who calls, unless nobody is identified.
 fn caller(call: &Call) -> Option<CallerRecord> {
-    let identity = &call.caller()?.identity;
+    let identity = call.identity()?;
     (identity.mode() != AuthMode::None).then(|| CallerRecord {
         identity: Arc::clone(identity),
         caller_mode: identity.mode().as_str(),
@@ -242,11 +306,59 @@ impl Call {
 
     /// The call ended with this code. What comes after the first time is not heard.
     pub(super) fn end(&self, code: Code) {
-        if let Some(recording) = &self.recording
-            && !recording.ended.swap(true, Ordering::AcqRel)
-        {
-            recording.append(Event::Result, self, code);
+        let Some(recording) = &self.recording else {
+            return;
+        };
+        let mut late = recording
+            .late
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if recording.ended.swap(true, Ordering::AcqRel) {
+            return;
         }
+        if let Some(cause) = self.facts.cause() {
+            return recording.refuse(self, cause, code);
+        }
+        let came = late.take().filter(|late| late.attempts > 0);
+        let mut end = recording.ended(self, code);
+        let was_told = |late: &End| (late.outcome, late.reason) == (end.outcome, end.reason);
+        match came {
+            // The cost stands in one of the two.
+            Some(late) if was_told(&late) => {
+                end.cost = late.cost;
+                recording.append_end(Event::Result, self, end);
+            }
+            Some(late) => {
+                recording.append_end(Event::Result, self, end);
+                recording.append_end(Event::LateResult, self, late);
+            }
+            None => recording.append_end(Event::Result, self, end),
+        }
+    }
+
+    /// What this call asked for has come. If it is not what the call ends with, because its caller has gone, that is a
+    /// record of its own.
+    pub(super) fn record_late(&self, came: &Came) {
+        let Some(recording) = &self.recording else {
+            return;
+        };
+        let late = End {
+            code: came.code,
+            reason: came.reason,
+            cause: None,
+            outcome: came.outcome,
+            billing: came.billing,
+            source: Some(Source::Provider),
+            paid_by: None,
+            cost: came.cost,
+            attempts: self.progress.attempts(),
+        };
+        recording.append_late(self, late);
+    }
+
+    /// The id of the call in the audit.
+    pub fn record_id(&self) -> Option<Uuid> {
+        self.recording.as_ref().map(Recording::id)
     }
 
     /// The process need not end it any more.

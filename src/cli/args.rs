@@ -2,11 +2,12 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::{
-    audit,
-    call::{self, Security, token::Token},
+    audit, audit_find,
+    call::{self, Detail, Format, Security, Task, token::Token},
     check_config, health, sandbox, serve,
 };
 use crate::config::{self, Sources};
@@ -16,7 +17,7 @@ const USAGE: u8 = 64;
 
 /// One typed gRPC contract in front of commercial identity providers.
 #[derive(Debug, Parser)]
-#[command(name = "identity-gateway", version, propagate_version = true)]
+#[command(name = "identity-gateway", propagate_version = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -65,6 +66,12 @@ enum Command {
         /// Prints the JSON schema of the configuration instead
         #[arg(long)]
         schema: bool,
+        /// What the configuration is for
+        #[arg(long = "for", value_enum, default_value_t = check_config::Purpose::Serve)]
+        purpose: check_config::Purpose,
+        /// Prints nothing if the configuration is accepted
+        #[arg(long, short, conflicts_with = "schema")]
+        quiet: bool,
     },
     /// Checks the health of a running gateway; exit code 0 only on SERVING
     Health {
@@ -80,6 +87,11 @@ enum Command {
         #[command(flatten)]
         tls: TlsArgs,
     },
+    /// Prints a script that completes commands and options in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
     /// Works with audit files
     Audit {
         #[command(subcommand)]
@@ -87,10 +99,14 @@ enum Command {
     },
     /// Calls any RPC of a running gateway and prints JSON
     Call {
-        /// `package.Service/Method`, `package.Service.Method`, or the bare name if only one has it
-        method: String,
-        /// The request as JSON; `-` reads it from standard input
-        json: String,
+        #[command(flatten)]
+        task: CallTask,
+        /// Prints the server's headers and trailers too, to standard error
+        #[arg(long, short)]
+        verbose: bool,
+        /// How errors, headers and trailers are printed, to standard error
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
         /// Address of the gateway; default: the configured address
         #[arg(long, value_name = "HOST:PORT")]
         address: Option<String>,
@@ -120,6 +136,9 @@ struct TlsArgs {
     /// Use TLS; the server certificate must be issued by a CA in this PEM file
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
+    /// Use TLS without verifying the server certificate: whoever is on the way can read and change the call
+    #[arg(long, conflicts_with_all = ["tls_ca", "tls_name"])]
+    insecure: bool,
     /// The name that the server certificate must have; default: the host of the address
     #[arg(long, value_name = "NAME")]
     tls_name: Option<String>,
@@ -131,10 +150,46 @@ struct TlsArgs {
     tls_key: Option<PathBuf>,
 }
 
+// What `call` is asked for. No doc comment: clap would take it for that of the command.
+#[derive(Debug, Args)]
+struct CallTask {
+    /// `package.Service/Method`, `package.Service.Method`, or the bare name if only one has it
+    #[arg(required_unless_present = "list")]
+    method: Option<String>,
+    /// The request as JSON; `-` reads it from standard input, `@FILE` from a file
+    #[arg(required_unless_present_any = ["list", "describe"], conflicts_with_all = ["list", "describe"])]
+    json: Option<String>,
+    /// Lists the server's methods, or those of the service METHOD, instead of calling one
+    #[arg(long, conflicts_with = "describe")]
+    list: bool,
+    /// Describes METHOD, which may be a service, message or enum too, instead of calling it; `describe NAME` does the same
+    #[arg(long)]
+    describe: bool,
+}
+
+impl CallTask {
+    /// The command line has seen to it that what each needs is there.
+    fn task(self) -> Task {
+        let (method, json) = (self.method, self.json.unwrap_or_default());
+        match (self.list, self.describe) {
+            (true, _) => Task::List(method),
+            (false, true) => Task::Describe(method.unwrap_or_default()),
+            // As grpcurl has it.
+            (false, false) if method.as_deref() == Some("describe") => Task::Describe(json),
+            (false, false) => Task::Call {
+                method: method.unwrap_or_default(),
+                json,
+            },
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Verifies the hash chain: finds lines that were removed, changed, moved or truncated; exit code 0 only if there are none
     Verify(audit::Verify),
+    /// Prints the records about one number, which is read from standard input; exit code 1 if there are none
+    Find(audit_find::Find),
 }
 
 fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
@@ -146,9 +201,15 @@ fn key_value(text: &str) -> Result<(String, String), &'static str> {
     Ok((key.trim().to_owned(), value.to_owned()))
 }
 
+/// The command line with what `--version` says.
+fn command(version: &'static str) -> clap::Command {
+    Cli::command().version(version)
+}
+
 /// Reads the command line and runs the command.
-pub async fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+pub async fn run(version: &'static str) -> ExitCode {
+    let parsed = command(version).try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { USAGE } else { 0 };
@@ -190,17 +251,38 @@ pub async fn run() -> ExitCode {
             ];
             sandbox::run(sources(flags)).await
         }
-        Command::CheckConfig { schema } => {
-            let output = if schema {
-                check_config::Output::Schema
-            } else {
-                check_config::Output::Toml
+        Command::CheckConfig {
+            schema,
+            purpose,
+            quiet,
+        } => {
+            let output = match (schema, quiet) {
+                (true, _) => check_config::Output::Schema,
+                (false, true) => check_config::Output::Nothing,
+                (false, false) => check_config::Output::Toml,
             };
-            check_config::run(sources(Vec::new()), output)
+            check_config::run(sources(Vec::new()), purpose, output)
+        }
+        Command::Completions { shell } => {
+            // Into memory first: the crate panics where its writer fails.
+            let mut script = Vec::new();
+            clap_complete::generate(
+                shell,
+                &mut command(version),
+                "identity-gateway",
+                &mut script,
+            );
+            match io::Write::write_all(&mut io::stdout(), &script) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            }
         }
         Command::Audit {
             command: AuditCommand::Verify(asked),
         } => audit::verify(&asked, || sources(Vec::new())),
+        Command::Audit {
+            command: AuditCommand::Find(asked),
+        } => audit_find::find(&asked, || sources(Vec::new())),
         Command::Health {
             service,
             address,
@@ -214,8 +296,9 @@ pub async fn run() -> ExitCode {
             Err(code) => code,
         },
         Command::Call {
-            method,
-            json,
+            task,
+            verbose,
+            format,
             address,
             headers,
             token_file,
@@ -225,8 +308,13 @@ pub async fn run() -> ExitCode {
         } => match gateway(address, tls, || sources(Vec::new())) {
             Ok((address, security)) => {
                 let args = call::CallArgs {
-                    method,
-                    json,
+                    task: task.task(),
+                    detail: if verbose {
+                        Detail::Metadata
+                    } else {
+                        Detail::Answer
+                    },
+                    format,
                     address,
                     security,
                     headers,
@@ -252,10 +340,22 @@ fn gateway(
         let _told = io::Write::write_fmt(&mut io::stderr(), format_args!("{error}\n"));
         ExitCode::from(USAGE)
     };
-    let said = tls.tls || tls.tls_ca.is_some() || tls.tls_name.is_some() || tls.tls_cert.is_some();
+    let said = tls.tls
+        || tls.insecure
+        || tls.tls_ca.is_some()
+        || tls.tls_name.is_some()
+        || tls.tls_cert.is_some();
+    if tls.insecure {
+        let warning = "warning: --insecure: the server certificate is not verified; whoever is on the way can read and \
+                       change this call, its token included\n";
+        let _told = io::Write::write_all(&mut io::stderr(), warning.as_bytes());
+    }
     let own = tls.tls_cert.zip(tls.tls_key);
     let said = said.then(|| call::Tls {
-        trust: tls.tls_ca.map_or(call::Trust::System, call::Trust::Cas),
+        trust: match tls.insecure {
+            true => call::Trust::Anybody,
+            false => tls.tls_ca.map_or(call::Trust::System, call::Trust::Cas),
+        },
         name: tls.tls_name,
         own,
     });
@@ -278,12 +378,42 @@ fn gateway(
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_holds_together() {
-        Cli::command().debug_assert();
+        command("1").debug_assert();
+    }
+
+    #[test]
+    fn what_call_is_asked_for_is_one_of_three() {
+        let asked = |words: &str| {
+            #[derive(Parser)]
+            struct Line {
+                #[command(flatten)]
+                task: CallTask,
+            }
+            let words = std::iter::once("call").chain(words.split(' '));
+            Line::try_parse_from(words)
+                .ok()
+                .map(|line| line.task.task())
+        };
+        for words in ["describe a.B", "--describe a.B", "a.B --describe"] {
+            assert!(
+                matches!(asked(words), Some(Task::Describe(name)) if name == "a.B"),
+                "{words}"
+            );
+        }
+        assert!(matches!(asked("--list a.B"), Some(Task::List(Some(name))) if name == "a.B"));
+        assert!(matches!(asked("--list"), Some(Task::List(None))));
+        assert!(matches!(asked("CheckCurp {}"), Some(Task::Call { .. })));
+        for wrong in [
+            "CheckCurp",
+            "--list a.B {}",
+            "--describe a.B {}",
+            "--list --describe a.B",
+        ] {
+            assert!(asked(wrong).is_none(), "{wrong}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     audit::{
         chain::Digest,
         chain_key::ChainKey,
+        trail,
         verify::{Expected, Trails, Verifier},
     },
     cli::printable::line,
@@ -33,8 +34,8 @@ const LISTED: usize = 20;
 /// What the command is told.
 #[derive(Debug, clap::Args)]
 pub struct Verify {
-    /// The files, the oldest first
-    #[arg(required = true, value_name = "FILE")]
+    /// A base path (audit.log), a folder, or the files, the oldest first
+    #[arg(required = true, value_name = "PATH")]
     files: Vec<PathBuf>,
     /// The hash of a record that was stored elsewhere (a head that `verify` printed, or `head` of the log line `audit started`): it must be present, and all later records must follow from it
     #[arg(long, value_name = "HASH")]
@@ -106,7 +107,14 @@ fn report(
             Trails::Several
         },
     });
-    for path in &asked.files {
+    let files = match trail::files(&asked.files) {
+        Ok(files) => files,
+        Err(error) => {
+            writeln!(err, "{}", line(&error.to_string()))?;
+            return Ok(USAGE);
+        }
+    };
+    for path in &files {
         let name = line(&path.display().to_string());
         let walked = File::open(path).and_then(|file| verifier.file(&name, BufReader::new(file)));
         if let Err(error) = walked {

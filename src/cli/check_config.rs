@@ -1,12 +1,14 @@
 //! `check-config`: reads the configuration, says what is wrong with it, or prints the effective one with
 //! secrets hidden.
 //!
-//! Problems go to standard error, one a line, with exit code 64; the configuration goes to standard output with
-//! exit code 0. What is no setting (the state of the providers, what `serve` would say) stands in comments, so
-//! that the output stays TOML.
+//! Problems go to standard error, one a line, with exit code 64: all for which `serve` would refuse the configuration.
+//! The configuration goes to standard output with exit code 0; of a set-up that is open or broken and still accepted
+//! standard error warns. What is no setting (the state of the providers) stands in
+//! comments, so that the output stays TOML.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use crate::config::{self, Settings, Sources};
 
@@ -18,15 +20,26 @@ const REFUSED: u8 = 64;
 pub enum Output {
     /// The effective configuration, as TOML.
     Toml,
+    /// Nothing: the exit code says it.
+    Nothing,
     /// The JSON schema of every configuration; nothing is read.
     Schema,
 }
 
+/// What the configuration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Purpose {
+    /// `serve`
+    Serve,
+    /// `serve --sandbox`, which on a loopback address may do without `auth.mode`
+    Sandbox,
+}
+
 /// Runs the command.
 #[must_use]
-pub fn run(sources: Sources, format: Output) -> ExitCode {
+pub fn run(sources: Sources, purpose: Purpose, format: Output) -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    match report(sources, format, &mut out, &mut err) {
+    match report(sources, purpose, format, &mut out, &mut err) {
         Ok(code) => ExitCode::from(code),
         // Nothing can be said any more: where it would have been said is what failed.
         Err(_) => ExitCode::FAILURE,
@@ -35,6 +48,7 @@ pub fn run(sources: Sources, format: Output) -> ExitCode {
 
 fn report(
     sources: Sources,
+    purpose: Purpose,
     format: Output,
     out: &mut dyn Write,
     err: &mut dyn Write,
@@ -44,9 +58,16 @@ fn report(
         out.flush()?;
         return Ok(0);
     }
-    match config::load(sources) {
+    let checked = config::load(sources).and_then(|settings| {
+        settings.validate_for_serve(purpose == Purpose::Sandbox)?;
+        Ok(settings)
+    });
+    match checked {
         Ok(settings) => {
-            effective(&settings, out)?;
+            if format == Output::Toml {
+                warn(&settings, purpose, err)?;
+                effective(&settings, out)?;
+            }
             out.flush()?;
             Ok(0)
         }
@@ -58,14 +79,20 @@ fn report(
     }
 }
 
+fn warn(settings: &Settings, purpose: Purpose, err: &mut dyn Write) -> io::Result<()> {
+    let mut warnings = settings.warnings_of_callers();
+    if purpose == Purpose::Serve {
+        warnings.extend(settings.warnings_of_providers(SystemTime::now()));
+    }
+    warnings
+        .iter()
+        .try_for_each(|warning| writeln!(err, "{warning}"))?;
+    err.flush()
+}
+
 fn effective(settings: &Settings, out: &mut dyn Write) -> io::Result<()> {
     for (provider, state) in settings.providers.states() {
         writeln!(out, "# provider {provider}: {state}")?;
-    }
-    if let Err(error) = settings.validate_for_serve(false) {
-        for problem in &error.problems {
-            writeln!(out, "# note: serve would refuse to start: {problem}")?;
-        }
     }
     writeln!(out)?;
     out.write_all(settings.redacted_toml().as_bytes())
@@ -76,6 +103,10 @@ mod tests {
     use super::*;
 
     fn run_with(env: &[(&str, &str)], format: Output) -> (u8, String, String) {
+        run_for(Purpose::Serve, env, format)
+    }
+
+    fn run_for(purpose: Purpose, env: &[(&str, &str)], format: Output) -> (u8, String, String) {
         let sources = Sources {
             env: env
                 .iter()
@@ -84,7 +115,7 @@ mod tests {
             ..Sources::default()
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = report(sources, format, &mut out, &mut err).expect("written");
+        let code = report(sources, purpose, format, &mut out, &mut err).expect("written");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         (code, text(out), text(err))
     }
@@ -92,22 +123,63 @@ mod tests {
     #[test]
     fn what_is_right_is_printed_as_toml_with_notes_in_comments() {
         let (code, out, err) = run_with(
-            &[("IDGW_PROVIDERS__VERIFIK__TOKEN", "canary")],
+            &[
+                ("IDGW_PROVIDERS__VERIFIK__TOKEN", "canary"),
+                ("IDGW_AUTH__MODE", "none"),
+            ],
             Output::Toml,
         );
         assert_eq!((code, err.as_str()), (0, ""));
         assert!(out.contains("# provider verifik: live\n# provider youverify: not configured\n"));
-        assert!(out.contains("# note: serve would refuse to start: auth.mode: "));
         assert!(out.contains("token = \"[redacted]\""));
         assert!(!out.contains("canary"));
         out.parse::<toml::Table>().expect("TOML");
     }
 
     #[test]
-    fn the_note_goes_once_it_is_said_how_callers_are_known() {
-        let (code, out, _) = run_with(&[("IDGW_AUTH__MODE", "none")], Output::Toml);
+    fn what_serve_would_refuse_is_refused_and_quiet_says_nothing_of_what_is_right() {
+        let elsewhere = ("IDGW_SERVER__LISTEN", "0.0.0.0:50051");
+        let said = ("IDGW_AUTH__MODE", "none");
+        for (purpose, env, refused) in [
+            (Purpose::Serve, &[][..], true),
+            (Purpose::Serve, &[said], false),
+            (Purpose::Sandbox, &[], false),
+            (Purpose::Sandbox, &[elsewhere], true),
+            (Purpose::Sandbox, &[elsewhere, said], false),
+        ] {
+            for format in [Output::Toml, Output::Nothing] {
+                let (code, out, err) = run_for(purpose, env, format);
+                assert_eq!(code, if refused { 64 } else { 0 }, "{purpose:?} {env:?}");
+                assert_eq!(err.starts_with("auth.mode: is required"), refused, "{err}");
+                assert_eq!(out.is_empty(), refused || format == Output::Nothing);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_open_is_accepted_with_a_warning() {
+        let open = [
+            ("IDGW_SERVER__LISTEN", "0.0.0.0:50051"),
+            ("IDGW_AUTH__MODE", "none"),
+        ];
+        let (code, out, err) = run_with(&open, Output::Toml);
         assert_eq!(code, 0);
-        assert!(!out.contains("# note"));
+        out.parse::<toml::Table>().expect("TOML");
+        let named: Vec<_> = err
+            .lines()
+            .map(|line| line.rsplit('(').next().unwrap())
+            .collect();
+        assert_eq!(named, ["open_to_all)", "no_credential)"], "{err}");
+        assert!(
+            err.starts_with("warning: auth.mode: is none, and server.listen"),
+            "{err}"
+        );
+        assert_eq!(
+            run_with(&open, Output::Nothing),
+            (0, String::new(), String::new())
+        );
+        let (_, _, err) = run_for(Purpose::Sandbox, &open, Output::Toml);
+        assert!(!err.contains("no_credential"), "{err}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `NOT_SERVING`, `UNKNOWN` or `SERVICE_UNKNOWN`. If there is no status (no connection, no answer in
 //! time, another error) `out` stays empty and `err` says why.
 
-use std::{io::Write, process::ExitCode, time::Duration};
+use std::{error::Error as _, io::Write, process::ExitCode, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_health::pb::{
@@ -13,8 +13,9 @@ use tonic_health::pb::{
 
 use super::call::{
     Security,
-    connect::{Address, ConnectError, connect},
+    connect::{Address, ConnectError, connect, innermost},
     print_error,
+    tls_words::explained,
 };
 
 /// Asks for `service` (`""`: the whole gateway) at `address` (`HOST:PORT`). `timeout` covers all of it,
@@ -51,6 +52,17 @@ pub async fn run(
     }
 }
 
+/// A status that was made on this side names what happened to the connection.
+async fn in_words(status: Status, address: &Address, security: &Security) -> Status {
+    match status.source().map(innermost) {
+        Some(cause) => {
+            let cause = explained(address.as_str(), security, &cause).await;
+            Status::new(status.code(), format!("the connection broke: {cause}"))
+        }
+        None => status,
+    }
+}
+
 enum Failure {
     Connect(ConnectError),
     Answer(Status),
@@ -73,6 +85,6 @@ async fn check(
         Ok(answer) => Ok(answer.into_inner().status()),
         // What Check says of a service that was never registered; Watch calls it SERVICE_UNKNOWN.
         Err(status) if status.code() == Code::NotFound => Ok(ServingStatus::ServiceUnknown),
-        Err(status) => Err(Failure::Answer(status)),
+        Err(status) => Err(Failure::Answer(in_words(status, &address, security).await)),
     }
 }

@@ -2,9 +2,11 @@
 
 pub mod args;
 pub mod audit;
+pub mod audit_find;
 pub mod call;
 pub mod check_config;
 pub mod health;
+mod look_in;
 mod printable;
 pub mod program;
 pub mod sandbox;

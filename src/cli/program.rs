@@ -13,9 +13,9 @@ use tokio::runtime::{Builder, Runtime};
 use super::args;
 use crate::{process, telemetry::panics};
 
-/// Reads the command line and runs the command.
+/// Reads the command line and runs the command; `version` is what `--version` says.
 #[must_use]
-pub fn main() -> ExitCode {
+pub fn main(version: &'static str) -> ExitCode {
     panics::install();
     if let Err(error) = process::prepare() {
         let _told = writeln!(io::stderr(), "core dumps cannot be disabled: {error}");
@@ -25,7 +25,7 @@ pub fn main() -> ExitCode {
     let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match runtime() {
         Ok(runtime) => {
-            let code = runtime.block_on(args::run());
+            let code = runtime.block_on(args::run(version));
             // A provider call that outlives its drain must not hold the process.
             runtime.shutdown_background();
             code

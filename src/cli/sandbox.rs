@@ -46,6 +46,11 @@ pub async fn run(sources: Sources) -> ExitCode {
 }
 
 async fn serve(settings: &config::SandboxSettings) -> io::Result<()> {
+    // That its fixtures were read again, or cannot be; nothing of a request is ever logged.
+    let _already = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .try_init();
     let listener = TcpListener::bind(settings.listen).await?;
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
@@ -55,16 +60,18 @@ async fn serve(settings: &config::SandboxSettings) -> io::Result<()> {
     for company in sandbox::credentials() {
         said.push_str(&format!("  {company}\n"));
     }
-    said.push_str("  charges    GET /_sandbox/ledger\n");
+    said.push_str("  look in    GET /_sandbox, /_sandbox/ledger, /_sandbox/requests\n");
     io::stdout().write_all(said.as_bytes())?;
     let options = sandbox::Options {
         delay: settings.delay.get(),
+        fixtures: settings.fixtures.clone(),
     };
     let stopped = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        terminate.recv().await;
     };
-    sandbox::serve(listener, options, stopped).await
+    // Whoever presses Ctrl-C waits for nobody: there is nothing to lose.
+    tokio::select! {
+        served = sandbox::serve(listener, options, stopped) => served,
+        _ = interrupt.recv() => Ok(()),
+    }
 }

@@ -4,18 +4,20 @@
 //! to be had or the server falls.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
+    time::SystemTime,
 };
 
 use tokio::net::TcpListener;
 
 use crate::{
-    config::{self, BaseUrl, ProviderState, Settings, Sources},
+    cli::look_in,
+    config::{self, BaseUrl, ProviderState, Settings, Sources, Warning},
     domain::{redaction::Secret, verification::Provider},
     sandbox,
-    server::{self, ServeError},
+    server::{self, Interrupt, ServeError},
     telemetry::{logging::Style, setup::Telemetry},
 };
 
@@ -67,19 +69,38 @@ async fn serve(
     providers: Providers,
     style: Style,
 ) -> Result<(), ServeError> {
-    if providers == Providers::Sandbox {
-        start_sandbox(settings).await?;
+    let mut warnings = settings.warnings_of_callers();
+    let (sandbox, interrupt) = match providers {
+        Providers::Sandbox => (Some(start_sandbox(settings).await?), Interrupt::Exit),
+        Providers::Configured => {
+            warnings.extend(settings.warnings_of_providers(SystemTime::now()));
+            let terminal = io::stdin().is_terminal();
+            (
+                None,
+                if terminal {
+                    Interrupt::Drain
+                } else {
+                    Interrupt::Terminate
+                },
+            )
+        }
+    };
+    for Warning { name, key, problem } in warnings {
+        tracing::warn!(warning = name, key, problem, "set-up");
     }
-    let serving = server::bind(settings).await?;
-    let (grpc, admin) = (serving.grpc_address, serving.admin_address);
-    let states = settings.providers.states();
-    serving
-        .run(settings, || announce(style, grpc, admin, states))
-        .await
+    let serving = server::bind(settings).await?.on_interrupt(interrupt);
+    let serves = Serves {
+        grpc: serving.grpc_address,
+        admin: serving.admin_address,
+        sandbox,
+        look_in: look_in::line(settings, serving.grpc_address),
+        states: settings.providers.states(),
+    };
+    serving.run(settings, || announce(style, &serves)).await
 }
 
-/// Starts the sandbox on a free loopback port and points every adapter at it.
-async fn start_sandbox(settings: &mut Settings) -> Result<(), ServeError> {
+/// Starts the sandbox on a free loopback port, and points every adapter at it.
+async fn start_sandbox(settings: &mut Settings) -> Result<SocketAddr, ServeError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let failed = |source| ServeError::Bind {
         key: "--sandbox",
@@ -87,9 +108,11 @@ async fn start_sandbox(settings: &mut Settings) -> Result<(), ServeError> {
         source,
     };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let url = format!("http://{}", listener.local_addr().map_err(failed)?);
+    let bound = listener.local_addr().map_err(failed)?;
+    let url = format!("http://{bound}");
     let options = sandbox::Options {
         delay: settings.sandbox.delay.get(),
+        fixtures: settings.sandbox.fixtures.clone(),
     };
     tokio::spawn(async move {
         if let Err(error) = sandbox::serve(listener, options, std::future::pending()).await {
@@ -102,7 +125,7 @@ async fn start_sandbox(settings: &mut Settings) -> Result<(), ServeError> {
         ))
     })?;
     point_at_sandbox(&mut settings.providers, &url);
-    Ok(())
+    Ok(bound)
 }
 
 /// Nothing of the real providers may reach the sandbox: no credential from a file, no path that only they have.
@@ -144,23 +167,39 @@ const fn word(state: ProviderState) -> &'static str {
     }
 }
 
-/// Says where calls are taken, which providers answer, and how to look in.
-fn announce(
-    style: Style,
+/// What is said once calls are taken.
+struct Serves {
     grpc: SocketAddr,
     admin: SocketAddr,
+    /// The sandbox's own address.
+    sandbox: Option<SocketAddr>,
+    look_in: String,
     states: [(Provider, ProviderState); Provider::ALL.len()],
-) {
+}
+
+/// Says where calls are taken, which providers answer, and how to look in.
+fn announce(style: Style, serves: &Serves) {
+    let Serves {
+        grpc,
+        admin,
+        states,
+        ..
+    } = serves;
     let [(_, verifik), (_, youverify), (_, accuauth)] =
         states.map(|(provider, state)| (provider, word(state)));
-    let look_in = (style == Style::Json).then(|| format!("grpcurl -plaintext {grpc} list"));
-    tracing::info!(%grpc, %admin, verifik, youverify, accuauth, look_in, "serving");
+    let sandbox = serves.sandbox.map(|address| address.to_string());
+    let look_in = (style == Style::Json).then_some(serves.look_in.as_str());
+    tracing::info!(%grpc, %admin, sandbox, verifik, youverify, accuauth, look_in, "serving");
     if style == Style::Text {
-        let mut text = format!("\n  gRPC    {grpc}\n  admin   http://{admin}/readyz\n");
-        for (provider, state) in states {
-            text.push_str(&format!("  {:<9} {}\n", provider.as_str(), word(state)));
+        let reached = look_in::reached(*admin);
+        let mut text = format!("\n  gRPC      {grpc}\n  admin     http://{reached}/\n");
+        if let Some(address) = sandbox {
+            text.push_str(&format!("  sandbox   http://{address}/_sandbox\n"));
         }
-        text.push_str(&format!("\n  Try:  grpcurl -plaintext {grpc} list\n\n"));
+        for (provider, state) in states {
+            text.push_str(&format!("  {:<9} {}\n", provider.as_str(), word(*state)));
+        }
+        text.push_str(&format!("\n  Try:  {}\n\n", serves.look_in));
         // The log line above has said it all to whoever does not read this.
         let _told = io::stdout().write_all(text.as_bytes());
     }

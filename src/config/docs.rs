@@ -2,7 +2,7 @@
 //! take their words from the schema, that is, from the doc comments of the fields.
 
 use super::load::file_of;
-use super::schema::{CATALOGUE, Leaf, leaves};
+use super::schema::{CATALOGUE, Group, Leaf};
 use super::settings::Settings;
 
 /// Longest line of a comment, in characters.
@@ -12,21 +12,43 @@ const WIDTH: usize = 100;
 #[must_use]
 pub fn markdown() -> String {
     let mut table = "| key | environment | default | meaning |\n|---|---|---|---|\n".to_owned();
-    for leaf in leaves() {
-        let default = match &leaf.default {
-            Some(serde_json::Value::String(text)) => format!("`{text}`"),
-            Some(value) => format!("`{value}`"),
-            None => "–".to_owned(),
-        };
-        table.push_str(&format!(
-            "| `{}` | `{}` | {} | {} |\n",
-            leaf.key(),
-            leaf.variable(),
-            default.replace('|', "\\|"),
-            leaf.meaning().replace('|', "\\|"),
-        ));
+    for group in &*CATALOGUE {
+        if let Some(list) = group.list() {
+            table.push_str(&tables(list, group));
+            continue;
+        }
+        for leaf in &group.leaves {
+            let default = match &leaf.default {
+                Some(serde_json::Value::String(text)) => format!("`{text}`"),
+                Some(value) => format!("`{value}`"),
+                None => "–".to_owned(),
+            };
+            table.push_str(&format!(
+                "| `{}` | `{}` | {} | {} |\n",
+                leaf.key(),
+                leaf.variable(),
+                default.replace('|', "\\|"),
+                leaf.meaning().replace('|', "\\|"),
+            ));
+        }
     }
     table
+}
+
+/// The row of a list of tables.
+fn tables(list: &[String], group: &Group) -> String {
+    let names: Vec<_> = group
+        .leaves
+        .iter()
+        .map(|leaf| format!("`{}`", leaf.name()))
+        .collect();
+    let variable = group.leaves.first().map(Leaf::variable).unwrap_or_default();
+    format!(
+        "| `{}` | `{variable}`, … | – | {} Keys: {}. |\n",
+        list.join("."),
+        group.description,
+        names.join(", "),
+    )
 }
 
 impl Settings {
@@ -45,11 +67,28 @@ impl Settings {
                 toml.push('\n');
             }
             comment(&mut toml, &group.description);
-            toml.push_str(&format!("[{}]\n", group.path.join(".")));
-            for leaf in &group.leaves {
+            let Some(list) = group.list() else {
+                toml.push_str(&format!("[{}]\n", group.path.join(".")));
+                for leaf in &group.leaves {
+                    toml.push('\n');
+                    comment(&mut toml, &leaf.meaning());
+                    toml.push_str(&line(leaf, &values));
+                }
+                continue;
+            };
+            let items = at(list, &values).and_then(toml::Value::as_array);
+            for number in 0..items.map_or(0, Vec::len) {
+                toml.push_str(&format!("[[{}]]\n", list.join(".")));
+                for leaf in &group.leaves {
+                    let name = [leaf.name().to_owned()];
+                    let path = [list, &[number.to_string()], &name].concat();
+                    let own = Leaf {
+                        path,
+                        ..leaf.clone()
+                    };
+                    toml.push_str(&line(&own, &values));
+                }
                 toml.push('\n');
-                comment(&mut toml, &leaf.meaning());
-                toml.push_str(&line(leaf, &values));
             }
         }
         toml
@@ -60,7 +99,7 @@ impl Settings {
 fn line(leaf: &Leaf, values: &toml::Table) -> String {
     let name = leaf.name();
     if let Some(file) = file_of(leaf)
-        && value(file, values).is_some()
+        && value(&file, values).is_some()
     {
         return format!("# {name} is read from {}\n", file.name());
     }
@@ -71,14 +110,22 @@ fn line(leaf: &Leaf, values: &toml::Table) -> String {
 }
 
 fn value<'a>(leaf: &Leaf, values: &'a toml::Table) -> Option<&'a toml::Value> {
-    let (name, tables) = leaf.path.split_last()?;
-    let mut table = values;
-    for step in tables {
-        table = table.get(step)?.as_table()?;
-    }
     // An empty list is one that is not set.
     let is_empty = |value: &toml::Value| value.as_array().is_some_and(Vec::is_empty);
-    table.get(name).filter(|value| !is_empty(value))
+    at(&leaf.path, values).filter(|value| !is_empty(value))
+}
+
+/// What is at a path, in which the tables of a list have numbers.
+fn at<'a>(path: &[String], values: &'a toml::Table) -> Option<&'a toml::Value> {
+    let (first, rest) = path.split_first()?;
+    let mut value = values.get(first)?;
+    for step in rest {
+        value = match value {
+            toml::Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
+            value => value.get(step)?,
+        };
+    }
+    Some(value)
 }
 
 /// A comment, its lines broken between words.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::schema::{Kind, Leaf, leaf, leaves};
+use super::schema::{ITEM, Kind, Leaf, MOST_ITEMS, leaf, leaf_at, leaves};
 use super::{FILE_VARIABLE, PREFIX, RUST_LOG, check};
 use crate::{files, nearest::nearest};
 
@@ -65,12 +65,14 @@ impl Layers {
     fn table_of_file(&mut self, table: &toml::Table, path: &mut Vec<String>, file: &Path) {
         for (name, value) in table {
             path.push(name.clone());
-            let known = leaves().find(|leaf| leaf.path == *path);
-            let group = leaves().any(|leaf| leaf.path.starts_with(path));
+            let known = leaf_at(path);
+            let group = leaves().any(|leaf| leaf.begins_with(path));
+            let list = leaves().any(|leaf| leaf.is_in_list_at(path));
             match (known, value) {
                 (Some(leaf), value) => {
-                    self.set(leaf, value.clone(), Origin::File(file.to_owned()));
+                    self.set(&leaf, value.clone(), Origin::File(file.to_owned()));
                 }
+                (None, toml::Value::Array(items)) if list => self.items_of_file(items, path, file),
                 (None, toml::Value::Table(inner))
                     if path.len() < DEEPEST && (group || !inner.is_empty()) =>
                 {
@@ -92,13 +94,37 @@ impl Layers {
         }
     }
 
+    fn items_of_file(&mut self, items: &[toml::Value], path: &mut Vec<String>, file: &Path) {
+        for (number, item) in (0..).zip(items) {
+            path.push(number.to_string());
+            match item {
+                toml::Value::Table(inner) if number < MOST_ITEMS => {
+                    // One that says nothing is there all the same.
+                    let _there = self.table_at(path);
+                    self.table_of_file(inner, path, file);
+                }
+                toml::Value::Table(_) => self.problems.push(format!(
+                    "{} (in {}): there are more than {MOST_ITEMS}",
+                    shown(path),
+                    file.display()
+                )),
+                _ => self.problems.push(format!(
+                    "{} (in {}): expected a table",
+                    shown(path),
+                    file.display()
+                )),
+            }
+            path.pop();
+        }
+    }
+
     /// Lays the environment over what there is.
     pub fn environment(&mut self, variables: &[(String, String)]) {
         let filter = leaf("log.filter");
         for (name, value) in variables {
             if name == RUST_LOG
                 && !value.is_empty()
-                && let Some(leaf) = filter
+                && let Some(leaf) = &filter
             {
                 self.variable(leaf, name, value);
             }
@@ -107,8 +133,8 @@ impl Layers {
             if !name.starts_with(PREFIX) || name == FILE_VARIABLE {
                 continue;
             }
-            match leaves().find(|leaf| leaf.variable() == *name) {
-                Some(leaf) => self.variable(leaf, name, value),
+            match leaves().find_map(|leaf| leaf.of_variable(name)) {
+                Some(leaf) => self.variable(&leaf, name, value),
                 None => {
                     let hint = meant(&name.to_ascii_uppercase(), leaves().map(Leaf::variable));
                     let name = shown(std::slice::from_ref(name));
@@ -138,7 +164,7 @@ impl Layers {
                     "is a secret, and everyone on the machine can read a command line; \
                      use the environment or a file",
                 ),
-                Some(leaf) => self.text(leaf, value, Origin::Flag),
+                Some(leaf) => self.text(&leaf, value, Origin::Flag),
                 None => {
                     let hint = meant(key, leaves().map(Leaf::key));
                     let path: Vec<_> = key.split('.').map(str::to_owned).collect();
@@ -188,18 +214,47 @@ impl Layers {
         let Some((name, tables)) = leaf.path.split_last() else {
             return;
         };
+        if let Some(table) = self.table_at(tables) {
+            table.insert(name.clone(), value);
+        }
+    }
+
+    /// The table at a path, made if it is not there. A list of tables is a table of its numbers here.
+    fn table_at(&mut self, path: &[String]) -> Option<&mut toml::Table> {
         let mut table = &mut self.table;
-        for step in tables {
+        for step in path {
             let entry = table
                 .entry(step.clone())
                 .or_insert_with(|| toml::Value::Table(toml::Table::new()));
             match entry {
                 toml::Value::Table(inner) => table = inner,
                 // Cannot be: a path is a key's or a table's, never both.
-                _ => return,
+                _ => return None,
             }
         }
-        table.insert(name.clone(), value);
+        Some(table)
+    }
+
+    /// The key itself, or in a list of tables that of each table there is.
+    pub fn each(&self, leaf: &Leaf) -> Vec<Leaf> {
+        let mut steps = leaf.path.splitn(2, |step| step == ITEM);
+        let (Some(list), Some(rest)) = (steps.next(), steps.next()) else {
+            return vec![leaf.clone()];
+        };
+        let mut table = Some(&self.table);
+        for step in list {
+            table = table
+                .and_then(|table| table.get(step))
+                .and_then(toml::Value::as_table);
+        }
+        let numbers = table.into_iter().flat_map(toml::Table::keys);
+        let paths = numbers.map(|number| [list, std::slice::from_ref(number), rest].concat());
+        paths
+            .map(|path| Leaf {
+                path,
+                ..leaf.clone()
+            })
+            .collect()
     }
 
     /// The value of a key, if a layer set it.

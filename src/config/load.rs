@@ -1,7 +1,7 @@
 //! From the sources to the settings: lay the layers, read the secrets' files, deserialize, check what is left.
 
 use super::layers::Layers;
-use super::schema::{Leaf, leaf, leaves};
+use super::schema::{CATALOGUE, Leaf, leaf, leaves};
 use super::settings::Settings;
 use super::{ConfigError, Sources, relations};
 use crate::{files, setting::secret};
@@ -32,16 +32,20 @@ pub fn load(sources: Sources) -> Result<Settings, ConfigError> {
 }
 
 /// The key that names the file of a secret.
-pub(super) fn file_of(secret: &Leaf) -> Option<&'static Leaf> {
+pub(super) fn file_of(secret: &Leaf) -> Option<Leaf> {
     leaf(&format!("{}_file", secret.key())).filter(|_| secret.secret)
 }
 
 fn secrets_from_files(layers: &mut Layers) {
-    for (secret, file) in leaves().filter_map(|leaf| Some((leaf, file_of(leaf)?))) {
-        let Some(path) = layers.get(file).and_then(toml::Value::as_str) else {
+    let secrets = leaves().flat_map(|leaf| layers.each(leaf));
+    let secrets: Vec<_> = secrets
+        .filter_map(|leaf| Some((file_of(&leaf)?, leaf)))
+        .collect();
+    for (file, secret) in secrets {
+        let Some(path) = layers.get(&file).and_then(toml::Value::as_str) else {
             continue;
         };
-        let read = match layers.get(secret) {
+        let read = match layers.get(&secret) {
             Some(_) => Err(format!(
                 "is set, and so is {}; set only one of them",
                 secret.key()
@@ -53,7 +57,7 @@ fn secrets_from_files(layers: &mut Layers) {
             }),
         };
         match read {
-            Ok(value) => layers.insert(secret, value),
+            Ok(value) => layers.insert(&secret, value),
             Err(problem) => layers.later_problem(&file.key(), &problem),
         }
     }
@@ -62,13 +66,26 @@ fn secrets_from_files(layers: &mut Layers) {
 /// A value that its type refuses is reported and left out, so that the next one can be found too.
 fn deserialize(layers: &mut Layers) -> Settings {
     loop {
-        let table = toml::Value::Table(layers.table.clone());
+        let mut table = layers.table.clone();
+        for list in CATALOGUE.iter().filter_map(|group| group.list()) {
+            if let Some(missing) = into_list(&mut table, list) {
+                let problem = format!(
+                    "{}: number {missing} is missing: tables are numbered from 0",
+                    list.join(".")
+                );
+                if !layers.problems.contains(&problem) {
+                    layers.problems.push(problem);
+                }
+            }
+        }
+        let table = toml::Value::Table(table);
         let error = match serde_path_to_error::deserialize(table) {
             Ok(settings) => return settings,
             Err(error) => error,
         };
-        let key = error.path().to_string();
-        let refused = leaf(&key).and_then(|leaf| layers.remove(leaf).map(|_| leaf));
+        // `issuers[0].leeway` is the key `issuers.0.leeway`.
+        let key = error.path().to_string().replace('[', ".").replace(']', "");
+        let refused = leaf(&key).and_then(|leaf| layers.remove(&leaf).map(|_| leaf));
         let Some(leaf) = refused else {
             // Cannot be: the table holds only known keys. Ends the loop all the same.
             layers.problems.push(format!("{key}: cannot be read"));
@@ -78,4 +95,27 @@ fn deserialize(layers: &mut Layers) -> Settings {
         let problem = format!("{}: {}", leaf.expected(), error.inner().message());
         layers.later_problem(&key, &problem);
     }
+}
+
+/// Makes the list of a list of tables, which is a table of numbers until then; the first number that is missing, if one
+/// is.
+fn into_list(table: &mut toml::Table, path: &[String]) -> Option<usize> {
+    let (name, tables) = path.split_last()?;
+    let mut table = table;
+    for step in tables {
+        table = table.get_mut(step)?.as_table_mut()?;
+    }
+    let numbered = table.get(name)?.as_table()?;
+    let mut items: Vec<(usize, toml::Value)> = numbered
+        .iter()
+        .filter_map(|(number, item)| Some((number.parse().ok()?, item.clone())))
+        .collect();
+    items.sort_by_key(|(number, _)| *number);
+    let missing = (0..)
+        .zip(&items)
+        .find(|(expected, (number, _))| expected != number)
+        .map(|(expected, _)| expected);
+    let items = items.into_iter().map(|(_, item)| item).collect();
+    table.insert(name.clone(), toml::Value::Array(items));
+    missing
 }

@@ -16,6 +16,7 @@ mod server;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -25,12 +26,13 @@ pub use docs::markdown;
 pub use load::load;
 pub use server::{Admin, ClientAuth, Server, Tls};
 pub use settings::Settings;
+pub use warnings::Warning;
 
 // What the sections are made of, for those above who read or make a configuration.
 pub use crate::{
     audit::settings::{AuditSink, Fsync, Settings as Audit},
     auth::settings::{
-        AuthMode, Jwt, JwtAlgorithm, Mesh, MeshHeader, PresharedKeys, Settings as Auth,
+        AuthMode, Issuer, Jwt, JwtAlgorithm, Mesh, MeshHeader, PresharedKeys, Settings as Auth,
     },
     domain::{
         price::Price,

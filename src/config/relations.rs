@@ -7,7 +7,7 @@ use crate::{
     auth::{self, AuthMode},
     domain::verification::Provider,
     policy::Policies,
-    proto,
+    proto, sandbox,
 };
 
 /// The keys, and the problem.
@@ -19,14 +19,22 @@ pub(super) fn problems(settings: &Settings) -> Vec<(String, String)> {
     let verifik = settings.providers.upstream(Provider::Verifik);
     let mut sections = settings.cache.problems();
     sections.extend(settings.persons.problems(&verifik));
+    sections.extend(Provider::ALL.into_iter().find_map(|provider| {
+        let upstream = settings.providers.upstream(provider);
+        settings.lookups.problem(provider.as_str(), &upstream)
+    }));
     sections.extend(settings.log.problem());
     sections.extend(ports(settings));
     sections.extend(settings.audit.problems());
-    sections.extend(callers(settings));
-    sections.extend(settings.server.tls.problems());
+    sections.extend(settings.server.problems());
+    if let Some(file) = &settings.sandbox.fixtures {
+        let read = sandbox::check_fixtures(file);
+        sections.extend(read.err().map(|problem| ("sandbox.fixtures", problem)));
+    }
     let sections = sections.into_iter();
     providers
         .chain(sections.map(|(key, problem)| (key.to_owned(), problem)))
+        .chain(callers(settings))
         .collect()
 }
 
@@ -39,7 +47,7 @@ fn ports(settings: &Settings) -> Option<(&'static str, String)> {
 }
 
 /// Who may call, with what that needs of TLS and of the policy file.
-fn callers(settings: &Settings) -> Vec<(&'static str, String)> {
+fn callers(settings: &Settings) -> Vec<(String, String)> {
     let auth = &settings.auth;
     let mut problems = auth.problems();
     if auth.contradicts_itself() {
@@ -48,7 +56,7 @@ fn callers(settings: &Settings) -> Vec<(&'static str, String)> {
     let by_certificate = auth.mode.contains(&AuthMode::Mtls);
     if by_certificate && settings.server.tls.client_auth == ClientAuth::Off {
         problems.push((
-            "server.tls.client_auth",
+            "server.tls.client_auth".to_owned(),
             "is off: auth.mode includes mtls, which needs client certificates".to_owned(),
         ));
     }
@@ -58,7 +66,8 @@ fn callers(settings: &Settings) -> Vec<(&'static str, String)> {
             let policies = policies.map_err(|error| error.to_string())?;
             access::file::parse(&text, &policies).map_err(|error| error.to_string())
         });
-        problems.extend(read.err().map(|problem| ("auth.policy_file", problem)));
+        let problem = read.err();
+        problems.extend(problem.map(|problem| ("auth.policy_file".to_owned(), problem)));
     }
     problems
 }

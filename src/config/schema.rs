@@ -1,8 +1,8 @@
 //! The JSON schema of the settings, and the catalogue of keys read from it.
 //!
 //! The schema is the one description of the configuration: unknown keys, the coercion of strings, ranges and
-//! the documents all come from it. Its own keywords: `x-secret` marks a credential, `x-form` says how a string
-//! is written, `x-min` and `x-max` bound a span.
+//! the documents all come from it. Its own keywords: `x-secret` marks a credential, `x-min` and `x-max`
+//! bound a span. How a string is written stands in `pattern`, and for people in `title`.
 
 use std::sync::LazyLock;
 
@@ -22,6 +22,11 @@ pub(super) enum Kind {
     /// A list of strings.
     List,
 }
+
+/// What stands for the number of a table in a list of tables, in the path of a key.
+pub(super) const ITEM: &str = "*";
+/// Most tables in a list.
+pub(super) const MOST_ITEMS: usize = 16;
 
 /// A key of the configuration, as the schema describes it.
 #[derive(Clone, Debug)]
@@ -48,6 +53,14 @@ pub(super) struct Group {
     pub leaves: Vec<Leaf>,
 }
 
+impl Group {
+    /// The path of the list, if the table is one of a list of tables.
+    pub fn list(&self) -> Option<&[String]> {
+        let (last, list) = self.path.split_last()?;
+        (last == ITEM).then_some(list)
+    }
+}
+
 /// Every table with its keys, in the order of their definition, a table before the tables within it.
 pub(super) static CATALOGUE: LazyLock<Vec<Group>> = LazyLock::new(|| {
     let settings = SchemaSettings::draft07().for_serialize();
@@ -62,8 +75,29 @@ pub(super) fn leaves() -> impl Iterator<Item = &'static Leaf> {
 }
 
 /// The key with this dotted name.
-pub(super) fn leaf(key: &str) -> Option<&'static Leaf> {
-    leaves().find(|leaf| leaf.key() == key)
+pub(super) fn leaf(key: &str) -> Option<Leaf> {
+    let path: Vec<_> = key.split('.').map(str::to_owned).collect();
+    leaf_at(&path)
+}
+
+/// The key at this path; in a list of tables, that of the table with this number.
+pub(super) fn leaf_at(path: &[String]) -> Option<Leaf> {
+    let known = leaves().find(|leaf| leaf.path.len() == path.len() && leaf.begins_with(path))?;
+    Some(Leaf {
+        path: path.to_vec(),
+        ..known.clone()
+    })
+}
+
+/// Whether a step of a path is the number of a table in a list.
+fn is_number(step: &str) -> bool {
+    let number = step.parse::<usize>();
+    number.is_ok_and(|number| number < MOST_ITEMS && number.to_string() == step)
+}
+
+/// Whether a step of a path is what the schema has there.
+fn is_step(known: &str, step: &str) -> bool {
+    known == step || known == ITEM && is_number(step)
 }
 
 impl Settings {
@@ -103,6 +137,9 @@ fn tidy(schema: &mut Value) {
     if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
         properties.values_mut().for_each(tidy);
     }
+    if let Some(items) = object.get_mut("items") {
+        tidy(items);
+    }
 }
 
 /// A serializing schema lists every property as `required`, in the order of definition; `properties` is sorted.
@@ -118,9 +155,15 @@ fn collect(schema: &Value, path: &[String], groups: &mut Vec<Group>) {
     for (name, property) in ordered.filter_map(|name| properties.get_key_value(name)) {
         let mut inner = path.to_vec();
         inner.push(name.clone());
-        match property.get("properties") {
-            Some(_) => tables.push((inner, property)),
-            None => leaves.push(Leaf::read(inner, property)),
+        let items = property.get("items");
+        let tables_of = items.filter(|items| items.get("properties").is_some());
+        match (property.get("properties"), tables_of) {
+            (Some(_), _) => tables.push((inner, property)),
+            (None, Some(items)) => {
+                inner.push(ITEM.to_owned());
+                tables.push((inner, items));
+            }
+            (None, None) => leaves.push(Leaf::read(inner, property)),
         }
     }
     groups.push(Group {
@@ -167,7 +210,7 @@ impl Leaf {
             description: text(schema, "description").unwrap_or_default(),
             default: schema.get("default").cloned(),
             secret: schema.get("x-secret") == Some(&Value::Bool(true)),
-            form: text(schema, "x-form"),
+            form: text(schema, "title"),
             choices: choices.collect(),
             integers: integer("minimum").zip(integer("maximum")),
             spans: span("x-min").zip(span("x-max")),
@@ -188,6 +231,32 @@ impl Leaf {
     /// Its environment variable: `IDGW_PROVIDERS__VERIFIK__TOKEN`.
     pub fn variable(&self) -> String {
         format!("{PREFIX}{}", self.path.join("__").to_ascii_uppercase())
+    }
+
+    /// Whether the path is its own, or that of a table that it is in.
+    pub fn begins_with(&self, path: &[String]) -> bool {
+        let mut steps = self.path.iter().zip(path);
+        path.len() <= self.path.len() && steps.all(|(known, step)| is_step(known, step))
+    }
+
+    /// Whether a list of tables is at the path that it is in.
+    pub fn is_in_list_at(&self, path: &[String]) -> bool {
+        self.begins_with(path) && self.path.get(path.len()).is_some_and(|step| step == ITEM)
+    }
+
+    /// Itself, if this is its environment variable.
+    pub fn of_variable(&self, name: &str) -> Option<Self> {
+        let path: Vec<_> = name
+            .strip_prefix(PREFIX)?
+            .split("__")
+            .map(str::to_ascii_lowercase)
+            .collect();
+        let is_it = path.len() == self.path.len() && self.begins_with(&path);
+        let own = Self {
+            path,
+            ..self.clone()
+        };
+        (is_it && own.variable() == name).then_some(own)
     }
 
     /// What it must be.

@@ -14,7 +14,7 @@ const MIB: usize = 1024 * 1024;
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// Address and port on which gRPC is served; the default target of `health` and `call`.
-    #[schemars(with = "String", extend("x-form" = "an IP address and port such as 127.0.0.1:50051"))]
+    #[schemars(with = "String", extend("title" = "an IP address and port such as 127.0.0.1:50051", "pattern" = crate::setting::address::pattern()))]
     pub listen: SocketAddr,
     /// After SIGTERM: how long new calls are still accepted while health is already NOT_SERVING, so that
     /// clients and load balancers notice before calls are refused.
@@ -69,12 +69,34 @@ pub struct Server {
     /// How long the acknowledgement of that PING may take before the connection is closed.
     #[schemars(extend("x-min" = "100ms", "x-max" = "10m"))]
     pub keepalive_timeout: Span,
+    /// How long a connection is used before its client is asked, by GOAWAY, to open another; for each up to a tenth more
+    /// or less. Calls in flight finish on the old one, whose streams (health, reflection) end after a second. `0s`: for as
+    /// long as the client likes; otherwise at least `1s`. Behind a load balancer that distributes connections, as a
+    /// Kubernetes Service does, clients find other replicas only when they open new ones.
+    #[schemars(extend("x-min" = "0s", "x-max" = "24h"))]
+    pub max_connection_age: Span,
     /// How often files that are reloaded are checked for changes: certificates, CA bundles and the providers'
     /// credentials.
     #[schemars(extend("x-min" = "50ms", "x-max" = "1h"))]
     pub reload_interval: Span,
     /// TLS on the gRPC port. Without `cert_file` the port speaks plain HTTP/2.
     pub tls: Tls,
+}
+
+impl Server {
+    /// What the schema cannot say: the keys, and the problem.
+    pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = self.tls.problems();
+        let age = self.max_connection_age;
+        // Shorter-lived connections would be opened for every few calls, each with its handshake.
+        if age > Span::seconds(0) && age < Span::seconds(1) {
+            problems.push((
+                "server.max_connection_age",
+                "must be 0s, which is without limit, or at least 1s".to_owned(),
+            ));
+        }
+        problems
+    }
 }
 
 /// TLS on the gRPC port.
@@ -102,7 +124,7 @@ pub struct Tls {
 
 impl Tls {
     /// What the schema cannot say: the keys, and the problem.
-    pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
+    fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
         let mut problem = |key, words: &str| problems.push((key, words.to_owned()));
         match (&self.cert_file, &self.key_file) {
@@ -172,6 +194,7 @@ impl Default for Server {
             max_handshakes: 1024,
             keepalive_interval: Span::seconds(30),
             keepalive_timeout: Span::seconds(10),
+            max_connection_age: Span::seconds(0),
             reload_interval: Span::seconds(5),
             tls: Tls::default(),
         }
@@ -183,14 +206,14 @@ impl Default for Server {
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
     /// Address and port of the admin HTTP server. It has no authentication: keep it off public networks.
-    #[schemars(with = "String", extend("x-form" = "an IP address and port such as 127.0.0.1:9090"))]
+    #[schemars(with = "String", extend("title" = "an IP address and port such as 127.0.0.1:9464", "pattern" = crate::setting::address::pattern()))]
     pub listen: SocketAddr,
 }
 
 impl Default for Admin {
     fn default() -> Self {
         Self {
-            listen: loopback(9090),
+            listen: loopback(9464),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     audit, auth, provider, sandbox,
     service::{
         self,
-        settings::{CurpRules, Persons},
+        settings::{CurpRules, Lookups, Persons},
     },
     sharing,
     telemetry::{self, settings::Log},
@@ -32,12 +32,16 @@ pub struct Settings {
     pub providers: provider::settings::Providers,
     /// How a CURP is checked before it is sent to the provider.
     pub curp: CurpRules,
+    /// Lookups.
+    pub lookups: Lookups,
     /// Person records.
     pub persons: Persons,
     /// The audit log: who asked about whom, with the identifier as a keyed hash.
     pub audit: audit::settings::Settings,
     /// The cache of answers for callers who set `max_age`, and what replicas share.
     pub cache: sharing::settings::Settings,
+    /// What is paid for once.
+    pub sharing: sharing::settings::Paid,
     /// The log.
     pub log: Log,
     /// Tracing settings in addition to OpenTelemetry's own variables (`OTEL_*`).
@@ -53,6 +57,8 @@ impl Settings {
         service::gateway::Settings {
             providers: &self.providers,
             cache: &self.cache,
+            sharing: &self.sharing,
+            lookups: &self.lookups,
             curp: &self.curp,
             persons: &self.persons,
         }

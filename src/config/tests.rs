@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use super::*;
 
+mod cache;
+mod lists;
 mod secrets;
 mod values;
 
@@ -184,8 +186,8 @@ fn a_wrong_type_names_its_key_in_every_layer_and_never_the_value() {
              such as https://api.example.com: must be https; plain http is for loopback hosts only",
             "providers.verifik.base_url (from IDGW_PROVIDERS__VERIFIK__BASE_URL): expected a URL \
              such as https://api.example.com: must not hold a user name or a password",
-            "log.filter (from IDGW_LOG__FILTER): expected log directives such as info or \
-             info,identity_gateway=debug",
+            "log.filter (from IDGW_LOG__FILTER): expected one of the levels error, warn, info, debug, \
+             trace and off, or target=level",
         ]
     );
     assert_eq!(

@@ -5,8 +5,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{
+    cause::Cause,
     provider_code::ProviderCode,
+    refusal::Refusal,
     verification::{Billing, Drift, Provider, VerificationId},
     violation::Violation,
 };
@@ -16,6 +20,10 @@ use super::{
 pub enum Kind {
     /// A field of the request is missing, malformed or impossible.
     InvalidField,
+    /// The request breaks gRPC's own rules on compression.
+    InvalidFrame,
+    /// The request is compressed in a way that is not supported.
+    EncodingNotSupported,
     /// The person's consent is missing.
     ConsentRequired,
     /// There is no credential for the provider.
@@ -63,6 +71,8 @@ pub enum Kind {
     Overloaded,
     /// The gateway's own rate limit.
     RateLimited,
+    /// A budget of the caller is spent.
+    BudgetExhausted,
     /// There is no such person record.
     PersonNotFound,
     /// There is such a person record already.
@@ -83,14 +93,18 @@ pub enum Kind {
     AuthUnavailable,
     /// The caller may not call this RPC.
     MethodNotAllowed,
+    /// The caller's mask asks for a field that it may not see.
+    FieldNotAllowed,
     /// A defect of the gateway.
     Internal,
 }
 
 impl Kind {
     /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 39] = [
         Self::InvalidField,
+        Self::InvalidFrame,
+        Self::EncodingNotSupported,
         Self::ConsentRequired,
         Self::NotConfigured,
         Self::RejectedArgument,
@@ -114,6 +128,7 @@ impl Kind {
         Self::AuditUnavailable,
         Self::Overloaded,
         Self::RateLimited,
+        Self::BudgetExhausted,
         Self::PersonNotFound,
         Self::PersonAlreadyExists,
         Self::PersonChanged,
@@ -124,6 +139,7 @@ impl Kind {
         Self::Unauthenticated,
         Self::AuthUnavailable,
         Self::MethodNotAllowed,
+        Self::FieldNotAllowed,
         Self::Internal,
     ];
 }
@@ -147,30 +163,14 @@ pub struct Failure {
     pub violations: Vec<Violation>,
     /// The verification that failed.
     pub verification_id: Option<VerificationId>,
-    /// Which of the caller's budgets is spent.
-    pub quota: Option<Quota>,
+    /// What a refused caller is told beside the kind.
+    pub refusal: Option<Box<Refusal>>,
     /// What of the answer the provider's document does not list.
     pub drift: Drift,
-}
-
-/// A budget of a caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Quota {
-    /// Calls in a minute.
-    CallsPerMinute,
-    /// Calls in a day that a provider may charge for.
-    ChargedCallsPerDay,
-}
-
-impl Quota {
-    /// The word for it, as in the policy file.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CallsPerMinute => "calls_per_minute",
-            Self::ChargedCallsPerDay => "charged_calls_per_day",
-        }
-    }
+    /// Until when the same call may find what this one did not wait for, without paying again.
+    pub recoverable_until: Option<Timestamp>,
+    /// Why the caller was not let in.
+    pub cause: Option<Cause>,
 }
 
 impl Failure {
@@ -195,12 +195,14 @@ impl Failure {
             retry_after: None,
             violations: Vec::new(),
             verification_id: None,
-            quota: None,
+            refusal: None,
             drift: Drift {
                 code: false,
                 value: false,
                 field: false,
             },
+            recoverable_until: None,
+            cause: None,
         }
     }
 
@@ -219,7 +221,7 @@ impl Failure {
         Self {
             violations: vec![Violation {
                 field: "request_id",
-                rule: "was used before with different content",
+                rule: "was used before with different content".into(),
             }],
             ..Self::new(Kind::RequestIdReused)
         }

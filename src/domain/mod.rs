@@ -1,5 +1,6 @@
 //! The rules of the field, pure: no I/O, no async, nothing of gRPC or HTTP.
 
+pub mod cause;
 pub mod consent;
 pub mod curp;
 pub mod date;
@@ -15,6 +16,7 @@ pub mod price;
 pub mod printed;
 pub mod provider_code;
 pub mod redaction;
+pub mod refusal;
 pub mod verification;
 pub mod violation;
 pub mod weak_key;

@@ -149,9 +149,19 @@ pub enum Source {
     Coalesced,
     /// A kept answer.
     Cache,
+    /// An answer that an earlier call of the same caller paid for and did not get, or gets again.
+    Recovered,
 }
 
 impl Source {
+    /// Every source.
+    pub const ALL: [Self; 4] = [
+        Self::Provider,
+        Self::Coalesced,
+        Self::Cache,
+        Self::Recovered,
+    ];
+
     /// The word for logs, spans and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -159,6 +169,7 @@ impl Source {
             Self::Provider => "provider",
             Self::Coalesced => "coalesced",
             Self::Cache => "cache",
+            Self::Recovered => "recovered",
         }
     }
 }

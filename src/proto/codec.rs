@@ -3,8 +3,11 @@
 //! Two bytes on the wire can be a hundred in memory: an empty `google.protobuf.Value`, an empty path of a field
 //! mask. So what could take much is counted before anything of it is decoded: a large request of many small
 //! elements is none that the contract knows.
+//!
+//! A message that was compressed has taken little on its way here. What it takes now is counted where the call is
+//! ([`counted`]) before anything of it is kept; until then tonic holds no more of it than the largest request.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc};
 
 use bytes::Buf as _;
 use prost::{
@@ -32,6 +35,21 @@ const DEPTH: u32 = 100;
 /// The message of the status of a request with too many elements, behind the name of its field with the most.
 pub const TOO_MANY: &str = "has too many elements";
 
+/// The message of the status of a request with more messages than one. No RPC of the contract takes several.
+pub const NOT_ONE: &str = "must be one message";
+
+/// Finds room for so many bytes, or says that there is none.
+pub type Room = Arc<dyn Fn(usize) -> Result<(), Status> + Send + Sync>;
+
+tokio::task_local! {
+    static ROOM: Room;
+}
+
+/// The work on a request that is compressed, whose bytes need room.
+pub fn counted<F: Future>(room: Room, work: F) -> impl Future<Output = F::Output> {
+    ROOM.scope(room, work)
+}
+
 /// The codec of the contract's services.
 #[derive(Debug, Clone)]
 pub struct CountingCodec<T, U>(PhantomData<(T, U)>);
@@ -57,19 +75,32 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        CountingDecoder(ProstCodec::<T, U>::raw_decoder(BufferSettings::default()))
+        CountingDecoder {
+            inner: ProstCodec::<T, U>::raw_decoder(BufferSettings::default()),
+            has_decoded: false,
+        }
     }
 }
 
 /// Its decoder.
 #[derive(Debug)]
-pub struct CountingDecoder<U>(ProstDecoder<U>);
+pub struct CountingDecoder<U> {
+    inner: ProstDecoder<U>,
+    has_decoded: bool,
+}
 
 impl<U: Message + Name + Default> Decoder for CountingDecoder<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        // tonic reads on to the end before a handler sees the first: nothing was done yet.
+        if std::mem::replace(&mut self.has_decoded, true) {
+            return Err(Status::invalid_argument(NOT_ONE));
+        }
+        if let Ok(room) = ROOM.try_with(Arc::clone) {
+            room(buffer.remaining())?;
+        }
         // A message lies in one piece.
         if buffer.remaining() > SMALL
             && let Some(request) = request::<U>()
@@ -77,11 +108,11 @@ impl<U: Message + Name + Default> Decoder for CountingDecoder<U> {
         {
             return Err(Status::invalid_argument(format!("{field} {TOO_MANY}")));
         }
-        self.0.decode(buffer)
+        self.inner.decode(buffer)
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        self.0.buffer_settings()
+        self.inner.buffer_settings()
     }
 }
 
@@ -171,7 +202,9 @@ fn next<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), DecodeError>
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use bytes::{BufMut as _, BytesMut};
+    use http_body_util::Full;
     use prost_types::{FieldMask, ListValue, Struct, Value, value};
 
     use super::*;
@@ -179,6 +212,30 @@ mod tests {
         identity::v1::{CheckCurpRequest, CheckCurpResponse, ScrubKenyaIdRequest},
         person::v1::{BiometricData, CreatePersonRequest, Person},
     };
+
+    /// Decodes a request with an image of so many bytes.
+    pub async fn decode(image: usize) -> Result<(), Status> {
+        let biometric_data = BiometricData {
+            face_image: Some(vec![0; image].into()),
+            ..BiometricData::default()
+        };
+        let person = Person {
+            biometric_data: Some(biometric_data),
+            ..Person::default()
+        };
+        let request = CreatePersonRequest {
+            person: Some(person),
+            ..CreatePersonRequest::default()
+        };
+        let mut frame = BytesMut::new();
+        frame.put_u8(0);
+        frame.put_u32(u32::try_from(request.encoded_len()).unwrap());
+        frame.put_slice(&request.encode_to_vec());
+        let decoder = CountingCodec::<Person, CreatePersonRequest>::default().decoder();
+        let body = Full::new(frame.freeze());
+        let mut messages = tonic::Streaming::new_request(decoder, body, None, None);
+        messages.message().await.map(|_request| ())
+    }
 
     fn counted<M: Message + Name>(message: &M) -> Result<(), String> {
         count(&request::<M>().unwrap(), &message.encode_to_vec())

@@ -14,6 +14,8 @@ use prost::{
 };
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
+use super::field_paths;
+
 /// Some fields of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fields {
@@ -48,13 +50,13 @@ impl Fields {
         Self::Some(BTreeMap::new())
     }
 
-    /// Adds the field at a path of names; none if there is no such path.
+    /// Adds the field at a path of names, in the contract's own form or in JSON's; none if there is no such path.
     pub fn add(&mut self, message: &MessageDescriptor, path: &str, lists: Lists) -> Option<()> {
         let (name, rest) = match path.split_once('.') {
             Some((name, rest)) => (name, Some(rest)),
             None => (path, None),
         };
-        let field = message.get_field_by_name(name)?;
+        let field = field_paths::named(message, name)?;
         let Self::Some(fields) = self else {
             // Everything below is there already: the path has only to be right.
             return Self::All.below(&field, rest, lists);
@@ -88,17 +90,60 @@ impl Fields {
     /// Whether the field at these numbers, or a part of it, is among them.
     #[must_use]
     pub fn has(&self, numbers: &[u32]) -> bool {
+        self.at(numbers).is_some_and(|fields| !fields.is_empty())
+    }
+
+    /// What is named of the field at these numbers.
+    fn at(&self, numbers: &[u32]) -> Option<&Self> {
         let mut fields = self;
         for number in numbers {
             match fields {
-                Self::All => return true,
-                Self::Some(some) => match some.get(number) {
-                    None => return false,
-                    Some(deeper) => fields = deeper,
-                },
+                Self::All => break,
+                Self::Some(some) => fields = some.get(number)?,
             }
         }
-        true
+        Some(fields)
+    }
+
+    /// Whether nothing at all is named.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::All => false,
+            Self::Some(fields) => fields.values().all(Self::is_empty),
+        }
+    }
+
+    /// Whether all of the field at these numbers is among them.
+    #[must_use]
+    pub fn has_whole(&self, numbers: &[u32]) -> bool {
+        self.at(numbers) == Some(&Self::All)
+    }
+
+    /// The paths that are named here, by their numbers, and of which the other one has nothing.
+    #[must_use]
+    pub fn beyond(&self, other: &Self) -> Vec<Vec<u32>> {
+        let mut found = Vec::new();
+        // What is not named one by one is asked for by nobody in particular.
+        if let Self::Some(_) = self {
+            self.add_beyond(other, &mut Vec::new(), &mut found);
+        }
+        found
+    }
+
+    fn add_beyond(&self, other: &Self, path: &mut Vec<u32>, found: &mut Vec<Vec<u32>>) {
+        static NOTHING: Fields = Fields::none();
+        match (self, other) {
+            (_, Self::All) => {}
+            (Self::All, other) if other.is_empty() => found.push(path.clone()),
+            (Self::All, Self::Some(_)) => {}
+            (Self::Some(own), Self::Some(other)) => {
+                for (number, deeper) in own {
+                    path.push(*number);
+                    deeper.add_beyond(other.get(number).unwrap_or(&NOTHING), path, found);
+                    path.pop();
+                }
+            }
+        }
     }
 
     /// The message with these fields only.
@@ -314,6 +359,40 @@ mod tests {
         ] {
             assert_eq!(fields(&[wrong]), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_beyond_what_is_seen_is_named_by_its_path() {
+        let message =
+            proto::descriptors().get_message_by_name("idgw.person.v1.ListPersonsResponse");
+        let message = message.unwrap();
+        let seen = fields(&["persons.id", "persons.biometric_data.liveness_score"]).unwrap();
+        let beyond = |asked: &[&str]| {
+            let beyond = fields(asked).unwrap().beyond(&seen);
+            beyond
+                .iter()
+                .map(|numbers| field_paths::path(&message, numbers))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(beyond(&["persons", "persons.id"]), [""; 0]);
+        assert_eq!(beyond(&["persons.biometric_data"]), [""; 0]);
+        assert_eq!(
+            beyond(&[
+                "persons.email",
+                "persons.biometricData.faceImage",
+                "next_page_token"
+            ]),
+            [
+                "persons.email",
+                "persons.biometric_data.face_image",
+                "next_page_token"
+            ]
+        );
+        assert_eq!(Fields::All.beyond(&seen), Vec::<Vec<u32>>::new());
+        // Of a message of which nothing is seen, nothing is.
+        let mut hollow = Numbers::new();
+        hollow.insert(1, Fields::Some([(9, Fields::none())].into()));
+        assert!(!Fields::Some(hollow).has(&[1]) && seen.has(&[1]) && !seen.has_whole(&[1]));
     }
 
     #[test]

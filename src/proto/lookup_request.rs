@@ -10,6 +10,9 @@ pub trait LookupRequest: Send {
     /// The fields that the caller wants.
     fn read_mask(&self) -> Option<&FieldMask>;
 
+    /// What makes a repeat of the call known as one; empty if the caller gave none.
+    fn request_id(&self) -> &str;
+
     /// Whether the person concerned has consented; none if the RPC does not ask.
     fn subject_consent(&self) -> Option<bool> {
         None

@@ -35,6 +35,7 @@ pub mod person {
 }
 
 pub mod codec;
+pub mod field_paths;
 pub mod fields;
 pub mod lookup_request;
 pub mod well_known;

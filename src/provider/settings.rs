@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{accuauth, verifik, youverify};
 use crate::{
-    domain::verification::{Environment, Environments, Provider},
+    domain::{
+        redaction::Secret,
+        verification::{Environment, Environments, Provider},
+    },
     transport::settings::Upstream,
 };
 
@@ -63,6 +66,16 @@ impl Providers {
             Provider::Verifik => self.verifik.has_credential(),
             Provider::Youverify => self.youverify.has_credential(),
             Provider::Accuauth => self.accuauth.has_credential(),
+        }
+    }
+
+    /// The token of one, where that is its credential and there is one.
+    #[must_use]
+    pub const fn token(&self, provider: Provider) -> Option<&Secret> {
+        match provider {
+            Provider::Verifik => self.verifik.token.as_ref(),
+            Provider::Youverify => self.youverify.token.as_ref(),
+            Provider::Accuauth => None,
         }
     }
 

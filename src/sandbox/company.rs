@@ -1,5 +1,6 @@
 //! The companies that the sandbox plays: each is a folder, and a line of [`company`].
 
+use super::fixtures::{Fixtures, Lookup};
 use super::reply::{Received, Reply};
 use super::table::Rows;
 use super::{accuauth, verifik, youverify};
@@ -13,6 +14,8 @@ pub(super) struct Company {
     pub prefixes: &'static [&'static str],
     /// The headers with the credentials that it takes.
     pub credentials: fn() -> String,
+    /// The lookups that fixtures can be about.
+    pub lookups: &'static [Lookup],
     /// Answers a request to one of its paths.
     pub answer: fn(&Received, &Memory) -> Reply,
     /// Adds the rows of the table.
@@ -23,6 +26,7 @@ pub(super) struct Company {
 #[derive(Default)]
 pub(super) struct Memory {
     pub persons: verifik::PersonStore,
+    pub fixtures: Fixtures,
 }
 
 /// The sandbox's part of a provider.

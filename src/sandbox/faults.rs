@@ -83,7 +83,7 @@ pub(super) async fn deliver(reply: Reply) -> Result<Response<Body>, Cut> {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let (media_type, text) = match reply.content {
         Content::Json(value) => ("application/json; charset=utf-8", value.to_string()),
-        Content::Html(page) => ("text/html", page.to_owned()),
+        Content::Html(page) => ("text/html; charset=utf-8", page.into_owned()),
     };
     let text = Bytes::from(text);
     let length = text.len();

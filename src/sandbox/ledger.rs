@@ -51,7 +51,7 @@ impl Ledger {
     }
 
     /// Every provider, also one that was asked nothing.
-    fn show(&self) -> Value {
+    pub fn show(&self) -> Value {
         let totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let shown = Provider::ALL.into_iter().map(|provider| {
             let counts = totals.get(&provider).copied().unwrap_or_default();

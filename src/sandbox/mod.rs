@@ -4,14 +4,16 @@
 //! [`table`] lists the magic ids that give every other answer; a number that is not in the table is
 //! not found, said in the provider's own way. Nothing that arrives is logged.
 //!
-//! `GET /_sandbox/ledger` shows what each provider would have charged.
+//! `GET /_sandbox/ledger` shows what each provider would have charged, `GET /_sandbox` that and the last requests.
 
 mod accuauth;
 mod case;
 mod company;
 mod faults;
+mod fixtures;
 mod ledger;
 mod reply;
+mod requests;
 mod sample;
 pub mod settings;
 mod table;
@@ -21,6 +23,7 @@ mod verifik;
 mod youverify;
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,14 +36,17 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::verification::Provider;
+use crate::reload::{self, Content, Watch};
 use company::{Memory, company};
 use faults::{Body, Cut};
+use fixtures::Book;
 use ledger::Ledger;
 use reply::{Billing, Received, Reply};
+use requests::Requests;
 
 pub use accuauth::{API_ID as ACCUAUTH_API_ID, API_SECRET as ACCUAUTH_API_SECRET};
 pub use company::credentials;
@@ -60,18 +66,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Options {
     /// Added before every provider answer.
     pub delay: Duration,
+    /// The file of [`fixtures`].
+    pub fixtures: Option<PathBuf>,
 }
 
 struct Sandbox {
     options: Options,
     ledger: Ledger,
+    requests: Requests,
     memory: Memory,
 }
 
 /// Serves until `shutdown` ends, then lets answers in flight finish for a short time.
 ///
 /// # Errors
-/// None today: a failed accept is logged and tried again.
+/// If the fixtures cannot be used. A failed accept is logged and tried again.
 pub async fn serve(
     listener: TcpListener,
     options: Options,
@@ -81,8 +90,13 @@ pub async fn serve(
     let sandbox = Arc::new(Sandbox {
         options,
         ledger: Ledger::default(),
+        requests: Requests::default(),
         memory: Memory::default(),
     });
+    let watching = match sandbox.options.fixtures.clone() {
+        Some(file) => Some(sandbox.watch(file).map_err(std::io::Error::other)?),
+        None => None,
+    };
     let closing = CancellationToken::new();
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -102,6 +116,9 @@ pub async fn serve(
         }
     }
     drop(listener);
+    if let Some(watching) = watching {
+        watching.abort();
+    }
     closing.cancel();
     let finish = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(drain, finish).await.is_err() {
@@ -131,7 +148,48 @@ async fn converse(socket: TcpStream, sandbox: Arc<Sandbox>, closing: Cancellatio
     let _ = connection.await;
 }
 
+/// How often the fixtures are looked at: who changes them waits for it.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Whether fixtures can be used.
+///
+/// # Errors
+///
+/// Everything that is wrong with them.
+pub fn check_fixtures(file: &Path) -> Result<(), String> {
+    book(&reload::read(file)?).map(drop)
+}
+
+fn book(content: &[u8]) -> Result<Book, String> {
+    Book::read(std::str::from_utf8(content).map_err(|_| "is not UTF-8")?)
+}
+
 impl Sandbox {
+    /// Takes the fixtures, and takes them again when the file changes.
+    fn watch(self: &Arc<Self>, file: PathBuf) -> Result<JoinHandle<()>, String> {
+        let mut seen = reload::read(&file)?;
+        self.take(book(&seen)?);
+        let sandbox = Arc::clone(self);
+        let take = move |contents: &[Content]| {
+            let Some(content) = contents.first().filter(|content| **content != seen) else {
+                // As it was read at the start: no sequence begins anew.
+                return Ok(());
+            };
+            sandbox.take(book(content)?);
+            seen = content.clone();
+            Ok(())
+        };
+        let watch = Watch::new("sandbox.fixtures", vec![file], take);
+        Ok(tokio::spawn(reload::run(vec![watch], LOOK)))
+    }
+
+    fn take(&self, book: Book) {
+        self.memory
+            .persons
+            .replace(&self.memory.fixtures.persons(), &book.persons);
+        self.memory.fixtures.replace(book);
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
         let (parts, body) = request.into_parts();
         let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
@@ -145,13 +203,20 @@ impl Sandbox {
             headers: parts.headers,
             body: body.to_bytes(),
         };
-        if received.path == ledger::PATH {
-            return faults::deliver(self.ledger.answer(&received.method)).await;
+        let own = match received.path.as_str() {
+            ledger::PATH => Some(self.ledger.answer(&received.method)),
+            requests::PATH => Some(self.requests.answer()),
+            requests::PAGE => Some(self.requests.page(&self.ledger)),
+            _ => None,
+        };
+        if let Some(reply) = own {
+            return faults::deliver(reply).await;
         }
         let (provider, reply) = self.route(&received);
         if let Some(provider) = provider {
             self.ledger.record(provider, reply.billing);
-            tokio::time::sleep(self.options.delay).await;
+            self.requests.record(provider, &received, &reply);
+            tokio::time::sleep(self.options.delay + reply.delay).await;
         }
         faults::deliver(reply).await
     }

@@ -4,6 +4,7 @@
 //! `Debug`: both hold identifiers.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
@@ -68,7 +69,7 @@ pub(super) enum Billing {
 /// The body of an answer.
 pub(super) enum Content {
     Json(Value),
-    Html(&'static str),
+    Html(Cow<'static, str>),
 }
 
 /// An answer, and how it is to be spoilt on its way, if at all.
@@ -80,6 +81,8 @@ pub(super) struct Reply {
     pub retry_after: Option<u32>,
     pub billing: Billing,
     pub fault: Option<Fault>,
+    /// Before it is answered, beside what all answers wait.
+    pub delay: Duration,
 }
 
 impl Reply {
@@ -90,22 +93,29 @@ impl Reply {
             retry_after: None,
             billing,
             fault: None,
+            delay: Duration::ZERO,
         }
     }
 
-    /// An answer that no program of the provider wrote, such as a proxy's error page.
-    pub fn html(status: u16, page: &'static str) -> Self {
+    /// A page, such as the error page of a proxy before the provider.
+    pub fn html(status: u16, page: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status,
-            content: Content::Html(page),
+            content: Content::Html(page.into()),
             retry_after: None,
             billing: Billing::NotBilled,
             fault: None,
+            delay: Duration::ZERO,
         }
     }
 
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay += delay;
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod documents;
 mod faults;
+mod fixtures;
 mod ledger;
 mod persons;
 mod refusals;
@@ -113,7 +114,11 @@ async fn send(request: RequestBuilder) -> (u16, Value) {
 #[tokio::test]
 async fn a_delay_is_added_to_provider_answers_only() {
     let delay = Duration::from_millis(1500);
-    let sandbox = start_with(Options { delay }).await;
+    let sandbox = start_with(Options {
+        delay,
+        ..Options::default()
+    })
+    .await;
     // Both at once: the ledger is there first.
     let (ledger, peru) = (
         sandbox.ledger(),
@@ -133,7 +138,11 @@ async fn a_delay_is_added_to_provider_answers_only() {
 #[tokio::test]
 async fn shutdown_lets_an_answer_in_flight_finish_and_takes_no_new_one() {
     let delay = Duration::from_millis(1500);
-    let mut sandbox = start_with(Options { delay }).await;
+    let mut sandbox = start_with(Options {
+        delay,
+        ..Options::default()
+    })
+    .await;
     let in_flight = tokio::spawn(send(sandbox.peru("005015372", "16/08/1993")));
     while sandbox.ledger().await["verifik"]["received"] != json!(1) {
         tokio::time::sleep(Duration::from_millis(5)).await;

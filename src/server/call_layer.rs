@@ -6,10 +6,12 @@
 //! then the place, so that a flood is turned away at once and by callers; then the deadline. Place and deadline
 //! last until the reply is written, or the stream reset.
 //! Dropping the call, as hyper does when the caller gives up and the deadline does here, drops the work
-//! upstream. Health and reflection pass by: they must answer in a flood too, and are not logged. Health is
-//! open to everybody, reflection to every identified caller.
+//! upstream, unless it may have been charged: then the call's place is held until that has ended. Health and
+//! reflection pass by: they must answer in a flood too, and only what is refused of them is logged. Health is open to
+//! everybody, reflection to every identified caller.
 
 use std::{
+    any::Any,
     net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -19,20 +21,22 @@ use std::{
 };
 
 use foldhash::HashMap;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::Either};
 use http::{Extensions, HeaderMap, Request, Response};
 use opentelemetry::context::FutureExt as _;
 use tokio::time::Instant;
-use tonic::{Code, Status, body::Body};
+use tonic::{Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use self::told::Told;
+use self::{told::Told, unreadable::unreadable};
 use super::{
     admission::Admission,
+    compression::{self, Encoding},
     deadline,
+    delivery::Delivery,
     holding::{self, Holding},
-    passing::{self, Passing},
+    passing::{self, HEALTH, Leaving, Passing, REFLECTION},
     quota::Quota,
     slow_body, stream,
 };
@@ -44,27 +48,27 @@ use crate::{
     domain::{
         failure::{Failure, Kind},
         verification::Billing,
-        violation::Violation,
     },
     policy::{Policies, Policy},
     proto::{codec, gateway::v1::Charge},
     telemetry::{
-        labels::{Limit, Rpcs},
+        labels::{Limit, Rpc, Rpcs},
         metrics,
         sampled::Sampled,
     },
 };
 
 mod told;
+mod unreadable;
+
+/// What a path of no method is told. The path is the caller's own text, and is not repeated.
+const UNKNOWN: &str = "no such method here; docs/api.md lists those there are";
 
 #[cfg(test)]
 mod tests;
 
 /// What a caller that is turned away is asked to wait.
 const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
-/// Services that pass by. A question to reflection may last: it is a stream.
-const HEALTH: &str = "/grpc.health.";
-const REFLECTION: &str = "/grpc.reflection.";
 
 /// Whose share of the places a call takes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -107,6 +111,8 @@ struct Shared {
     passing: Passing,
     /// The log lines of callers that nobody knows.
     strangers: Sampled,
+    /// Those of callers that are known, and may not call.
+    not_allowed: Sampled,
     default_deadline: Duration,
     request_timeout: Duration,
 }
@@ -148,6 +154,7 @@ impl CallLayer {
             bytes,
             passing: Passing::default(),
             strangers: Sampled::default(),
+            not_allowed: Sampled::default(),
             default_deadline: times.default_deadline,
             request_timeout: times.request_timeout,
         }))
@@ -192,18 +199,19 @@ where
         let shared = Arc::clone(&self.shared);
         let path = request.uri().path();
         if path.starts_with(HEALTH) {
-            if !peer::is_good(request.extensions()) {
-                let failure = Failure::new(Kind::Unauthenticated);
-                let refused = refusal(&failure, &Call::default());
+            if let Some(unidentified) = peer::refused(request.extensions()) {
+                let refused = told::passed_by(&shared, Rpc::HEALTH, &unidentified);
                 return Box::pin(async move { Ok(refused) });
             }
             let caller = Caller::of(&Call::default(), request.extensions());
+            let leaving = Leaving::of(request.extensions());
             // At once, and not when its turn comes: many may wait for that.
             let request = passing::slim(request, shared.request_timeout);
             return Box::pin(async move {
                 let path = request.uri().path().to_owned();
                 let answer = inner.call(request);
-                shared.passing.health(&path, caller, answer).await
+                let passing = &shared.passing;
+                passing.health(&path, caller, leaving, answer).await
             });
         }
         // Headers count for the address until it is known who calls: many may wait for their turn.
@@ -217,18 +225,19 @@ where
             }
             return Box::pin(async move {
                 let _unknown = unknown;
-                if let Err(failure) = shared.door.identify(&mut request).await {
-                    return Ok(refusal(&failure, &Call::default()));
+                if let Err(unidentified) = shared.door.identify(&mut request).await {
+                    return Ok(told::passed_by(&shared, Rpc::REFLECTION, &unidentified));
                 }
                 let caller = Caller::of(&Call::default(), request.extensions());
+                let leaving = Leaving::of(request.extensions());
                 let answer = inner.call(passing::slim(request, shared.request_timeout));
-                shared.passing.reflection(caller, answer).await
+                shared.passing.reflection(caller, leaving, answer).await
             });
         }
         // Not when the future is first polled: on a busy machine that is later by more than the margin,
         // and the caller's own timer would be first, with no word of why.
         let budget = deadline::budget(request.headers(), shared.default_deadline);
-        let end = Instant::now() + budget;
+        let end = Instant::now() + *budget.as_ref().unwrap_or(&shared.default_deadline);
         let call = Call::of(request.extensions());
         // Whatever a caller wrote there that is not of the contract belongs into no log.
         let rpc = shared.rpcs.of(path);
@@ -242,16 +251,34 @@ where
             let refused = told.end(refusal(&overloaded(&call), &call));
             return Box::pin(async move { Ok(refused) });
         }
+        // Before it is asked who calls: load balancers look for this answer, and it tells nothing that the contract
+        // does not.
+        if !shared.policies.contains_key(path) {
+            told.is_of_nobody();
+            let unknown = told.end(Status::unimplemented(UNKNOWN).into_http());
+            return Box::pin(async move { Ok(unknown) });
+        }
         let context = told.span.context();
         let answer = async move {
             let policy = shared.policies.get(request.uri().path());
-            let door = enter(&shared.door, &mut request, policy, &call);
+            let door = enter(&shared.door, &mut request, &call, policy);
             let entered = tokio::time::timeout_at(end, door).await;
             let late = |_elapsed| Err(cut_off(Kind::DeadlineExceeded, &call, policy));
             if let Err(failure) = entered.unwrap_or_else(late) {
                 return Ok(told.end(refusal(&failure, &call)));
             }
             drop(unknown);
+            let bad_time = |violation| Failure::invalid(vec![violation]);
+            let encoding = budget
+                .map_err(bad_time)
+                .and_then(|_budget| Encoding::of(&mut request));
+            let encoding = match encoding {
+                Ok(encoding) => encoding,
+                Err(failure) => {
+                    let refused = compression::told(&failure, refusal(&failure, &call));
+                    return Ok(told.end(refused));
+                }
+            };
             let caller = Caller::of(&call, request.extensions());
             let share = shared.bytes.share(caller.clone());
             let waits = shared.waiting.share(caller.clone());
@@ -270,11 +297,23 @@ where
                 let failure = cut_off(Kind::DeadlineExceeded, &call, policy);
                 return Ok(told.end(refusal(&failure, &call)));
             }
+            let delivery = request.extensions_mut().remove::<Delivery>();
             call.progress.ends(end);
+            // Whoever goes keeps its place for as long as what it began is on its way.
+            let held: Arc<dyn Any + Send + Sync> = Arc::clone(&holding) as _;
+            call.holds(Arc::downgrade(&held));
             request.extensions_mut().insert(Arc::clone(&call));
             let held = Some(Arc::clone(&holding));
             let request = request.map(|body| slow_body::within(shared.request_timeout, body, held));
-            let handled = AssertUnwindSafe(inner.call(request)).catch_unwind();
+            let work = inner.call(request);
+            let work = match encoding {
+                Encoding::Gzip => {
+                    call.is_compressed();
+                    Either::Left(codec::counted(compression::room(&holding), work))
+                }
+                Encoding::Identity => Either::Right(work),
+            };
+            let handled = AssertUnwindSafe(work).catch_unwind();
             match tokio::time::timeout_at(end, handled).await {
                 Ok(Ok(answered)) => {
                     let response = answered?;
@@ -282,7 +321,7 @@ where
                     if let Some(failure) = unread {
                         return Ok(told.end(refusal(&failure, &call)));
                     }
-                    stream::ends(end);
+                    stream::ends(end, delivery.clone());
                     let is_paid = may_be_charged(&call, policy);
                     let held = holding::held(response, holding, is_paid.then_some(waits));
                     let held = match tokio::time::timeout_at(end, held).await {
@@ -295,6 +334,13 @@ where
                         Ok(Err(_full)) => Err(overloaded(&call)),
                         Err(_elapsed) => Err(cut_off(Kind::DeadlineExceeded, &call, policy)),
                     };
+                    // Refused here, or on its way back, it waits for its caller.
+                    if let (Ok(_), Some(answer)) = (&held, call.handed()) {
+                        match delivery {
+                            Some(delivery) => delivery.begins(answer, end),
+                            None => answer.arrived(),
+                        }
+                    }
                     Ok(told.end(held.unwrap_or_else(|failure| refusal(&failure, &call))))
                 }
                 Ok(Err(_panic)) => {
@@ -302,7 +348,10 @@ where
                     Ok(told.end(refusal(&failure, &call)))
                 }
                 Err(_elapsed) => {
-                    let failure = cut_off(Kind::DeadlineExceeded, &call, policy);
+                    let failure = Failure {
+                        recoverable_until: call.recoverable_until().await,
+                        ..cut_off(Kind::DeadlineExceeded, &call, policy)
+                    };
                     Ok(told.end(refusal(&failure, &call)))
                 }
             }
@@ -311,23 +360,22 @@ where
     }
 }
 
-/// Lets the call in. What is not of the contract is for tonic to refuse, once it is known who asks.
+/// Lets the call in.
 async fn enter(
     door: &Door,
     request: &mut Request<Body>,
-    policy: Option<&Policy>,
     call: &Call,
+    policy: Option<&Policy>,
 ) -> Result<(), Failure> {
-    let caller = door.identify(request).await?;
-    if policy.is_none() {
-        return Ok(());
-    }
+    let identified = door.identify(request).await;
+    let caller = identified.map_err(|refused| call.is_not_identified(&refused))?;
     call.called_by(Arc::clone(&caller));
     let Authorized { rule, rights } = door.authorize(&caller, request.uri().path());
     if let Some(rule) = rule {
         call.falls_under(rule);
     }
-    if let Some(rights) = rights? {
+    let scope = policy.map_or("", |policy| &policy.scope);
+    if let Some(rights) = rights.map_err(|refused| refused.needs(scope))? {
         rights.enter(&caller).await?;
         call.may(rights);
     }
@@ -355,46 +403,6 @@ fn overloaded(call: &Call) -> Failure {
 
 fn refusal(failure: &Failure, call: &Call) -> Response<Body> {
     call.fails(failure).into_http()
-}
-
-/// What tonic refused before a handler saw it, and so without a reason: the request's frame. It is the
-/// caller's to mend, whatever code tonic has for it.
-fn unreadable(response: &Response<Body>, call: &Call, policy: Option<&Policy>) -> Option<Failure> {
-    if call.facts.reason().is_some() {
-        return None;
-    }
-    let status = Status::from_header_map(response.headers())?;
-    if let Some(field) = status.message().strip_suffix(codec::TOO_MANY) {
-        return Some(Failure::invalid(vec![Violation {
-            field: known_field(field),
-            rule: codec::TOO_MANY,
-        }]));
-    }
-    if status.message() == slow_body::NO_ROOM {
-        return Some(overloaded(call));
-    }
-    let rule = match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted => {
-            "must be no larger than server.max_request_bytes"
-        }
-        // It did not arrive in time.
-        Code::DeadlineExceeded => return Some(cut_off(Kind::DeadlineExceeded, call, policy)),
-        Code::Internal | Code::InvalidArgument => {
-            "must be a valid message of the RPC's request type"
-        }
-        _ => return None,
-    };
-    Some(Failure::invalid(vec![Violation {
-        field: "request",
-        rule,
-    }]))
-}
-
-/// The field of that name, if it is one that can have many elements.
-fn known_field(name: &str) -> &'static str {
-    let known = ["metadata", "read_mask", "update_mask", "person"];
-    let named = known.into_iter().find(|known| *known == name.trim_end());
-    named.unwrap_or("request")
 }
 
 /// The call was cut off, by the caller's deadline or by a defect: what it may have cost depends on

@@ -1,11 +1,13 @@
-//! HTTP/2 on every connection, until its client leaves, the process does, or the client's certificate ends.
+//! HTTP/2 on every connection, until its client leaves, the process does, the connection has grown old, or the client's
+//! certificate ends.
 //!
 //! To leave is to say GOAWAY: the client takes its next call elsewhere, and what is in flight is finished. That is
 //! said a little before a certificate expires, so that a client which has a new one by then comes over with it
-//! and no call fails; and at once when a certificate is revoked or its CA taken away. After that calls are refused, and
-//! streams that do not end (a health watch) are cut off with the connection.
+//! and no call fails; and at once when a certificate is revoked or its CA taken away. After that calls are refused.
+//! Streams that would not end by themselves (a health watch, reflection) are ended a moment later: clients that follow
+//! GOAWAY have left them by then.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http2};
@@ -16,8 +18,11 @@ use tonic::body::Body;
 use tower_service::Service;
 
 use super::{
+    deadline,
+    delivery::Deliveries,
     lifecycle::{Lifecycle, Phase},
     listener::Connection,
+    passing::{self, Leaving},
     stream::Streams,
 };
 use crate::{
@@ -34,6 +39,15 @@ const LOCAL_RESETS: usize = 1024;
 /// through a few.
 const MIN_STREAMS: u32 = 4096;
 
+/// How long after GOAWAY streams that would not end are ended. At once would be too early: a client that hears of the end
+/// of its health watch before it has read GOAWAY takes this gateway for ill, and fails calls.
+const MOMENT: Duration = Duration::from_secs(1);
+/// By what part connections grow older or younger than configured: those of a restart shall not all end at once.
+const JITTER: f64 = 0.1;
+
+#[cfg(test)]
+mod tests;
+
 /// How connections are served.
 #[derive(Debug, Clone)]
 pub struct Connections {
@@ -41,6 +55,8 @@ pub struct Connections {
     lifecycle: Lifecycle,
     /// How long calls in flight may take after the certificate has ended.
     grace: Duration,
+    /// How old connections grow; zero is without limit.
+    max_age: Duration,
 }
 
 impl Connections {
@@ -60,6 +76,7 @@ impl Connections {
             http2,
             lifecycle,
             grace: settings.drain_timeout.get(),
+            max_age: settings.max_connection_age.get(),
         }
     }
 
@@ -99,18 +116,27 @@ impl Connections {
     {
         let peer = connection.peer().clone();
         let certificate = peer.certificate.clone();
-        let calls = Calls { service, peer };
+        let deliveries = connection.deliveries();
+        let leaving = Leaving::default();
+        let calls = Calls {
+            service,
+            peer,
+            deliveries,
+            leaving: leaving.clone(),
+        };
         let mut served = pin!(self.http2.serve_connection(TokioIo::new(connection), calls));
         // What breaks a connection is the client's to hear of; its calls are told of by themselves.
         tokio::select! {
             _ended = &mut served => return,
             () = self.lifecycle.reached(Phase::Draining) => {}
             () = about_to_end(certificate.as_deref()) => {}
+            () = grows_old(self.max_age, fastrand::f64()) => {}
         }
         served.as_mut().graceful_shutdown();
         tokio::select! {
             _ended = &mut served => {}
             () = self.cut_off(certificate.as_deref()) => {}
+            () = outlasts_every_call(&leaving) => {}
         }
     }
 
@@ -121,6 +147,23 @@ impl Connections {
         }
         tokio::time::sleep(self.grace).await;
     }
+}
+
+/// Waits until a connection has grown old, of which `chance` (0 to 1) says when exactly.
+async fn grows_old(max_age: Duration, chance: f64) {
+    if max_age.is_zero() {
+        return std::future::pending().await;
+    }
+    let part = JITTER.mul_add(2.0 * chance - 1.0, 1.0);
+    tokio::time::sleep(max_age.mul_f64(part)).await;
+}
+
+/// Ends streams that would not end, and waits until no call that began before can still be under way: no sooner, for none
+/// shall fail. What is left then is a client that does not let go.
+async fn outlasts_every_call(leaving: &Leaving) {
+    tokio::time::sleep(MOMENT).await;
+    leaving.now();
+    tokio::time::sleep(deadline::MAX_TIMEOUT).await;
 }
 
 async fn about_to_end(certificate: Option<&dyn ClientCertificate>) {
@@ -137,11 +180,13 @@ fn streams(max_in_flight: usize) -> u32 {
     u32::try_from(twice).unwrap_or(u32::MAX).max(MIN_STREAMS)
 }
 
-/// The calls of one connection: each says who is at its other end.
+/// The calls of one connection: each says who is at its other end, and is begun in the order of its stream.
 #[derive(Debug, Clone)]
 struct Calls<S> {
     service: S,
     peer: Peer,
+    deliveries: Arc<Deliveries>,
+    leaving: Leaving,
 }
 
 impl<S> hyper::service::Service<Request<Incoming>> for Calls<S>
@@ -154,7 +199,14 @@ where
 
     fn call(&self, request: Request<Incoming>) -> S::Future {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(self.peer.clone());
+        if passing::is_passing(request.uri().path()) {
+            request.extensions_mut().insert(self.leaving.clone());
+        }
+        let extensions = request.extensions_mut();
+        extensions.insert(self.peer.clone());
+        if let Some(delivery) = self.deliveries.begin() {
+            extensions.insert(delivery);
+        }
         // Layers and routes are always ready: what limits calls is in them and answers by itself.
         self.service.clone().call(request)
     }

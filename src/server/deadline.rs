@@ -11,26 +11,34 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::domain::violation::Violation;
+
 const HEADER: &str = "grpc-timeout";
 /// What a client may have added by rounding: one part in so many.
 const ROUNDING: u32 = 100;
 /// What the way there and back gets: a tenth of the time, and no more than this.
 const MAX_WAY: Duration = Duration::from_millis(100);
 /// No call waits longer, whatever it asks for.
-const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// How long a call may take here, from now.
-#[must_use]
-pub fn budget(headers: &HeaderMap, default: Duration) -> Duration {
-    let Some(timeout) = headers
-        .get(HEADER)
-        .and_then(|value| parse(value.to_str().ok()?))
-    else {
-        return default;
+///
+/// # Errors
+///
+/// What is wrong with a header that says no time, or two: a caller whose deadline nobody knows may not wait for its answer.
+pub fn budget(headers: &HeaderMap, default: Duration) -> Result<Duration, Violation> {
+    let mut values = headers.get_all(HEADER).iter();
+    let Some(value) = values.next() else {
+        return Ok(default);
     };
+    let only = value.to_str().ok().filter(|_| values.next().is_none());
+    let timeout = only.and_then(parse).ok_or(Violation {
+        field: HEADER,
+        rule: "must be one to eight digits and a unit: H, M, S, m, u or n".into(),
+    })?;
     let timeout = timeout.min(MAX_TIMEOUT);
     let margin = timeout / ROUNDING + (timeout / 10).min(MAX_WAY);
-    timeout.saturating_sub(margin)
+    Ok(timeout.saturating_sub(margin))
 }
 
 /// At most eight digits and a unit, as the gRPC protocol says.
@@ -79,19 +87,30 @@ mod tests {
     }
 
     #[test]
-    fn a_margin_is_kept_and_odd_headers_get_the_default() {
+    fn a_margin_is_kept_and_a_header_that_says_no_time_is_named() {
         let default = Duration::from_secs(30);
-        let with = |text| {
+        let with = |texts: &[&'static str]| {
             let mut headers = HeaderMap::new();
-            headers.insert(HEADER, HeaderValue::from_static(text));
-            budget(&headers, default)
+            for text in texts {
+                headers.append(HEADER, HeaderValue::from_static(text));
+            }
+            budget(&headers, default).map_err(|violation| violation.field)
         };
-        assert_eq!(budget(&HeaderMap::new(), default), default);
-        assert_eq!(with("soon"), default);
-        assert_eq!(with("100m"), Duration::from_millis(89));
-        assert_eq!(with("10S"), Duration::from_millis(9800));
-        assert_eq!(with("99999999H"), MAX_TIMEOUT * 99 / 100 - MAX_WAY);
-        assert_eq!(with("0S"), Duration::ZERO);
+        for (texts, expected) in [
+            (&[][..], Ok(default)),
+            (&["100m"], Ok(Duration::from_millis(89))),
+            (&["10S"], Ok(Duration::from_millis(9800))),
+            (&["99999999H"], Ok(MAX_TIMEOUT * 99 / 100 - MAX_WAY)),
+            (&["0S"], Ok(Duration::ZERO)),
+            (&["soon"], Err(HEADER)),
+            (&[""], Err(HEADER)),
+            (&["123456789m"], Err(HEADER)),
+            (&["-1S"], Err(HEADER)),
+            (&["1.5S"], Err(HEADER)),
+            (&["10S", "1S"], Err(HEADER)),
+        ] {
+            assert_eq!(with(texts), expected, "{texts:?}");
+        }
     }
 
     /// How gRPC's C core writes a timeout: src/core/lib/transport/timeout_encoding.cc of its 1.60 and later.
@@ -129,7 +148,7 @@ mod tests {
             let given = Duration::from_micros(micros);
             let mut headers = HeaderMap::new();
             headers.insert(HEADER, HeaderValue::from_str(&c_core(given)).unwrap());
-            let budget = budget(&headers, Duration::MAX);
+            let budget = budget(&headers, Duration::MAX).unwrap();
             let way = given.saturating_sub(budget);
             // A hundredth of a short time is less than the millisecond that it is counted in.
             let least = (given / 11).min(MAX_WAY).saturating_sub(Duration::from_millis(1));

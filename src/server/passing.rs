@@ -3,7 +3,7 @@
 //! Nobody has to be known for them, so they may hold little: a few short headers, a short message, and not for
 //! long. A question that is not finished at once is one of so many; one too many ends the oldest, so that whoever
 //! opens more of them ends only their own. Streams that may last (a watch of health, reflection) are shared out by
-//! address.
+//! address, and end when their connection is left.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,11 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Request, Response, header};
+use http::{Extensions, HeaderMap, Request, Response, header};
 use http_body::Frame;
 use http_body_util::Limited;
 use tokio::{sync::oneshot, time::Instant};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::{Status, body::Body};
 
 use super::{
@@ -27,6 +28,9 @@ use super::{
     slow_body, stream,
 };
 
+/// Services that pass by. A question to reflection may last: it is a stream.
+pub const HEALTH: &str = "/grpc.health.";
+pub const REFLECTION: &str = "/grpc.reflection.";
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 /// Questions after health that are not finished.
 const QUESTIONS: usize = 512;
@@ -36,7 +40,7 @@ const STREAMS: usize = 8192;
 const QUESTION_TIME: Duration = Duration::from_secs(5);
 const CONVERSATION_TIME: Duration = Duration::from_secs(60);
 /// Most bytes of all messages of one.
-const BYTES: usize = 16 * 1024;
+pub const BYTES: usize = 16 * 1024;
 /// The headers that the protocol needs, and how long a value of one may be.
 const HEADERS: [header::HeaderName; 5] = [
     header::CONTENT_TYPE,
@@ -46,6 +50,27 @@ const HEADERS: [header::HeaderName; 5] = [
     header::HeaderName::from_static("grpc-timeout"),
 ];
 const HEADER: usize = 128;
+
+/// Whether calls of that path pass by.
+pub fn is_passing(path: &str) -> bool {
+    path.starts_with(HEALTH) || path.starts_with(REFLECTION)
+}
+
+/// Tells the streams of one connection that it is left. It is in the extensions of the requests that pass by.
+#[derive(Debug, Clone, Default)]
+pub struct Leaving(CancellationToken);
+
+impl Leaving {
+    /// The connection is left.
+    pub fn now(&self) {
+        self.0.cancel();
+    }
+
+    /// Of the request's connection; none in a test without one.
+    pub fn of(extensions: &Extensions) -> Option<Self> {
+        extensions.get().cloned()
+    }
+}
 
 /// What passes by.
 #[derive(Debug)]
@@ -92,12 +117,13 @@ impl Passing {
         &self,
         path: &str,
         caller: Caller,
+        leaving: Option<Leaving>,
         answer: impl Future<Output = Result<Response<Body>, E>>,
     ) -> Result<Response<Body>, E> {
         if path != CHECK {
-            return self.stream(caller, None, answer).await;
+            return self.stream(caller, None, leaving, answer).await;
         }
-        stream::ends(Instant::now() + QUESTION_TIME);
+        stream::ends(Instant::now() + QUESTION_TIME, None);
         let answered = tokio::time::timeout(QUESTION_TIME, self.question(answer));
         answered
             .await
@@ -109,9 +135,11 @@ impl Passing {
     pub async fn reflection<E>(
         &self,
         caller: Caller,
+        leaving: Option<Leaving>,
         answer: impl Future<Output = Result<Response<Body>, E>>,
     ) -> Result<Response<Body>, E> {
-        self.stream(caller, Some(CONVERSATION_TIME), answer).await
+        self.stream(caller, Some(CONVERSATION_TIME), leaving, answer)
+            .await
     }
 
     /// What the work gives; none if it was the oldest of too many.
@@ -147,6 +175,7 @@ impl Passing {
         &self,
         caller: Caller,
         time: Option<Duration>,
+        leaving: Option<Leaving>,
         answer: impl Future<Output = Result<Response<Body>, E>>,
     ) -> Result<Response<Body>, E> {
         let mut share = self.streams.share(caller);
@@ -154,13 +183,14 @@ impl Passing {
             return Ok(refused());
         }
         if let Some(time) = time {
-            stream::ends(Instant::now() + time);
+            stream::ends(Instant::now() + time, None);
         }
         let answered = tokio::time::timeout(QUESTION_TIME, answer).await;
         let answered = answered.unwrap_or_else(|_elapsed| Ok(refused()))?;
         Ok(answered.map(|body| {
             Body::new(Shared {
-                body,
+                body: Some(body),
+                leaving: leaving.map(|leaving| Box::pin(leaving.0.cancelled_owned())),
                 _share: share,
             })
         }))
@@ -187,9 +217,11 @@ impl Drop for Leaves<'_> {
     }
 }
 
-/// A body that holds its stream's share.
+/// A body that holds its stream's share, and ends when its connection is left.
 struct Shared {
-    body: Body,
+    /// None once it has been ended.
+    body: Option<Body>,
+    leaving: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     _share: Share<Caller>,
 }
 
@@ -201,17 +233,37 @@ impl http_body::Body for Shared {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let this = &mut *self;
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
+            return Poll::Ready(frame);
+        }
+        let Some(leaving) = &mut this.leaving else {
+            return Poll::Pending;
+        };
+        std::task::ready!(leaving.as_mut().poll(context));
+        this.body = None;
+        // Whoever asks again asks over another connection. An error of the body would reset the stream without a word.
+        let status = Status::unavailable("this connection is being closed: ask again");
+        let mut trailers = HeaderMap::new();
+        let added = status.add_header(&mut trailers);
+        Poll::Ready(Some(added.map(|()| Frame::trailers(trailers))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{convert::Infallible, future::pending};
+
+    use futures_util::StreamExt as _;
+    use http_body::Body as _;
+    use http_body_util::BodyExt as _;
 
     use super::*;
 
@@ -224,13 +276,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_unfinished_question_too_many_ends_the_oldest_and_a_quick_one_passes() {
         let passing = Passing::default();
-        let stuck = || Box::pin(passing.health(CHECK, Caller::Unknown, pending::<Answer>()));
+        let stuck = || Box::pin(passing.health(CHECK, Caller::Unknown, None, pending::<Answer>()));
         let mut unfinished: Vec<_> = (0..QUESTIONS).map(|_| stuck()).collect();
         for question in &mut unfinished {
             assert!(question.now_or_never().is_none());
         }
         let quick = std::future::ready(Ok::<_, Infallible>(Response::new(Body::empty())));
-        let quick = passing.health(CHECK, Caller::Unknown, quick);
+        let quick = passing.health(CHECK, Caller::Unknown, None, quick);
         assert_eq!(code(&quick.now_or_never().unwrap().unwrap()), None);
         let mut newest = stuck();
         assert!((&mut newest).now_or_never().is_none());
@@ -253,6 +305,7 @@ mod tests {
             let watch = passing.health(
                 "/grpc.health.v1.Health/Watch",
                 caller(last),
+                None,
                 std::future::ready(open),
             );
             watch.now_or_never().unwrap().unwrap()
@@ -263,6 +316,32 @@ mod tests {
         assert_eq!(code(&watch(2)), None);
         drop(watches);
         assert_eq!(code(&watch(1)), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_with_a_status_when_its_connection_is_left_and_says_first_what_it_has_to_say()
+     {
+        let passing = Passing::default();
+        let frames = [Ok::<_, Status>(Frame::data(Bytes::from_static(b"said")))];
+        let open = futures_util::stream::iter(frames).chain(futures_util::stream::pending());
+        let open = Response::new(Body::new(http_body_util::StreamBody::new(open)));
+        let leaving = Leaving::default();
+        let watch = passing.health(
+            "/grpc.health.v1.Health/Watch",
+            Caller::Unknown,
+            Some(leaving.clone()),
+            std::future::ready(Ok::<_, Infallible>(open)),
+        );
+        let mut watch = watch.await.unwrap().into_body();
+        let hour = Duration::from_secs(3600);
+        leaving.now();
+        let said = watch.frame().await.unwrap().unwrap();
+        assert_eq!(said.into_data().unwrap(), "said");
+        let ended = tokio::time::timeout(hour, watch.frame()).await.unwrap();
+        let trailers = ended.unwrap().unwrap().into_trailers().unwrap();
+        let code = Status::from_header_map(&trailers).unwrap().code();
+        assert_eq!(code, tonic::Code::Unavailable);
+        assert!(watch.is_end_stream() && watch.frame().await.is_none());
     }
 
     #[test]

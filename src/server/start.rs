@@ -1,14 +1,19 @@
 //! Binds the ports, puts the services together, serves, and leaves in order.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use prost_reflect::DescriptorError;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use tonic::service::Routes;
+use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::pb::health_server::HealthServer;
+use tonic_reflection::pb::{
+    v1::server_reflection_server::ServerReflectionServer,
+    v1alpha::server_reflection_server::ServerReflectionServer as AlphaServer,
+};
 use tower_layer::Layer as _;
 
 use super::{
@@ -16,10 +21,12 @@ use super::{
     admission::Admission,
     call_layer::{CallLayer, Times},
     connections::Connections,
+    grpc_only::GrpcOnlyLayer,
     health::HealthService,
     lifecycle::{Lifecycle, Phase},
-    listener, memory,
+    listener, memory, passing,
     quota::Quota,
+    reflection::Reflection,
     tls::{self, TlsError},
     unread::UnreadLayer,
 };
@@ -72,12 +79,27 @@ pub enum ServeError {
     /// Callers cannot be identified as configured.
     #[error(transparent)]
     Auth(#[from] auth::StartError),
-    /// Reflection cannot be made of the descriptor set.
+    /// Reflection cannot be made of the descriptors.
     #[error("reflection: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
+    Reflection(#[from] DescriptorError),
     /// The system gives no signals.
     #[error("signals: {0}")]
     Signals(std::io::Error),
+}
+
+/// How long connections have to hear of an end that nobody waits for.
+const FAREWELL: Duration = Duration::from_millis(200);
+
+/// What SIGINT does. SIGTERM, which supervisors send, always begins with the lame-duck time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupt {
+    /// The same as SIGTERM.
+    Terminate,
+    /// On a terminal: nobody has to hear of it before calls are refused, but calls in flight, which may be paid for,
+    /// finish.
+    Drain,
+    /// In the sandbox, where nothing can be lost: the end.
+    Exit,
 }
 
 /// A server with its ports, ready to run.
@@ -85,6 +107,7 @@ pub enum ServeError {
 pub struct Serving {
     grpc: TcpListener,
     admin: TcpListener,
+    interrupt: Interrupt,
     /// Where gRPC is served.
     pub grpc_address: SocketAddr,
     /// Where the admin port is.
@@ -102,6 +125,7 @@ pub async fn bind(settings: &Settings) -> Result<Serving, ServeError> {
     Ok(Serving {
         grpc,
         admin,
+        interrupt: Interrupt::Terminate,
         grpc_address,
         admin_address,
     })
@@ -122,6 +146,12 @@ async fn listen(
 }
 
 impl Serving {
+    /// Says what SIGINT does.
+    #[must_use]
+    pub fn on_interrupt(self, interrupt: Interrupt) -> Self {
+        Self { interrupt, ..self }
+    }
+
     /// Serves until a signal comes and all calls have ended.
     ///
     /// # Errors
@@ -169,21 +199,42 @@ impl Serving {
             settings.server.max_request_bytes,
             settings.server.max_response_bytes,
         );
+        let gzip = CompressionEncoding::Gzip;
         let identity = IdentityServiceServer::new(Identity::new(&gateway)?)
+            .accept_compressed(gzip)
+            .send_compressed(gzip)
             .max_decoding_message_size(requests)
             .max_encoding_message_size(answers);
         let persons = PersonServiceServer::new(Persons::new(gateway.clone())?)
+            .accept_compressed(gzip)
+            .send_compressed(gzip)
             .max_decoding_message_size(requests)
             .max_encoding_message_size(answers);
-        let mut routes = Routes::new(HealthServer::new(health))
+        let health = HealthServer::new(health)
+            .accept_compressed(gzip)
+            .max_decoding_message_size(passing::BYTES);
+        let mut routes = Routes::new(health)
             .add_service(identity)
             .add_service(persons);
         if settings.server.reflection {
+            let reflection = Reflection::new()?;
+            let (v1, v1alpha) = (
+                ServerReflectionServer::new(reflection.clone()),
+                AlphaServer::new(reflection),
+            );
             routes = routes
-                .add_service(reflection().build_v1()?)
-                .add_service(reflection().build_v1alpha()?);
+                .add_service(
+                    v1.accept_compressed(gzip)
+                        .max_decoding_message_size(passing::BYTES),
+                )
+                .add_service(
+                    v1alpha
+                        .accept_compressed(gzip)
+                        .max_decoding_message_size(passing::BYTES),
+                );
         }
-        let service = UnreadLayer::default().layer(recorded.layer(layer.layer(routes.prepare())));
+        let service = UnreadLayer::default()
+            .layer(GrpcOnlyLayer.layer(recorded.layer(layer.layer(routes.prepare()))));
 
         let mut signals = Signals::listen()?;
         let routes = admin::routes(lifecycle.clone());
@@ -192,15 +243,18 @@ impl Serving {
         tokio::spawn(reload::run(watches, settings.server.reload_interval.get()));
         let server = Connections::new(&settings.server, lifecycle.clone()).serve(incoming, service);
         ready();
-        let leaving = leave(&mut signals, &lifecycle, settings);
+        let leaving = leave(&mut signals, &lifecycle, settings, self.interrupt);
         tokio::select! {
             () = async {
                 server.await;
                 // A create whose caller gave up runs to its end, and the other replicas wait to hear of it.
                 gateway.finished().await;
             } => {}
-            () = leaving => {
-                tracing::warn!("drain timeout passed: calls in flight are cancelled");
+            end = leaving => match end {
+                End::OutOfTime => {
+                    tracing::warn!("drain timeout passed: calls in flight are cancelled");
+                }
+                End::Interrupted => {}
             }
         }
         // The admin port answers to the last: a probe must not take the end of a drain for a crash.
@@ -230,18 +284,37 @@ fn circuits(gateway: &Gateway) -> Vec<(Provider, watch::Receiver<Circuit>)> {
     circuits.collect()
 }
 
+/// Why the calls in flight are not waited for any longer.
+enum End {
+    OutOfTime,
+    Interrupted,
+}
+
 /// Goes through the phases; returns when the calls in flight have had their time.
-async fn leave(signals: &mut Signals, lifecycle: &Lifecycle, settings: &Settings) {
+async fn leave(
+    signals: &mut Signals,
+    lifecycle: &Lifecycle,
+    settings: &Settings,
+    interrupt: Interrupt,
+) -> End {
     let server = &settings.server;
-    signals.next().await;
-    lifecycle.enter(Phase::LameDuck);
-    tracing::info!(
-        lame_duck = %server.lame_duck,
-        "lame duck: health is NOT_SERVING, new calls are still accepted"
-    );
-    tokio::select! {
-        () = tokio::time::sleep(server.lame_duck.get()) => {}
-        () = signals.next() => {}
+    let first = signals.next().await;
+    let terminated = first == Signal::Terminate || interrupt == Interrupt::Terminate;
+    if !terminated && interrupt == Interrupt::Exit {
+        lifecycle.enter(Phase::Draining);
+        tokio::time::sleep(FAREWELL).await;
+        return End::Interrupted;
+    }
+    if terminated {
+        lifecycle.enter(Phase::LameDuck);
+        tracing::info!(
+            lame_duck = %server.lame_duck,
+            "lame duck: health is NOT_SERVING, new calls are still accepted"
+        );
+        tokio::select! {
+            () = tokio::time::sleep(server.lame_duck.get()) => {}
+            _ = signals.next() => {}
+        }
     }
     lifecycle.enter(Phase::Draining);
     tracing::info!(
@@ -250,16 +323,16 @@ async fn leave(signals: &mut Signals, lifecycle: &Lifecycle, settings: &Settings
     );
     tokio::select! {
         () = tokio::time::sleep(server.drain_timeout.get()) => {}
-        () = signals.next() => {}
+        _ = signals.next() => {}
     }
+    End::OutOfTime
 }
 
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // The types of the error details, so that grpcurl shows them in words.
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+/// Which of the two came.
+#[derive(PartialEq, Eq)]
+enum Signal {
+    Terminate,
+    Interrupt,
 }
 
 /// SIGTERM and SIGINT.
@@ -276,10 +349,10 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
         }
     }
 }

@@ -12,13 +12,16 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
+use super::delivery::Delivery;
+
 tokio::task_local! {
-    static END: Cell<Option<Instant>>;
+    static END: Cell<Option<(Instant, Option<Delivery>)>>;
 }
 
-/// Says when the stream of this call ends at the latest. Outside of a stream, as in a test, it says nothing.
-pub fn ends(at: Instant) {
-    let _outside = END.try_with(|end| end.set(Some(at)));
+/// Says when the stream of this call ends at the latest, and what is to hear of it. Outside of a stream, as in a test, it
+/// says nothing.
+pub fn ends(at: Instant, delivery: Option<Delivery>) {
+    let _outside = END.try_with(|end| end.set(Some((at, delivery))));
 }
 
 /// Where hyper puts the streams of its connections.
@@ -41,7 +44,7 @@ pin_project_lite::pin_project! {
         #[pin]
         stream: S,
         // Most streams are done before they wait for their client, and need none.
-        timer: Option<Pin<Box<Sleep>>>,
+        timer: Option<(Pin<Box<Sleep>>, Option<Delivery>)>,
     }
 }
 
@@ -53,13 +56,19 @@ impl<S: Future<Output = ()>> Future for Timed<S> {
         if this.stream.poll(context).is_ready() {
             return Poll::Ready(());
         }
-        let Some(end) = END.with(Cell::get) else {
+        if this.timer.is_none()
+            && let Some((end, delivery)) = END.with(Cell::take)
+        {
+            *this.timer = Some((Box::pin(tokio::time::sleep_until(end)), delivery));
+        }
+        let Some((timer, delivery)) = this.timer else {
             return Poll::Pending;
         };
-        let timer = this
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
-        timer.as_mut().poll(context)
+        std::task::ready!(timer.as_mut().poll(context));
+        if let Some(delivery) = delivery.take() {
+            delivery.ends();
+        }
+        Poll::Ready(())
     }
 }
 
@@ -82,7 +91,7 @@ mod tests {
                 // The call runs, and then the reply waits.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 if let Some(said) = said {
-                    ends(begun + said);
+                    ends(begun + said, None);
                 }
                 pending::<()>().await;
             });

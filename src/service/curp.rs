@@ -46,6 +46,10 @@ impl Verify for CurpCheck {
         }
     }
 
+    fn leave_out_document(record: &mut CurpRecord) {
+        record.document = None;
+    }
+
     fn response(
         _: Self::Request,
         verification: Verification,

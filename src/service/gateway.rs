@@ -8,18 +8,22 @@ use zeroize::Zeroizing;
 use super::{
     request_ids::RequestIds,
     routes::{Configured, RouteError, Routes},
-    settings::{CurpCheck, CurpRules, Persons},
+    settings::{CurpCheck, CurpRules, Lookups, Persons},
 };
 use crate::{
     access::budget::Shared,
     domain::{curp::CurpRule, verification::Provider},
     policy::{Policies, Policy, PolicyError},
+    proto::person::v1::Person,
     provider::{accuauth::Accuauth, settings::Providers, verifik::Verifik, youverify::Youverify},
     reload::Watch,
+    setting::Span,
     sharing::{
-        self, Answers, Creates, Handles, Keys, Lifetimes, Remote, Turns,
+        self, Answers, Handles, Keys, Left, Lifetimes, Once, Remote, Turns,
         keys::{self, KeyError},
+        paid::Told,
         remote::NotAServer,
+        settings::Paid,
         turns::Everywhere,
     },
     transport::Upstream,
@@ -52,6 +56,10 @@ pub struct Settings<'a> {
     pub providers: &'a Providers,
     /// What is shared between calls and replicas.
     pub cache: &'a sharing::settings::Settings,
+    /// What is paid for once.
+    pub sharing: &'a Paid,
+    /// Lookups.
+    pub lookups: &'a Lookups,
     /// How much of a CURP is tested.
     pub curp: &'a CurpRules,
     /// Person records.
@@ -71,8 +79,12 @@ pub struct Gateway {
     pub curp_rule: CurpRule,
     /// The answers that are kept for `max_age`.
     pub(super) answers: Answers,
-    /// The creates of this process, and of all replicas.
-    pub(super) request_ids: RequestIds,
+    /// The answers whose callers went without them.
+    pub(super) left: Left,
+    /// The lookups with a `request_id`, of this process and of all replicas.
+    pub(super) request_ids: RequestIds<Told>,
+    /// The creates, likewise.
+    pub(super) creates: RequestIds<Person>,
     /// What callers get instead of ids, and page tokens.
     pub(super) handles: Handles,
     /// Who may change a person record now.
@@ -97,7 +109,13 @@ impl Gateway {
         answer_memory: usize,
     ) -> Result<(Arc<Self>, Vec<Watch>), BuildError> {
         let providers = settings.providers;
-        let (answers, creates, turns, counts) = shared(settings)?;
+        let Shares {
+            answers,
+            lookups,
+            creates,
+            turns,
+            counts,
+        } = shared(settings)?;
         let mut routes = Routes::new(providers, answer_memory);
         let gateway = Arc::new(Self {
             verifik: routes.to(&providers.verifik)?,
@@ -107,25 +125,27 @@ impl Gateway {
                 CurpCheck::Strict => CurpRule::Strict,
                 CurpCheck::Shape => CurpRule::Shape,
             },
+            left: Left::new(answers.clone(), settings.sharing.recover_ttl.get()),
             answers,
-            request_ids: RequestIds::new(
-                settings.persons.request_id_capacity,
-                settings.persons.request_id_ttl.get(),
-                creates,
-            ),
+            request_ids: RequestIds::new(settings.lookups.bounds(), lookups),
+            creates: RequestIds::new(settings.persons.bounds(), creates),
             handles: handles(settings)?,
             turns,
             writes: TaskTracker::new(),
             counts,
             policies,
         });
-        Ok((gateway, routes.into_watches()))
+        let mut watches = routes.into_watches();
+        watches.extend(gateway.answers.remote().and_then(Remote::watch));
+        Ok((gateway, watches))
     }
 
-    /// Waits until nothing runs any more that no call in flight waits for: creates, and what is written to
-    /// Redis in the background.
+    /// Waits until nothing runs any more that no call in flight waits for: creates, requests whose callers have
+    /// gone, and what is written to Redis in the background.
     pub async fn finished(&self) {
+        self.creates.finished().await;
         self.request_ids.finished().await;
+        self.left.finished().await;
         self.writes.close();
         self.writes.wait().await;
         if let Some(remote) = self.answers.remote() {
@@ -160,17 +180,22 @@ impl Gateway {
     }
 }
 
+struct Shares {
+    answers: Answers,
+    lookups: Option<Once>,
+    creates: Option<Once>,
+    turns: Turns,
+    counts: Option<Shared>,
+}
+
 /// What is shared between calls, and between replicas if there is a Redis.
-fn shared(
-    settings: Settings<'_>,
-) -> Result<(Answers, Option<Creates>, Turns, Option<Shared>), BuildError> {
+fn shared(settings: Settings<'_>) -> Result<Shares, BuildError> {
     let cache = settings.cache;
     let keys = Arc::new(match &cache.key {
         Some(key) => Keys::derived(key.expose())?,
         None => Keys::random()?,
     });
-    let remote = cache.url.as_ref();
-    let remote = remote.map(|url| Remote::new(url, cache.timeout.get()));
+    let remote = cache.url.is_some().then(|| Remote::new(cache));
     let remote = remote.transpose()?;
     let lifetimes = Lifetimes {
         found: cache.found_ttl.get(),
@@ -196,12 +221,17 @@ fn shared(
         // It is read, and then written.
         lease: 2 * verifik.upstream().longest_call(),
     }));
-    let creates = remote.map(|remote| {
-        let lifetime = settings.persons.request_id_ttl.get();
-        let lease = verifik.upstream().longest_call();
-        Creates::new(remote, keys, scope, lifetime, lease)
-    });
-    Ok((answers, creates, turns, counts))
+    let once = |scope: [&str; 2], lifetime: Span| {
+        let remote = remote.clone()?;
+        Some(Once::new(remote, Arc::clone(&keys), scope, lifetime.get()))
+    };
+    Ok(Shares {
+        lookups: once(["lookup", ""], settings.lookups.request_id_ttl),
+        creates: once(["create", &scope], settings.persons.request_id_ttl),
+        answers,
+        turns,
+        counts,
+    })
 }
 
 /// Handles under `persons.handle_key`, or under what all replicas have anyway.

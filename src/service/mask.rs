@@ -9,10 +9,13 @@ use prost::Name;
 use prost_reflect::MessageDescriptor;
 use prost_types::FieldMask;
 
+use super::mask_path;
 use crate::proto::{
-    self,
+    self, field_paths,
     fields::{Fields, Filtered, Lists},
 };
+
+const RULE: &str = "must name fields of the response only";
 
 /// The fields that a caller wants of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,25 +27,38 @@ impl ReadMask {
     /// # Errors
     ///
     /// The rule that a path breaks.
-    pub fn of<M: Name>(mask: Option<&FieldMask>) -> Result<Self, &'static str> {
+    pub fn of<M: Name>(mask: Option<&FieldMask>) -> Result<Self, String> {
         let paths = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
         if paths.is_empty() || paths == ["*"] {
             return Ok(Self(Fields::All));
         }
         let reply = descriptor::<M>().ok_or("cannot be read")?;
         let mut wanted = Fields::none();
-        for path in paths {
-            wanted
-                .add(&reply, path, Lists::Closed)
-                .ok_or("must name fields of the response only")?;
+        let mut unknown = Vec::new();
+        for (place, path) in paths.iter().enumerate() {
+            if wanted.add(&reply, path, Lists::Closed).is_none() {
+                unknown.push((place, path.as_str()));
+            }
         }
-        Ok(Self(wanted))
+        match unknown.is_empty() {
+            true => Ok(Self(wanted)),
+            false => {
+                let known = field_paths::paths(&reply);
+                Err(mask_path::unknown(RULE, unknown.into_iter(), &known))
+            }
+        }
     }
 
     /// Whether the field at these numbers, or a part of it, is wanted.
     #[must_use]
     pub fn wants(&self, numbers: &[u32]) -> bool {
         self.0.has(numbers)
+    }
+
+    /// The paths that the mask names and of which a caller that sees `visible` may see nothing, by field numbers.
+    #[must_use]
+    pub fn beyond(&self, visible: &Fields) -> Vec<Vec<u32>> {
+        self.0.beyond(visible)
     }
 
     /// The reply with the wanted fields only.
@@ -52,14 +68,13 @@ impl ReadMask {
     }
 }
 
-fn descriptor<M: Name>() -> Option<MessageDescriptor> {
+/// What is known of the reply's type.
+pub fn descriptor<M: Name>() -> Option<MessageDescriptor> {
     proto::descriptors().get_message_by_name(&M::full_name())
 }
 
 #[cfg(test)]
 mod tests {
-    use prost_reflect::Kind;
-
     use prost::Message;
 
     use super::*;
@@ -71,6 +86,19 @@ mod tests {
     fn mask(paths: &[&str]) -> FieldMask {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
         FieldMask { paths }
+    }
+
+    /// As JSON and grpcurl write a path.
+    fn lower_camel_case(path: &str) -> String {
+        let mut letters = path.chars();
+        let mut camel = String::new();
+        while let Some(letter) = letters.next() {
+            match letter {
+                '_' => camel.extend(letters.next().map(|next| next.to_ascii_uppercase())),
+                letter => camel.push(letter),
+            }
+        }
+        camel
     }
 
     fn reply() -> CheckCurpResponse {
@@ -133,24 +161,13 @@ mod tests {
 
     #[test]
     fn every_path_of_every_reply_can_be_named() {
-        fn paths(message: &MessageDescriptor, before: &str, deep: u8, found: &mut Vec<String>) {
-            for field in message.fields() {
-                let path = format!("{before}{}", field.name());
-                if let Kind::Message(inner) = field.kind()
-                    && !field.is_list()
-                    && !field.is_map()
-                    && deep < 4
-                {
-                    paths(&inner, &format!("{path}."), deep + 1, found);
-                }
-                found.push(path);
-            }
-        }
         fn all_of<M: Message + Name + Default>() -> usize {
-            let mut found = Vec::new();
-            paths(&descriptor::<M>().unwrap(), "", 0, &mut found);
+            let found = field_paths::paths(&descriptor::<M>().unwrap());
             for path in &found {
-                assert!(ReadMask::of::<M>(Some(&mask(&[path]))).is_ok(), "{path}");
+                let read = ReadMask::of::<M>(Some(&mask(&[path])));
+                assert!(read.is_ok(), "{path}");
+                let json = lower_camel_case(path);
+                assert_eq!(ReadMask::of::<M>(Some(&mask(&[&json]))), read, "{json}");
             }
             found.len()
         }

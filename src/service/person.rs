@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use prost::Message as _;
+use prost::{Message as _, bytes::Bytes};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use super::{
     person_fields::created,
     person_ids::{Named, owner, told},
     reply,
-    request_ids::{self, Fingerprint},
+    request_ids::{self, Asked, Fingerprint},
     routes::{Route, configured},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         date,
         failure::Failure,
         person::{self, FieldChange, PersonField, PersonId, View},
-        verification::Provider,
+        verification::{Provider, Source},
         violation::Violations,
     },
     policy::{Policy, PolicyError},
@@ -34,7 +34,8 @@ use crate::{
         person_service_server::PersonService,
     },
     provider::verifik::{Verifik, persons::Creation},
-    transport::Progress,
+    sharing::once::{How, Outcome},
+    transport::{Priced as _, Progress},
 };
 
 /// `person.biometric_data` in the answer of `GetPerson`, and `persons.biometric_data` in that of
@@ -119,17 +120,36 @@ impl Persons {
             own.created(&created);
             created
         };
-        let created = match create.request_id {
-            None => run(Arc::clone(&call.progress)).await,
+        let (created, source) = match create.request_id {
+            None => (run(Arc::clone(&call.progress)).await, Source::Provider),
             Some(id) => {
-                let id = request_ids::of_caller(id, call.caller());
-                self.gateway
-                    .request_ids
-                    .once(id, create.fingerprint, &call, run)
-                    .await
+                let gateway = Arc::clone(&self.gateway);
+                let left = move |progress: &Progress| {
+                    if let Ok(route) = configured(&gateway.verifik) {
+                        route.upstream.left(progress);
+                    }
+                    None
+                };
+                let asked = Asked {
+                    id: request_ids::of_caller(id, call.caller()),
+                    fingerprint: create.fingerprint,
+                    provider: Provider::Verifik,
+                    lease: self.verifik(&call)?.upstream.longest_call(),
+                    left: Box::new(left),
+                };
+                let told = self.gateway.creates.once(asked, &call, run).await;
+                let source = match told.how {
+                    How::Ran => Source::Provider,
+                    How::Waited => Source::Coalesced,
+                    How::Kept => Source::Recovered,
+                };
+                (told.ended, source)
             }
         };
         call.created(&created);
+        if let Ok(person) = &created {
+            call.facts.wrote(person.billing(), source);
+        }
         told(created?, owner(&call).as_ref(), &self.gateway.handles)
     }
 
@@ -182,7 +202,28 @@ impl Persons {
                 .await
         };
         charged(call, deleted).await?;
+        // What it costs: nothing of the answer says it.
+        call.facts.wrote(().billing(), Source::Provider);
         Ok(DeletePersonResponse {})
+    }
+}
+
+/// A create that was refused created nobody: its id may be used again, whatever the refusal cost.
+impl Outcome for Person {
+    fn encode(&self) -> Bytes {
+        self.encode_to_vec().into()
+    }
+
+    fn decode(bytes: Bytes) -> Option<Self> {
+        <Self as prost::Message>::decode(bytes).ok()
+    }
+
+    fn size(&self) -> usize {
+        self.encoded_len()
+    }
+
+    fn frees_the_id(failure: &Failure) -> bool {
+        !failure.leaves_outcome_unknown()
     }
 }
 
@@ -202,13 +243,8 @@ fn check_create(
     let fields = created(&mut bad, person, required, date::today());
     check_writable(&mut bad, call, &fields);
     bad.check(PURPOSE, call.purpose());
-    let request_id = match request_id {
-        "" => Ok(None),
-        text => Uuid::try_parse(text)
-            .map(Some)
-            .map_err(|_| "must be a UUID"),
-    };
-    match (bad.check("request_id", request_id), bad.is_empty()) {
+    let request_id = bad.check("request_id", request_ids::parse(request_id));
+    match (request_id, bad.is_empty()) {
         (Some(request_id), true) => Ok(Create {
             creation,
             fields,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use jiff::civil::Date;
 use prost_types::FieldMask;
 
+use super::mask_path;
 use crate::{
     domain::{
         person::{FieldChange, FieldValue, PersonField},
@@ -12,6 +13,8 @@ use crate::{
     },
     proto::person::v1::Person,
 };
+
+const RULE: &str = "must name fields of person that a caller may write";
 
 /// What a caller wrote into a field.
 enum Written<'a> {
@@ -114,11 +117,11 @@ pub fn updated(
         }
         return populated(bad, person, &[], today);
     }
-    let Some(fields) = named(paths) else {
-        bad.add(
-            "update_mask",
-            "must name fields of person that a caller may write",
-        );
+    let named = named(paths).map_err(|unknown| {
+        let known = PersonField::ALL.map(|field| field.mask_path().to_owned());
+        mask_path::unknown(RULE, unknown.into_iter(), &known)
+    });
+    let Some(fields) = bad.check("update_mask", named) else {
         return Vec::new();
     };
     let mut changes = Vec::new();
@@ -143,25 +146,27 @@ pub fn updated(
     changes
 }
 
-/// The fields that the paths of a mask name, each once; none if a path names no writable field.
-fn named(paths: &[String]) -> Option<Vec<PersonField>> {
+/// The fields that the paths of a mask name, each once; or the paths that name no writable field, with their places.
+fn named(paths: &[String]) -> Result<Vec<PersonField>, Vec<(usize, &str)>> {
     if paths == ["*"] {
-        return Some(PersonField::ALL.to_vec());
+        return Ok(PersonField::ALL.to_vec());
     }
-    let mut fields = Vec::new();
-    for path in paths {
+    let (mut fields, mut unknown) = (Vec::new(), Vec::new());
+    for (place, path) in paths.iter().enumerate() {
+        let written = mask_path::snake_case(path);
         let matches = |field: &PersonField| {
             let own = field.mask_path();
-            own == path
-                || own
-                    .strip_prefix(path)
-                    .is_some_and(|rest| rest.starts_with('.'))
+            let after = own.strip_prefix(&*written);
+            after.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         let before = fields.len();
         fields.extend(PersonField::ALL.into_iter().filter(matches));
         if fields.len() == before {
-            return None;
+            unknown.push((place, path.as_str()));
         }
+    }
+    if !unknown.is_empty() {
+        return Err(unknown);
     }
     let mut seen = Vec::new();
     fields.retain(|field| {
@@ -169,7 +174,7 @@ fn named(paths: &[String]) -> Option<Vec<PersonField>> {
         seen.push(*field);
         new
     });
-    Some(fields)
+    Ok(fields)
 }
 
 #[cfg(test)]
@@ -217,6 +222,10 @@ mod tests {
                 mask(&["biometric_data.face_image"]),
                 vec![(FaceImage, false)],
             ),
+            (
+                mask(&["phoneNumber", "biometricData.faceImage"]),
+                vec![(PhoneNumber, false), (FaceImage, false)],
+            ),
         ] {
             let mut bad = Violations::default();
             let changes = updated(&mut bad, &john(), paths.as_ref(), TODAY);
@@ -241,6 +250,18 @@ mod tests {
             updated(&mut bad, &john(), mask(&["email", path]).as_ref(), TODAY);
             assert_eq!(bad.into_vec()[0].field, "update_mask", "{path}");
         }
+        let mut bad = Violations::default();
+        updated(
+            &mut bad,
+            &john(),
+            mask(&["email", "phone_nmber"]).as_ref(),
+            TODAY,
+        );
+        let said = &bad.into_vec()[0].rule;
+        assert!(
+            said.ends_with("paths[1] (phone_nmber) is unknown, did you mean phone_number?"),
+            "{said}"
+        );
         let mut bad = Violations::default();
         let both = mask(&["family_name", "given_name"]);
         updated(&mut bad, &Person::default(), both.as_ref(), TODAY);

@@ -275,7 +275,9 @@ where
         true => look(1).await.map(|(seen, _)| seen),
         false => Err(Failure::invalid(vec![Violation {
             field: "page_token",
-            rule: "refers to a list that has changed too much since: start again without page_token",
+            rule:
+                "refers to a list that has changed too much since: start again without page_token"
+                    .into(),
         }])),
     }
 }

@@ -23,11 +23,13 @@ use crate::{
         date,
         failure::{Failure, Kind},
         person::{FieldChange, PersonId},
-        verification::Provider,
+        refusal::Refusal,
+        verification::{Provider, Source},
         violation::{Violation, Violations},
     },
     proto::person::v1::{Person, UpdatePersonRequest},
     sharing::{remote::NoAnswer, turns::Turn},
+    transport::Priced as _,
 };
 
 /// What a caller is asked to wait while Redis is down.
@@ -55,6 +57,7 @@ impl Persons {
         call.intend().await?;
         self.verifik(call)?;
         let updated = charged(call, self.change(call, id, changes)).await?;
+        call.facts.wrote(updated.billing(), Source::Provider);
         told(updated, owner.as_ref(), handles)
     }
 
@@ -76,7 +79,7 @@ impl Persons {
         if stored.would_be_nameless(&changes) {
             return Err(Failure::invalid(vec![Violation {
                 field: "update_mask",
-                rule: "must leave the record a given_name or a family_name",
+                rule: "must leave the record a given_name or a family_name".into(),
             }]));
         }
         let (object, before) = stored.changed(&changes);
@@ -111,7 +114,8 @@ impl Persons {
     /// Waits until nobody else here changes the record.
     pub(super) async fn turn(&self, id: &PersonId) -> Result<Turn, Failure> {
         let turn = self.gateway.turns.take(id.reveal()).await;
-        turn.map_err(|NoAnswer| Failure {
+        turn.map_err(|NoAnswer(cause)| Failure {
+            refusal: Some(Box::new(Refusal::Store(cause.as_str()))),
             retry_after: Some(RETRY_AFTER),
             ..Failure::before_sending(Kind::PersonLockUnavailable, Provider::Verifik)
         })

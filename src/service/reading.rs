@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::answers::Known;
 use crate::{
+    domain::price::Price,
     domain::verification::{Billing, Environment, Outcome, Source, VerificationId, Verified},
-    proto::identity::v1 as pb,
+    proto::{gateway::v1::Money, identity::v1 as pb},
 };
 
 /// The verification of a reply, and the record beside it.
@@ -34,8 +35,27 @@ pub fn verification<R>(id: VerificationId, known: Known<R>) -> (pb::Verification
             Environment::Sandbox => pb::Environment::Sandbox,
         }
         .into(),
+        cost: known
+            .price
+            .and_then(|price| cost(&price, known.source, billing)),
+        withheld: Vec::new(),
     };
     (verification, record)
+}
+
+/// What the call added to the bill; none if that is not known.
+fn cost(price: &Price, source: Source, billing: Billing) -> Option<Money> {
+    let (units, nanos) = match (source, billing) {
+        (Source::Provider, Billing::Unknown) => return None,
+        (Source::Provider, Billing::Billed) => price.units_and_nanos(),
+        (Source::Provider, Billing::NotBilled)
+        | (Source::Coalesced | Source::Cache | Source::Recovered, _) => (0, 0),
+    };
+    Some(Money {
+        currency_code: price.currency().to_owned(),
+        units,
+        nanos,
+    })
 }
 
 fn timestamp(at: Timestamp) -> prost_types::Timestamp {
@@ -50,6 +70,7 @@ const fn shown_source(source: Source) -> pb::Source {
         Source::Provider => pb::Source::Provider,
         Source::Coalesced => pb::Source::Coalesced,
         Source::Cache => pb::Source::Cache,
+        Source::Recovered => pb::Source::Recovered,
     }
 }
 

@@ -1,17 +1,21 @@
-//! A create with a `request_id` runs once, however often it is asked for.
+//! What has a `request_id` is done once, however often it is asked for.
 //!
-//! The first call with an id starts the create as a task of its own: a caller that gives up leaves
-//! no half-known write, the task runs to its end and its answer waits for the repeat. A repeat waits
-//! for the same task, or gets its kept answer. A create that surely was refused frees the id; one
-//! whose outcome is not known keeps it, because a second try might create twice. A defect, or a task
-//! that is killed, is an unknown outcome if anything was sent. It is under nobody's deadline, and a
-//! process that leaves waits for it ([`RequestIds::finished`]).
+//! The first call with an id starts the work as a task of its own: once it has sent anything, a caller that gives up
+//! leaves nothing half known, the task runs to its end and its outcome waits for the repeat. A repeat waits
+//! for the same task, or gets its kept outcome. What surely was not done frees the id; an outcome that
+//! is not known keeps it, because a second try might do it twice. A defect, or a task
+//! that is killed, is an unknown outcome if anything was sent. A process that leaves waits for the tasks
+//! ([`RequestIds::finished`]).
 //!
-//! Where the replicas share a Redis, the task asks there first (`sharing::creates`): it may end with
-//! the outcome of another replica's create. Then the other replicas are the judges of what is a reuse
+//! What has not been sent ends with its last caller: whoever is told that nothing was charged has left nothing behind
+//! that may be.
+//!
+//! Where the replicas share a Redis, the task asks there first (`sharing::once`): it may end with
+//! the outcome of another replica's work. Then the other replicas are the judges of what is a reuse
 //! too, and another content under the same id has an entry of its own here.
 
 mod register;
+mod wanted;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -19,30 +23,59 @@ use futures_util::FutureExt as _;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use self::register::{Entry, Found, Register};
+use self::register::{Found, Register};
 use super::defect;
 use crate::{
     auth::{AuthMode, identity::Caller},
     call::Call,
     domain::{failure::Failure, verification::Provider},
     sha256::Sha256,
-    sharing::{Creates, creates::Created},
+    sharing::{
+        Once,
+        once::{Ended, How, Outcome, Question},
+    },
+    telemetry::metrics::UnderWay,
     transport::{Part, Progress},
 };
 
-/// Says what a create asks for, to find another content under the same id.
+/// Says what is asked for, to find another content under the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// The fingerprint of a method and an encoded request.
     pub fn of(method: &str, request: &[u8]) -> Self {
-        let hash = Sha256::new().chain_update(method).chain_update([0]);
-        Self(hash.chain_update(request).finish())
+        Self::of_parts(method, [request])
+    }
+
+    /// The fingerprint of a method and the parts of what it sends.
+    pub fn of_parts<'a>(method: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hash = Sha256::new().chain_update(method);
+        for part in parts {
+            hash = hash.chain_update([0]).chain_update(part);
+        }
+        Self(hash.finish())
     }
 }
 
-/// The id of this caller's create. Two callers may have the same id by chance or by guessing: each has
+/// Reads a `request_id`; none if there is none.
+///
+/// # Errors
+///
+/// The rule that it breaks.
+pub fn parse(text: &str) -> Result<Option<Uuid>, &'static str> {
+    match text {
+        "" => Ok(None),
+        text => match Uuid::try_parse(text) {
+            // What a client sends that has forgotten to make one, and every other such client, too.
+            Ok(id) if id.is_nil() => Err("must not be the nil UUID"),
+            Ok(id) => Ok(Some(id)),
+            Err(_) => Err("must be a UUID"),
+        },
+    }
+}
+
+/// The id of this caller's call. Two callers may have the same id by chance or by guessing: each has
 /// its own, and never the other's answer.
 pub fn of_caller(id: Uuid, caller: Option<&Arc<Caller>>) -> Uuid {
     let identity = caller.map(|caller| &caller.identity);
@@ -63,94 +96,160 @@ pub fn of_caller(id: Uuid, caller: Option<&Arc<Caller>>) -> Uuid {
     Uuid::new_v8(bytes)
 }
 
-/// The creates of this process, by `request_id`.
-#[derive(Debug, Clone)]
-pub struct RequestIds {
-    here: Register,
-    running: TaskTracker,
-    everywhere: Option<Creates>,
+/// What is done when all callers have gone and something is out that may have been charged; what it returns is held
+/// while nobody waits.
+pub type Left = Box<dyn Fn(&Progress) -> Option<UnderWay> + Send + Sync>;
+
+/// A call with a `request_id`.
+pub struct Asked {
+    /// The id, of this caller.
+    pub id: Uuid,
+    /// What is asked.
+    pub fingerprint: Fingerprint,
+    /// Who is asked.
+    pub provider: Provider,
+    /// How long the work may take.
+    pub lease: Duration,
+    /// What is done when nobody waits for it any more.
+    pub left: Left,
 }
 
-impl RequestIds {
-    /// Keeps at most `capacity` outcomes, each for `ttl` from its create's end; the oldest goes first. A
-    /// create that runs is always known.
-    pub fn new(capacity: u64, ttl: Duration, everywhere: Option<Creates>) -> Self {
-        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+/// What a call is told.
+#[derive(Debug)]
+pub struct Told<T> {
+    /// How the work ended.
+    pub ended: Ended<T>,
+    /// How the call came to it.
+    pub how: How,
+    /// Whether another call with the same id had gone without it. Each is told of once.
+    pub had_gone: bool,
+}
+
+/// The work of this process, by `request_id`.
+#[derive(Debug, Clone)]
+pub struct RequestIds<T> {
+    here: Register<T>,
+    running: TaskTracker,
+    everywhere: Option<Once>,
+}
+
+/// How many outcomes are kept, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// So many.
+    pub capacity: u64,
+    /// So many bytes of them.
+    pub max_bytes: usize,
+    /// Each from the end of its work.
+    pub ttl: Duration,
+}
+
+impl<T: Outcome> RequestIds<T> {
+    /// The oldest outcome goes first. Work that runs is always known.
+    pub fn new(bounds: Bounds, everywhere: Option<Once>) -> Self {
         Self {
-            here: Register::new(capacity, ttl),
+            // What is dropped here is still there.
+            here: Register::new(bounds, everywhere.is_some()),
             running: TaskTracker::new(),
             everywhere,
         }
     }
 
-    /// Waits until no create runs: one whose caller has left is no call in flight.
+    /// Waits until nothing runs: what has no caller any more is no call in flight.
     pub async fn finished(&self) {
         self.running.close();
         self.running.wait().await;
     }
 
-    /// Runs the create, or waits for the one that runs or ran under this id. It is given the progress
+    /// Does the work, or waits for that which runs or ran under this id. It is given the progress
     /// that all who wait for it share.
-    pub async fn once<C>(
+    pub async fn once<W>(
         &self,
-        id: Uuid,
-        fingerprint: Fingerprint,
+        asked: Asked,
         call: &Call,
-        create: impl FnOnce(Arc<Progress>) -> C,
-    ) -> Created
+        work: impl FnOnce(Arc<Progress>) -> W,
+    ) -> Told<T>
     where
-        C: Future<Output = Created> + Send + 'static,
+        W: Future<Output = Ended<T>> + Send + 'static,
     {
+        let Asked {
+            id,
+            fingerprint,
+            provider,
+            lease,
+            left,
+        } = asked;
         let key = (id, self.everywhere.as_ref().map(|_| fingerprint));
-        let entry = match self.here.enter(key, fingerprint, call.facts.provider()) {
+        let (found, waits) = self.here.enter(key, fingerprint, provider);
+        let (entry, waited) = match found {
             Found::Free(run) => {
                 let entry = run.entry();
                 let progress = Arc::clone(&entry.progress);
                 call.progress.shares(Part::Starts, Arc::clone(&progress));
-                progress.has_no_deadline();
-                let create = create(Arc::clone(&progress));
-                let create = caught(create, entry.provider, Arc::clone(&progress));
+                let work = wanted::work(run.wanted(), work(Arc::clone(&progress)), provider, left);
+                let work = caught(work, provider, Arc::clone(&progress)).boxed();
                 let everywhere = self.everywhere.clone();
+                let question = Question {
+                    id,
+                    fingerprint: fingerprint.0,
+                    provider,
+                    lease,
+                };
                 self.running.spawn(async move {
-                    let created = match everywhere {
-                        Some(creates) => creates.once(id, fingerprint.0, &progress, create).await,
-                        None => create.await,
+                    let (ended, how) = match everywhere {
+                        Some(ids) => ids.once(question, &progress, work).await,
+                        None => (work.await, How::Ran),
                     };
-                    run.ends(created);
+                    run.ends(ended, how);
                 });
-                entry
+                (entry, None)
             }
             Found::Taken(entry) if entry.fingerprint != fingerprint => {
-                return Err(Failure::request_id_reused());
+                waits.was_no_repeat();
+                return Told {
+                    ended: Err(Failure::request_id_reused()),
+                    how: How::Kept,
+                    had_gone: false,
+                };
             }
             Found::Taken(entry) => {
                 // What the first has sent may be charged, and this caller is told of it as well.
-                match entry.is_over() {
-                    true => call.progress.waits(),
-                    false => call
-                        .progress
-                        .shares(Part::Joins, Arc::clone(&entry.progress)),
-                }
-                entry
+                let how = match entry.is_over() {
+                    true => {
+                        call.progress.waits();
+                        How::Kept
+                    }
+                    false => {
+                        let progress = Arc::clone(&entry.progress);
+                        call.progress.shares(Part::Joins, progress);
+                        How::Waited
+                    }
+                };
+                (entry, Some(how))
             }
         };
-        let Entry {
-            answer, progress, ..
-        } = entry;
-        register::outcome(answer)
-            .await
-            .unwrap_or_else(|| Err(defect(call.facts.provider(), &progress)))
+        let told = register::outcome(entry.answer.clone()).await;
+        let lost = || (Err(defect(Some(provider), &entry.progress)), How::Ran);
+        let (ended, how) = told.unwrap_or_else(lost);
+        let had_gone = waits.told();
+        // Of another replica's work it is not known here who has gone without it.
+        let is_elsewhere = waited.is_none() && how == How::Kept;
+        Told {
+            ended,
+            how: waited.unwrap_or(how),
+            had_gone: had_gone || is_elsewhere,
+        }
     }
 }
 
-/// The create, whose panic is an outcome too: the replicas must hear of it like of any other.
-async fn caught(
-    create: impl Future<Output = Created>,
-    provider: Option<Provider>,
+/// The work, whose panic is an outcome too: the replicas must hear of it like of any other.
+async fn caught<T>(
+    work: impl Future<Output = Ended<T>>,
+    provider: Provider,
     progress: Arc<Progress>,
-) -> Created {
-    let created = AssertUnwindSafe(create).catch_unwind().await;
-    created.unwrap_or_else(|_panic| Err(defect(provider, &progress)))
+) -> Ended<T> {
+    let ended = AssertUnwindSafe(work).catch_unwind().await;
+    ended.unwrap_or_else(|_panic| Err(defect(Some(provider), &progress)))
 }
 
 #[cfg(test)]

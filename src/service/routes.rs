@@ -152,6 +152,7 @@ impl<'a> Routes<'a> {
             self.watches.push(Watch::new(A::FILE_KEY, files, take));
         }
         let settings_of_way = self.providers.upstream(A::PROVIDER);
+        metrics::none_left(A::PROVIDER, settings_of_way.price.as_ref());
         self.route(A::new(settings), credentials, settings_of_way)
             .map(Some)
     }

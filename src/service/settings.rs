@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::request_ids::Bounds;
 use crate::{
     domain::redaction::Secret,
     setting::{Span, redacted},
-    sharing::{creates, keys},
+    sharing::{keys, once},
     transport::settings::Upstream,
 };
 
@@ -29,6 +30,65 @@ pub enum CurpCheck {
     Strict,
     /// Format only: registries are known to contain irregular ones.
     Shape,
+}
+
+/// Lookups.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lookups {
+    /// How long the outcome of a lookup with a `request_id` is stored, so that a retry gets it again and nothing is
+    /// paid twice. At least as long as a lookup may take: the provider's `queue_timeout`, `timeout` and 5 s
+    /// of backoff for each of its `max_attempts`, plus 2 s.
+    #[schemars(extend("x-min" = "1ms", "x-max" = "720h"))]
+    pub request_id_ttl: Span,
+    /// Most outcomes of lookups stored in this process; beyond that the oldest are dropped early
+    /// (`idgw_request_ids_dropped_total`), and a retry of one calls the provider again, unless Redis has it. Lookups
+    /// in flight are not counted.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub request_id_capacity: u64,
+    /// Most bytes of these outcomes in this process; beyond that the oldest answers are dropped, but not their
+    /// ids: a retry gets UNKNOWN `PROVIDER_OUTCOME_UNKNOWN` and costs nothing, unless Redis has the answer. An
+    /// answer takes about 1 KiB, a CURP's with its PDF 100 KiB.
+    #[schemars(range(min = 0, max = 1_099_511_627_776_i64))]
+    pub request_id_max_bytes: u64,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self {
+            request_id_ttl: Span::seconds(15 * 60),
+            request_id_capacity: 100_000,
+            request_id_max_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+impl Lookups {
+    /// How much is kept in this process.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            capacity: self.request_id_capacity,
+            max_bytes: usize::try_from(self.request_id_max_bytes).unwrap_or(usize::MAX),
+            ttl: self.request_id_ttl.get(),
+        }
+    }
+
+    /// What is wrong with the lifetime, given how long a lookup may take at a provider of this name: the key, and
+    /// the problem.
+    #[must_use]
+    pub fn problem(&self, provider: &str, upstream: &Upstream) -> Option<(&'static str, String)> {
+        let shortest = upstream.longest_call().saturating_add(once::GRACE);
+        (self.request_id_ttl.get() < shortest).then(|| {
+            let problem = format!(
+                "is shorter than {}, which a lookup may take with providers.{provider}.queue_timeout, \
+                 providers.{provider}.timeout and providers.{provider}.max_attempts: a retry could be charged \
+                 while the first lookup is still running",
+                Span::new(shortest)
+            );
+            ("lookups.request_id_ttl", problem)
+        })
+    }
 }
 
 /// Person records.
@@ -77,9 +137,19 @@ impl Default for Persons {
 }
 
 impl Persons {
+    /// How much is kept in this process.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            capacity: self.request_id_capacity,
+            max_bytes: usize::MAX,
+            ttl: self.request_id_ttl.get(),
+        }
+    }
+
     /// What is wrong with a lifetime, given how long a create may take: the key, and the problem.
     fn lifetime_problem(&self, verifik: &Upstream) -> Option<(&'static str, String)> {
-        let shortest = verifik.longest_call().saturating_add(creates::GRACE);
+        let shortest = verifik.longest_call().saturating_add(once::GRACE);
         (self.request_id_ttl.get() < shortest).then(|| {
             let problem = format!(
                 "is shorter than {}, which a create may take with providers.verifik.queue_timeout, \

@@ -8,13 +8,15 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::civil::Date;
 use prost::Name;
+use uuid::Uuid;
 
 use super::{
-    answers::Lookups,
+    answers::{Asked, Lookups},
     gateway::Gateway,
     mask::ReadMask,
-    reading,
+    reading, request_ids,
     routes::{AnyRoute, Supplier},
+    shown::Shown,
 };
 use crate::{
     audit::words::PURPOSE,
@@ -24,7 +26,7 @@ use crate::{
         curp::CurpRule,
         date,
         failure::{Failure, Kind},
-        lookup::Lookup,
+        lookup::{Document, Lookup},
         verification::VerificationId,
         violation::Violations,
     },
@@ -55,6 +57,9 @@ pub trait Verify: Send + Sync + 'static {
         lookup
     }
 
+    /// Takes the document out of a record that was kept whole.
+    fn leave_out_document(_record: &mut Self::Record) {}
+
     /// The reply.
     fn response(
         request: Self::Request,
@@ -80,8 +85,9 @@ pub struct Handler<V: Verify> {
     policy: Policy,
     /// In the order in which they are asked.
     suppliers: Box<[Supplier<V>]>,
-    lookups: Lookups<V>,
+    lookups: Arc<Lookups<V>>,
     curp: CurpRule,
+    shown: Shown,
 }
 
 impl<V: Verify> Handler<V> {
@@ -97,9 +103,15 @@ impl<V: Verify> Handler<V> {
         let policy = gateway.policy(V::RPC)?;
         Ok(Self {
             suppliers: Box::new(suppliers),
-            lookups: Lookups::new(gateway.answers.clone(), policy.clone()),
+            lookups: Arc::new(Lookups::new(
+                gateway.answers.clone(),
+                gateway.left.clone(),
+                gateway.request_ids.clone(),
+                policy.clone(),
+            )),
             policy,
             curp: gateway.curp_rule,
+            shown: Shown::of::<V::Response>(),
         })
     }
 
@@ -108,24 +120,39 @@ impl<V: Verify> Handler<V> {
     /// # Errors
     ///
     /// What went wrong; from the checks on every failure carries the verification's own id.
-    pub async fn answer(&self, call: &Call, request: V::Request) -> Result<V::Response, Failure> {
+    pub async fn answer(
+        &self,
+        call: &Arc<Call>,
+        request: V::Request,
+    ) -> Result<V::Response, Failure> {
         let Checked {
             lookup,
             max_age,
             mask,
+            request_id,
+            document,
         } = self.check(call, &request)?;
         let id = VerificationId::mint();
         call.facts.verifies(id);
         // A block and no function: that would have room for the lookup once more.
         let known = async {
             let route = self.route(call).await?;
-            self.lookups.answer(call, route, lookup, max_age).await
+            let asked = Asked {
+                route,
+                lookup,
+                max_age,
+            };
+            let mut question = self.lookups.question(call, asked);
+            self.lookups.answer(call, &mut question, request_id).await
         };
         let known = known.await.map_err(|failure| failure.of(id))?;
         call.facts
             .found(known.verified.outcome, known.verified.billing);
         call.facts.comes_from(known.source);
-        let (verification, record) = reading::verification(id, known);
+        let (mut verification, record) = reading::verification(id, known);
+        if record.is_some() {
+            verification.withheld = self.shown.withheld(&mask, call.visible(), document);
+        }
         Ok(mask.apply(V::response(request, verification, record)))
     }
 
@@ -145,21 +172,29 @@ impl<V: Verify> Handler<V> {
         bad.check(PURPOSE, call.purpose());
         let mask = ReadMask::of::<V::Response>(request.read_mask());
         let mask = bad.check("read_mask", mask);
-        let (Some(max_age), Some(mask), true) = (max_age, mask, bad.is_empty()) else {
+        let request_id = bad.check("request_id", request_ids::parse(request.request_id()));
+        let (Some(max_age), Some(mask), Some(request_id), true) =
+            (max_age, mask, request_id, bad.is_empty())
+        else {
             return Err(Failure::invalid(bad.into_vec()));
         };
         if self.policy.requires_consent && consent.is_none() {
             return Err(Failure::new(Kind::ConsentRequired));
         }
         let lookup = lookup.ok_or(Failure::new(Kind::Internal))?;
+        let document = lookup.document();
         // What the caller may not see is not decoded for it.
         let wanted = |field: &[u32]| mask.wants(field) && call.visible().has(field);
         let lookup = V::narrowed(lookup, wanted);
         call.begin(Some(lookup.identifier()), consent);
+        // After that: who asks for what it may not see is recorded.
+        self.shown.allows(&mask, call.visible())?;
         Ok(Checked {
+            document,
             lookup,
             max_age: max_age.filter(|age| !age.is_zero()),
             mask,
+            request_id,
         })
     }
 
@@ -180,6 +215,9 @@ struct Checked<V: Verify> {
     lookup: V::Lookup,
     max_age: Option<Duration>,
     mask: ReadMask,
+    request_id: Option<Uuid>,
+    /// Whether the document was asked for, by whoever may see it or not.
+    document: Document,
 }
 
 /// Reads `max_age`.

@@ -47,6 +47,7 @@ pub struct Answers {
     here: Cache<Name, Entry, RandomState>,
     there: Option<Remote>,
     lifetimes: Lifetimes,
+    max_bytes: u64,
 }
 
 impl Answers {
@@ -72,7 +73,27 @@ impl Answers {
             here,
             there,
             lifetimes,
+            max_bytes,
         }
+    }
+
+    /// How many bytes it keeps in this process.
+    pub(super) const fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// The name under which an answer waits for a caller.
+    pub(super) fn owed(&self, answer: &Name, mode: &[u8], caller: &[u8]) -> Name {
+        self.keys
+            .name([b"left, 1".as_slice(), answer.bytes(), mode, caller])
+    }
+
+    pub(super) fn sealed(&self, name: &Name, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.keys.seal(name, bytes)
+    }
+
+    pub(super) fn opened(&self, name: &Name, sealed: &[u8]) -> Option<Bytes> {
+        self.keys.open(name, sealed).map(Bytes::from)
     }
 
     /// The name of an answer to what these parts describe.
@@ -86,7 +107,18 @@ impl Answers {
         if let Some(kept) = self.get_here(name, max_age) {
             return Some(kept);
         }
-        let (sealed, left) = self.there.as_ref()?.get(&key(name)).await?;
+        let there = self.there.as_ref()?;
+        // Boxed, as all is that waits for Redis.
+        Box::pin(self.get_there(there, name, max_age)).await
+    }
+
+    async fn get_there<R: Record>(
+        &self,
+        there: &Remote,
+        name: &Name,
+        max_age: Duration,
+    ) -> Option<Kept<R>> {
+        let (sealed, left) = there.get(&key(name)).await?;
         let bytes = Bytes::from(self.keys.open(name, &sealed)?);
         let age = |lifetime: Duration| Age::of(lifetime.saturating_sub(left));
         let kept = Kept::decode(bytes.clone(), age)?;
@@ -209,6 +241,7 @@ mod tests {
             },
             checked_at: jiff::Timestamp::now(),
             age: Age::of(Duration::ZERO),
+            paid_by: None,
         }
     }
 

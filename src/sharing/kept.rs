@@ -9,6 +9,7 @@ use std::{fmt, time::Duration};
 use jiff::Timestamp;
 use prost::{Message, bytes::Bytes};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::domain::verification::{Billing, Drift, Outcome, Verified};
 
@@ -67,6 +68,8 @@ pub struct Kept<R> {
     pub checked_at: Timestamp,
     /// How long ago that was.
     pub age: Age,
+    /// The id of the call that asked, in the audit.
+    pub paid_by: Option<Uuid>,
 }
 
 impl<R> Kept<R> {
@@ -101,6 +104,7 @@ impl<R: Message + Default> Kept<R> {
             nanos: self.checked_at.subsec_nanosecond(),
             record: record.as_ref().map(|record| record.encode_to_vec().into()),
             lifetime_ms: u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX),
+            paid_by: self.paid_by.map(|call| call.as_bytes().to_vec()),
         };
         stored.encode_to_vec()
     }
@@ -123,6 +127,9 @@ impl<R: Message + Default> Kept<R> {
             },
             checked_at: Timestamp::new(stored.seconds, stored.nanos).ok()?,
             age: age(Duration::from_millis(stored.lifetime_ms)),
+            paid_by: stored
+                .paid_by
+                .and_then(|bytes| Uuid::from_slice(&bytes).ok()),
         })
     }
 }
@@ -149,6 +156,8 @@ struct Stored {
     record: Option<Bytes>,
     #[prost(uint64, tag = "9")]
     lifetime_ms: u64,
+    #[prost(bytes = "vec", optional, tag = "10")]
+    paid_by: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Stored {
@@ -176,7 +185,7 @@ const fn outcome(number: u32) -> Option<Outcome> {
     }
 }
 
-const fn billing_number(billing: Billing) -> u32 {
+pub(super) const fn billing_number(billing: Billing) -> u32 {
     match billing {
         Billing::Billed => 1,
         Billing::NotBilled => 2,
@@ -184,7 +193,7 @@ const fn billing_number(billing: Billing) -> u32 {
     }
 }
 
-const fn billing(number: u32) -> Option<Billing> {
+pub(super) const fn billing(number: u32) -> Option<Billing> {
     match number {
         1 => Some(Billing::Billed),
         2 => Some(Billing::NotBilled),
@@ -221,6 +230,7 @@ mod tests {
             },
             checked_at: "2026-11-21T10:00:00.5Z".parse().unwrap(),
             age: Age::of(Duration::ZERO),
+            paid_by: Some(Uuid::from_u128(7)),
         }
     }
 

@@ -52,6 +52,11 @@ impl Name {
         self
     }
 
+    /// The name as it is hashed into another one.
+    pub(super) const fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The name in letters, digits, `-` and `_`.
     #[must_use]
     pub fn text(&self) -> String {

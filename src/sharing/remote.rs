@@ -14,28 +14,29 @@
 //!
 //! Creates with a `request_id` are the exception ([`Store`]): they wait a little, because the answer
 //! decides whether something is paid for twice.
+//!
+//! Each operation is one command about keys of one hash slot, so that a cluster executes it as a single server does;
+//! none is sent a second time after it may have been executed ([`node`]). The clock that an operation goes by is that
+//! of the node that has the key.
 
-use std::{
-    fmt,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+mod cause;
+mod facts;
+mod left;
+mod link;
+mod node;
+mod parts;
+mod way;
 
-use futures_util::future::BoxFuture;
-use redis::{
-    AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError, aio::MultiplexedConnection,
-};
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
-use tokio_util::task::TaskTracker;
+use std::{fmt, sync::Arc, time::Duration};
 
-use super::store::Store;
-use crate::domain::redaction::Secret;
+use redis::{Cmd, FromRedisValue};
+use tokio::time::timeout;
+
+pub use self::left::{Batch, Left};
+use self::link::Inner;
+pub(super) use self::parts::Parts;
+use super::{settings::Settings, store::Store};
+use crate::{reload::Watch, telemetry::labels::CacheFailure};
 
 /// Operations in a row that may be late before the connection is given up.
 const PATIENCE: u32 = 3;
@@ -50,49 +51,46 @@ pub const PATIENT_BUDGET: Duration = Duration::from_millis(500);
 
 /// Why an operation has no result. Nothing is known of what it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the shared cache did not respond")]
-pub struct NoAnswer;
+#[error("the shared cache did not respond: {}", .0.as_str())]
+pub struct NoAnswer(pub CacheFailure);
 
 /// Why there can be no connection at all.
 #[derive(Debug, thiserror::Error)]
-#[error("cache.url is not the URL of a Redis server")]
-pub struct NotAServer;
+#[error("{0}: {1}")]
+pub struct NotAServer(&'static str, String);
 
 /// A way to Redis. Clones share it.
 #[derive(Clone)]
 pub struct Remote(Arc<Inner>);
-
-struct Inner {
-    client: Client,
-    link: watch::Sender<Option<Link>>,
-    budget: Duration,
-    late: AtomicU32,
-    background: TaskTracker,
-}
-
-#[derive(Clone)]
-struct Link {
-    connection: MultiplexedConnection,
-    /// Which connection it is: a late failure of an old one says nothing about the new one.
-    number: u64,
-}
 
 impl Remote {
     /// Begins to connect, in a task of the current runtime.
     ///
     /// # Errors
     ///
-    /// If the URL is none.
-    pub fn new(url: &Secret, budget: Duration) -> Result<Self, NotAServer> {
-        let inner = Arc::new(Inner {
-            client: Client::open(url.expose()).map_err(|_| NotAServer)?,
-            link: watch::Sender::new(None),
-            budget,
-            late: AtomicU32::new(0),
-            background: TaskTracker::new(),
-        });
-        tokio::spawn(dial(Arc::downgrade(&inner), 0));
+    /// If the URL is none, or a file cannot be used.
+    pub fn new(settings: &Settings) -> Result<Self, NotAServer> {
+        let inner = Inner::new(settings);
+        let inner = inner.map_err(|(key, problem)| NotAServer(key, problem))?;
         Ok(Self(inner))
+    }
+
+    /// What reads the files of the way again.
+    #[must_use]
+    pub fn watch(&self) -> Option<Watch> {
+        self.0.watch()
+    }
+
+    /// How long a lookup waits for an answer.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        self.0.budget
+    }
+
+    /// Whether there is a connection.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.0.is_up()
     }
 
     /// Waits until nothing is done [`later`](Store::later) any more.
@@ -121,24 +119,22 @@ impl Remote {
         value: Vec<u8>,
         left: impl Fn() -> Duration + Send + 'static,
     ) {
+        const UNTIL: &str = "redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) \
+             redis.call('PEXPIREAT',KEYS[1],ARGV[3])";
         let inner = Arc::clone(&self.0);
         self.later(async move {
-            let mut commands = redis::pipe();
-            commands.cmd("TIME");
-            let time = inner.run::<((u64, u64),)>(inner.budget, commands).await;
-            let Ok(((seconds, micros),)) = time else {
+            // Of the server that has the key, whichever of a cluster that is.
+            let time = script("return redis.call('TIME')", &[&key]);
+            let time = inner.run::<(u64, u64)>(inner.budget, time).await;
+            let Ok((seconds, micros)) = time else {
                 return;
             };
             let left = left();
             let end = Duration::from_secs(seconds) + Duration::from_micros(micros) + left;
-            let mut commands = set(&key, &value, left, &[]);
-            let commands = commands
-                .atomic()
-                .cmd("PEXPIREAT")
-                .arg(&key)
-                .arg(millis(end));
+            let mut command = script(UNTIL, &[&key]);
+            command.arg(value).arg(millis(left)).arg(millis(end));
             // What could not be kept costs a provider call later, and nothing else.
-            let _kept = inner.run::<()>(inner.budget, commands.clone()).await;
+            let _kept = inner.run::<()>(inner.budget, command).await;
         });
     }
 
@@ -159,10 +155,9 @@ impl Remote {
              n=redis.call('INCR',KEYS[1]) \
              if n==1 then redis.call('PEXPIRE',KEYS[1],ARGV[2]) end \
              return n";
-        let mut commands = redis::pipe();
-        let command = commands.cmd("EVAL").arg(UP_TO).arg(1).arg(key);
+        let mut command = script(UP_TO, &[key]);
         command.arg(limit).arg(millis(lifetime));
-        let (count,) = self.0.run::<(i64,)>(self.0.budget, commands).await?;
+        let count = self.0.run::<i64>(self.0.budget, command).await?;
         Ok(u64::try_from(count).ok())
     }
 
@@ -172,22 +167,19 @@ impl Remote {
              if n>0 then redis.call('DECR',KEYS[1]) end";
         let inner = Arc::clone(&self.0);
         self.later(async move {
-            let mut commands = redis::pipe();
-            commands.cmd("EVAL").arg(IF_ANY).arg(1).arg(&key);
+            let command = script(IF_ANY, &[&key]);
             // What could not be given back stays counted, which is the safe side.
-            let _given_back = inner.run::<()>(inner.budget, commands).await;
+            let _given_back = inner.run::<()>(inner.budget, command).await;
         });
     }
 
-    async fn patiently<T: FromRedisValue + Send>(&self, commands: Pipeline) -> Result<T, NoAnswer> {
+    async fn patiently<T: FromRedisValue + Send>(&self, command: Cmd) -> Result<T, NoAnswer> {
         let up_and_answered = async {
-            let mut link = self.0.link.subscribe();
-            let up = link.wait_for(Option::is_some).await.map(|_| ());
-            up.map_err(|_| NoAnswer)?;
-            self.0.run(PATIENT_BUDGET, commands).await
+            self.0.comes_up().await?;
+            self.0.run(PATIENT_BUDGET, command).await
         };
         let answered = timeout(PATIENT_BUDGET, up_and_answered).await;
-        answered.unwrap_or(Err(NoAnswer))
+        answered.unwrap_or_else(|_elapsed| Err(NoAnswer(self.0.why_late())))
     }
 }
 
@@ -199,13 +191,26 @@ impl Store for Remote {
         value: &[u8],
         lifetime: Duration,
     ) -> Result<bool, NoAnswer> {
-        let commands = set(key, value, lifetime, &["NX"]);
-        let set = self.patiently::<(Option<String>,)>(commands).await?;
-        Ok(set.0.is_some())
+        let mut command = redis::cmd("SET");
+        command.arg(key).arg(value).arg("NX");
+        command.arg("PX").arg(millis(lifetime));
+        let set = self.patiently::<Option<String>>(command).await?;
+        Ok(set.is_some())
     }
 
-    async fn set(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<(), NoAnswer> {
-        self.patiently(set(key, value, lifetime, &[])).await
+    async fn replace(
+        &self,
+        key: &str,
+        old: &[u8],
+        new: &[u8],
+        lifetime: Duration,
+    ) -> Result<bool, NoAnswer> {
+        const WHATEVER: &str = "local v=redis.call('GET',KEYS[1]) \
+             redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) \
+             if v==ARGV[1] or v==ARGV[2] then return 1 end return 0";
+        let mut command = script(WHATEVER, &[key]);
+        command.arg(old).arg(new).arg(millis(lifetime));
+        self.patiently(command).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<(Vec<u8>, Duration)>, NoAnswer> {
@@ -217,34 +222,35 @@ impl Store for Remote {
     async fn delete(&self, key: &str, value: &[u8]) -> Result<(), NoAnswer> {
         const IF_EQUAL: &str =
             "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end";
-        let mut commands = redis::pipe();
-        let command = commands.cmd("EVAL").arg(IF_EQUAL).arg(1);
-        command.arg(key).arg(value);
-        self.patiently(commands).await
+        let mut command = script(IF_EQUAL, &[key]);
+        command.arg(value);
+        self.patiently(command).await
     }
 
     fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.0.background.spawn(work);
+        // A process that ends drops its calls outside of the runtime.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.0.background.spawn_on(work, &runtime);
+        }
     }
 }
 
-fn get(key: &str) -> Pipeline {
-    let mut commands = redis::pipe();
-    commands.cmd("GET").arg(key).cmd("PTTL").arg(key);
-    commands
+fn get(key: &str) -> Cmd {
+    const AND_LEFT: &str = "return {redis.call('GET',KEYS[1]),redis.call('PTTL',KEYS[1])}";
+    script(AND_LEFT, &[key])
+}
+
+/// One step, on keys of one slot.
+fn script(text: &str, keys: &[&str]) -> Cmd {
+    let mut command = redis::cmd("EVAL");
+    command.arg(text).arg(keys.len()).arg(keys);
+    command
 }
 
 /// What is left of a key, from Redis's milliseconds. A key without end is nobody's here: it is as old as
 /// it can be.
 fn left_of(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or_default())
-}
-
-fn set(key: &str, value: &[u8], lifetime: Duration, condition: &[&str]) -> Pipeline {
-    let mut commands = redis::pipe();
-    let command = commands.cmd("SET").arg(key).arg(value);
-    command.arg(condition).arg("PX").arg(millis(lifetime));
-    commands
 }
 
 /// Redis refuses a lifetime of zero.
@@ -254,118 +260,13 @@ fn millis(lifetime: Duration) -> u64 {
         .max(1)
 }
 
-impl Inner {
-    /// Boxed: a future is as large as all that it may ever wait for, and every call may wait for Redis.
-    fn run<'a, T: FromRedisValue + Send + 'a>(
-        self: &'a Arc<Self>,
-        budget: Duration,
-        commands: Pipeline,
-    ) -> BoxFuture<'a, Result<T, NoAnswer>> {
-        Box::pin(self.ask(budget, commands))
-    }
-
-    async fn ask<T: FromRedisValue + Send>(
-        self: &Arc<Self>,
-        budget: Duration,
-        commands: Pipeline,
-    ) -> Result<T, NoAnswer> {
-        let link = self.link.borrow().clone();
-        let Link {
-            mut connection,
-            number,
-        } = link.ok_or(NoAnswer)?;
-        match timeout(budget, commands.query_async(&mut connection)).await {
-            Ok(Ok(answer)) => {
-                self.late.store(0, Ordering::Relaxed);
-                Ok(answer)
-            }
-            Ok(Err(error)) => {
-                // A primary that became a replica refuses writes for ever: its name may lead elsewhere.
-                let moved = error.code() == Some("READONLY");
-                if moved || error.is_unrecoverable_error() {
-                    self.lose(number);
-                } else {
-                    tracing::warn!(
-                        error = error.category(),
-                        "shared cache rejected an operation"
-                    );
-                }
-                Err(NoAnswer)
-            }
-            Err(_elapsed) => {
-                if self.late.fetch_add(1, Ordering::Relaxed) + 1 >= PATIENCE {
-                    self.lose(number);
-                }
-                Err(NoAnswer)
-            }
-        }
-    }
-
-    /// Up to Down, once for each connection.
-    fn lose(self: &Arc<Self>, number: u64) {
-        let lost = self.link.send_if_modified(|link| {
-            let same = link.as_ref().is_some_and(|link| link.number == number);
-            if same {
-                *link = None;
-            }
-            same
-        });
-        if lost {
-            tracing::warn!("shared cache unavailable: lookups go to the providers");
-            tokio::spawn(dial(Arc::downgrade(self), number + 1));
-        }
-    }
-
-    /// The error is a word for the log: what Redis says in full may repeat the URL.
-    async fn connect(&self, number: u64) -> Result<Link, String> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            // Each operation has its own budget.
-            .set_response_timeout(Some(CONNECT_TIMEOUT));
-        let client = &self.client;
-        let connection = client.get_multiplexed_async_connection_with_config(&config);
-        let word = |error: RedisError| error.category().to_owned();
-        let mut connection = connection.await.map_err(word)?;
-        let mut ping = redis::pipe();
-        ping.cmd("PING");
-        let pong = ping.query_async::<(String,)>(&mut connection);
-        match timeout(CONNECT_TIMEOUT, pong).await {
-            Ok(pong) => pong.map(|_| Link { connection, number }).map_err(word),
-            Err(_elapsed) => Err("no answer to a PING".to_owned()),
-        }
-    }
-}
-
-/// Down to Up. Ends with the last owner, too.
-async fn dial(inner: Weak<Inner>, number: u64) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let Some(inner) = inner.upgrade() else {
-            return;
-        };
-        match inner.connect(number).await {
-            Ok(link) => {
-                inner.late.store(0, Ordering::Relaxed);
-                inner.link.send_replace(Some(link));
-                tracing::info!("shared cache available");
-                return;
-            }
-            // Once for each time that it is down; a password that is wrong must not stay unseen.
-            Err(error) if pause == FIRST_PAUSE => {
-                tracing::warn!(error, "shared cache unreachable");
-            }
-            Err(_) => {}
-        }
-        drop(inner);
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
 /// The URL may hold a password.
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let up = self.0.link.borrow().is_some();
-        f.write_str(if up { "Remote(up)" } else { "Remote(down)" })
+        f.write_str(if self.is_up() {
+            "Remote(up)"
+        } else {
+            "Remote(down)"
+        })
     }
 }

@@ -15,13 +15,14 @@ pub trait Store: Clone + Send + Sync + 'static {
         lifetime: Duration,
     ) -> impl Future<Output = Result<bool, NoAnswer>> + Send;
 
-    /// Sets a value whatever is there.
-    fn set(
+    /// Sets a value whatever is there; whether that was the value it is to replace, or itself.
+    fn replace(
         &self,
         key: &str,
-        value: &[u8],
+        old: &[u8],
+        new: &[u8],
         lifetime: Duration,
-    ) -> impl Future<Output = Result<(), NoAnswer>> + Send;
+    ) -> impl Future<Output = Result<bool, NoAnswer>> + Send;
 
     /// The value under a key, and for how long it will still be there.
     fn get(

@@ -29,10 +29,8 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 async fn metrics(headers: HeaderMap) -> Response {
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
-    let format = Format::accepted(accept.unwrap_or_default());
+    let accept = headers.get_all(header::ACCEPT).into_iter();
+    let format = Format::accepted(accept.filter_map(|value| value.to_str().ok()));
     std::future::ready(
         (
             [(header::CONTENT_TYPE, format.content_type())],
@@ -64,7 +62,7 @@ async fn change(ConnectInfo(peer): ConnectInfo<SocketAddr>, directives: String) 
 
 fn refused(error: FilterError) -> Response {
     let status = match error {
-        FilterError::NotAFilter => StatusCode::BAD_REQUEST,
+        FilterError::NotAFilter | FilterError::NoLevel(_) => StatusCode::BAD_REQUEST,
         FilterError::NotStarted => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, format!("{error}\n")).into_response()
@@ -106,20 +104,20 @@ mod tests {
     fn a_host_is_an_address_or_this_machine() {
         for own in [
             "127.0.0.1",
-            "127.0.0.1:9090",
+            "127.0.0.1:9464",
             "[::1]",
-            "[::1]:9090",
+            "[::1]:9464",
             "localhost",
-            "LocalHost:9090",
+            "LocalHost:9464",
         ] {
             assert!(is_own(own), "{own}");
         }
         for foreign in [
             "",
             "evil.test",
-            "evil.test:9090",
+            "evil.test:9464",
             "127.0.0.1.evil.test",
-            "localhost.evil.test:9090",
+            "localhost.evil.test:9464",
         ] {
             assert!(!is_own(foreign), "{foreign}");
         }

@@ -7,22 +7,24 @@
 
 use std::{
     env,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use opentelemetry::KeyValue;
-use opentelemetry_otlp::{ExporterBuildError, LogExporter, MetricExporter, SpanExporter};
+use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
     logs::{LogBatch, LogExporter as ExportsLogs},
     metrics::{Temporality, data::ResourceMetrics, exporter::PushMetricExporter},
-    resource::{EnvResourceDetector, TelemetryResourceDetector},
     trace::{SpanData, SpanExporter as ExportsSpans},
 };
 
-use super::{labels::Signal, metrics};
+use super::{
+    labels::Signal,
+    metrics,
+    otlp::{End, Way, WayError},
+};
 
 /// At most one complaint in this time, over all signals.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
@@ -52,63 +54,51 @@ pub(crate) fn is_disabled() -> bool {
     env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }
 
-/// Who speaks. What the operator says (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`) wins.
-pub(crate) fn resource() -> Resource {
-    static RESOURCE: LazyLock<Resource> = LazyLock::new(|| {
-        Resource::builder_empty()
-            .with_attributes([
-                KeyValue::new("service.name", "identity-gateway"),
-                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-                KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()),
-            ])
-            .with_detectors(&[
-                Box::new(TelemetryResourceDetector),
-                Box::new(EnvResourceDetector::new()),
-            ])
-            .build()
-    });
-    RESOURCE.clone()
-}
-
 /// An exporter that counts its failures and complains seldom.
 #[derive(Debug)]
 pub(crate) struct Quiet<E> {
     exporter: E,
     signal: Signal,
+    end: End,
 }
 
-pub(super) fn spans() -> Result<Quiet<SpanExporter>, ExporterBuildError> {
-    let exporter = SpanExporter::builder().with_tonic().build()?;
+pub(super) fn spans() -> Result<Quiet<SpanExporter>, WayError> {
+    let way = Way::of(Signal::Traces)?;
     Ok(Quiet {
-        exporter,
+        exporter: way.spans()?,
         signal: Signal::Traces,
+        end: way.end(),
     })
 }
 
-pub(super) fn metrics() -> Result<Quiet<MetricExporter>, ExporterBuildError> {
-    let exporter = MetricExporter::builder().with_tonic().build()?;
+pub(super) fn metrics() -> Result<Quiet<MetricExporter>, WayError> {
+    let way = Way::of(Signal::Metrics)?;
     Ok(Quiet {
-        exporter,
+        exporter: way.metrics()?,
         signal: Signal::Metrics,
+        end: way.end(),
     })
 }
 
-pub(crate) fn logs() -> Result<Quiet<LogExporter>, ExporterBuildError> {
-    let exporter = LogExporter::builder().with_tonic().build()?;
+pub(crate) fn logs() -> Result<Quiet<LogExporter>, WayError> {
+    let way = Way::of(Signal::Logs)?;
     Ok(Quiet {
-        exporter,
+        exporter: way.logs()?,
         signal: Signal::Logs,
+        end: way.end(),
     })
 }
 
 impl<E> Quiet<E> {
     fn judged(&self, exported: OTelSdkResult) -> OTelSdkResult {
-        if exported.is_err() {
+        if let Err(error) = &exported {
             metrics::export_failed(self.signal);
             if may_complain() {
                 tracing::warn!(
                     target: TARGET,
                     signal = self.signal.as_str(),
+                    endpoint = self.end.endpoint,
+                    cause = self.end.cause(error),
                     "telemetry export failed; calls are not affected"
                 );
             }

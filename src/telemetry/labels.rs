@@ -1,5 +1,7 @@
 //! Label values as types: the bounded sets that metrics and spans may say.
 
+use std::sync::{LazyLock, PoisonError, RwLock};
+
 use foldhash::HashMap;
 
 use super::names;
@@ -60,6 +62,76 @@ words! {
         Hit = "hit",
         /// None, or none that is young enough for this caller.
         Miss = "miss",
+    }
+}
+
+words! {
+    /// Why Redis did not do something.
+    CacheFailure {
+        /// It is at its `maxmemory`.
+        Oom = "oom",
+        /// It wants a credential, and got none.
+        NoAuth = "noauth",
+        /// It refused the credential.
+        WrongPass = "wrongpass",
+        /// The user may not do that.
+        NoPerm = "noperm",
+        /// The key is at another node of a cluster.
+        Moved = "moved",
+        /// It is a replica.
+        Readonly = "readonly",
+        /// It reads its data from disk.
+        Loading = "loading",
+        /// A part of the cluster has no server.
+        ClusterDown = "clusterdown",
+        /// Too few replicas take writes.
+        NoReplicas = "noreplicas",
+        /// It cannot write to its disk.
+        Misconf = "misconf",
+        /// It is no node of a cluster.
+        NotACluster = "not_a_cluster",
+        /// No Sentinel knows the primary.
+        NoMaster = "no_master",
+        /// It is no server of the kind that `cache.mode` says.
+        WrongKind = "wrong_kind",
+        /// Nothing listens there.
+        Refused = "refused",
+        /// There is no route to it.
+        Unreachable = "unreachable",
+        /// Its name has no address.
+        Dns = "dns",
+        /// Its certificate is of no CA that is trusted.
+        CertificateNotTrusted = "certificate_not_trusted",
+        /// Its certificate has expired.
+        CertificateExpired = "certificate_expired",
+        /// Its certificate is for another name.
+        CertificateName = "certificate_name",
+        /// It wants a client certificate.
+        ClientCertificateRequired = "client_certificate_required",
+        /// It refused the client certificate.
+        ClientCertificateRefused = "client_certificate_refused",
+        /// TLS failed in another way.
+        Tls = "tls",
+        /// It did not respond in time.
+        Timeout = "timeout",
+        /// The connection broke.
+        Closed = "closed",
+        /// Any other error of its own.
+        Rejected = "rejected",
+        /// There is no connection yet.
+        Connecting = "connecting",
+    }
+}
+
+words! {
+    /// What became of an answer whose caller had gone.
+    Fate {
+        /// It waits for the caller.
+        Kept = "kept",
+        /// The caller got it later.
+        Recovered = "recovered",
+        /// Nobody fetched it in time.
+        Expired = "expired",
     }
 }
 
@@ -142,6 +214,10 @@ pub struct Rpc(&'static str);
 impl Rpc {
     /// Whatever a caller wrote that is not of the contract.
     pub const OTHER: Self = Self(names::OTHER);
+    /// Server reflection, of whatever version.
+    pub const REFLECTION: Self = Self("grpc.reflection");
+    /// Health checks.
+    pub const HEALTH: Self = Self("grpc.health");
 
     /// `package.Service/Method`.
     #[must_use]
@@ -177,9 +253,69 @@ impl Rpcs {
     }
 }
 
+/// Most names of rules that metrics tell apart, over all reloads of the policy file.
+const RULES: usize = 100;
+
+/// The name of a rule of the policy file: one of the first hundred that fell to a caller, or `_OTHER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule(&'static str);
+
+impl Rule {
+    /// Every other name.
+    pub const OTHER: Self = Self(names::OTHER);
+
+    /// The label of a rule. A name lives as long as the process, as its series do: it is leaked once.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        static KNOWN: LazyLock<RwLock<HashMap<&'static str, Rule>>> =
+            LazyLock::new(RwLock::default);
+        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rule) = known.get(name) {
+            return *rule;
+        }
+        let is_full = known.len() >= RULES;
+        drop(known);
+        // No lock for writing where nothing is to be added any more.
+        match is_full {
+            true => Self::OTHER,
+            false => Self::added(&KNOWN, name),
+        }
+    }
+
+    fn added(known: &RwLock<HashMap<&'static str, Self>>, name: &str) -> Self {
+        let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rule) = known.get(name) {
+            return *rule;
+        }
+        if known.len() >= RULES {
+            return Self::OTHER;
+        }
+        let name: &'static str = Box::leak(name.to_owned().into_boxed_str());
+        known.insert(name, Self(name));
+        Self(name)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_of_rules_are_bounded_over_all_reloads() {
+        let first = Rule::named("payments");
+        for reload in 0..10_000 {
+            let _label = Rule::named(&format!("rule-{reload}"));
+        }
+        let later = Rule::named("a-rule-of-a-later-file");
+        assert_eq!(later, Rule::OTHER);
+        assert_eq!(Rule::named("payments"), first);
+    }
 
     #[test]
     fn a_path_that_is_not_of_the_contract_is_other() {

@@ -15,11 +15,14 @@ use tracing_subscriber::{
     reload,
 };
 
+use crate::nearest::nearest;
+
 /// How long a change lasts.
 pub const LASTS: Duration = Duration::from_secs(15 * 60);
 /// Longest filter that is taken at run time, in bytes, and its directives.
 const MAX_BYTES: usize = 1024;
 const MAX_DIRECTIVES: usize = 32;
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 /// Tells of every change, whatever the filter says.
 const OWN: &str = module_path!();
 
@@ -29,6 +32,9 @@ pub enum FilterError {
     /// What was asked for is no filter.
     #[error("expected log directives such as info or info,identity_gateway=debug")]
     NotAFilter,
+    /// A word is no level, or stands where one is expected.
+    #[error("expected one of the levels error, warn, info, debug, trace and off, or target=level{}", meant(*.0))]
+    NoLevel(Option<&'static str>),
     /// There is no log.
     #[error("the log is not started")]
     NotStarted,
@@ -48,7 +54,26 @@ struct Now {
     change: u64,
 }
 
-/// The filter of these directives: a level, a target, or a target with its level, as in `info,h2=off`.
+/// The level that somebody means by another word, which their logger has for it or their fingers made of it.
+fn level_meant_by(word: &str) -> Option<&'static str> {
+    let word = word.to_ascii_lowercase();
+    match &*word {
+        "warning" => Some("warn"),
+        "err" | "fatal" | "critical" | "severe" => Some("error"),
+        "notice" | "information" | "informational" | "default" => Some("info"),
+        "verbose" | "dbg" | "fine" => Some("debug"),
+        "all" | "finest" => Some("trace"),
+        "none" | "silent" | "quiet" => Some("off"),
+        _ => nearest(&word, LEVELS.into_iter()),
+    }
+}
+
+fn meant(level: Option<&str>) -> String {
+    level.map_or_else(String::new, |level| format!("; did you mean {level}?"))
+}
+
+/// The filter of these directives: a level, or a target with its level, as in `info,h2=off`. A word that is no level would
+/// be a target of which everything is logged, and nothing else: nobody means that.
 ///
 /// # Errors
 ///
@@ -59,18 +84,13 @@ pub fn parse(text: &str) -> Result<Targets, FilterError> {
     let mut is_empty = true;
     for directive in directives.filter(|one| !one.is_empty()) {
         is_empty = false;
-        let level = |text: &str| {
-            let level = Some(text).filter(|text| !text.is_empty());
-            level.and_then(|text| text.parse::<LevelFilter>().ok())
+        let (target, word) = match directive.split_once('=') {
+            Some((target, word)) => (Some(target), word),
+            None => (None, directive),
         };
-        let (target, level) = match directive.split_once('=') {
-            Some((target, text)) => (Some(target), level(text)),
-            None => match level(directive) {
-                Some(level) => (None, Some(level)),
-                None => (Some(directive), Some(LevelFilter::TRACE)),
-            },
-        };
-        let level = level.ok_or(FilterError::NotAFilter)?;
+        let level = Some(word).filter(|word| !word.is_empty());
+        let level = level.and_then(|word| word.parse::<LevelFilter>().ok());
+        let level = level.ok_or_else(|| FilterError::NoLevel(level_meant_by(word)))?;
         filter = match target {
             None => filter.with_default(level),
             Some(target) if is_target(target) => filter.with_target(target, level),
@@ -218,7 +238,8 @@ mod tests {
             ("info", true),
             ("INFO, h2=off,", true),
             ("warn,identity_gateway::cli=info,tonic-health=3", true),
-            ("identity_gateway", true),
+            ("identity_gateway", false),
+            ("info,h2", false),
             ("", true),
             ("\"info\"", false),
             ("'info'", false),
@@ -248,6 +269,27 @@ mod tests {
                 passes,
                 "{target} {level}"
             );
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_and_the_level_that_was_meant_is_named() {
+        for (text, meant) in [
+            ("debugg", Some("debug")),
+            ("warning", Some("warn")),
+            ("WARNING", Some("warn")),
+            ("info,h2=verbose", Some("debug")),
+            ("fatal", Some("error")),
+            ("none", Some("off")),
+            ("identity_gateway", None),
+        ] {
+            let refused = parse(text).unwrap_err();
+            assert_eq!(refused, FilterError::NoLevel(meant), "{text}");
+            let said = refused.to_string();
+            match meant {
+                Some(level) => assert!(said.ends_with(&format!("did you mean {level}?")), "{said}"),
+                None => assert!(!said.contains("did you mean"), "{said}"),
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What operators see of calls, without seeing persons: traces, metrics, and a log line for each.
 
 pub mod admin;
+mod b3;
 pub mod call_end;
 pub(crate) mod export;
 pub mod labels;
@@ -9,8 +10,12 @@ mod log_line;
 pub mod logging;
 pub mod metrics;
 pub mod names;
+mod otel_env;
+pub(crate) mod otlp;
+mod otlp_http;
 pub mod panics;
 mod propagation;
+pub(crate) mod resource;
 pub mod sampled;
 mod sampling;
 pub mod settings;

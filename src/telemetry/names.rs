@@ -75,7 +75,7 @@ macro_rules! attributes {
 
 attributes! {
     RPC_SYSTEM_NAME = "rpc.system.name", "Always `grpc`.";
-    RPC_METHOD = "rpc.method", "The RPC, `package.Service/Method`; `_OTHER` for any that is not in the contract.";
+    RPC_METHOD = "rpc.method", "The RPC, `package.Service/Method`; `_OTHER` for any that is not in the contract, but for `grpc.reflection` and `grpc.health` where their callers are refused.";
     RPC_STATUS_CODE = "rpc.status_code", "The gRPC code in words: `OK`, `UNAVAILABLE`, …";
     ERROR_TYPE = "error.type", "Why it failed: the gRPC code; for a provider's answer the HTTP status, else `connect`, `timeout`, `broken`, `malformed` or `cancelled`. Absent on success.";
     SERVER_ADDRESS = "server.address", "The provider's host, from the configuration.";
@@ -88,20 +88,23 @@ attributes! {
     CPU_MODE = "cpu.mode", "`user` or `system`.";
     PROVIDER = "idgw.provider", "`verifik`, `youverify` or `accuauth`.";
     OUTCOME = "idgw.outcome", "`found`, `not_found`, `invalid_identifier` or `inconclusive`.";
-    SOURCE = "idgw.source", "Where the answer came from: `provider`, `coalesced` or `cache`.";
+    SOURCE = "idgw.source", "Where the answer came from: `provider`, `coalesced`, `cache` or `recovered`.";
     BILLING = "idgw.billing", "`billed`, `not_billed` or `unknown`.";
     REASON = "idgw.reason", "The reason of the error, from the contract's table.";
+    CAUSE = "idgw.cause", "Why the caller was not let in: `no_credential`, `expired`, `not_yet_valid`, `audience`, `issuer`, `unknown_key`, `signature`, `algorithm`, `token_type`, `malformed`, `identity`, `weak_key`, `certificate`, `untrusted_peer`, `unsupported`, `keys_unavailable`, `no_rule` or `not_granted` (docs/access.md).";
     VERIFICATION_ID = "idgw.verification.id", "The verification's id, a UUIDv7; on spans only.";
     ATTEMPTS = "idgw.attempts", "How many requests were sent to the provider for this call; on spans only.";
     LIMIT = "idgw.limit", "Which limit refused the call: `process` (calls in flight in the process), `provider` (the provider's concurrency limit and queue), `rate` (the gateway's rate limit), `held` (backing off after the provider's 429), `circuit` (circuit breaker open) or `budget` (the caller's budget).";
     STATE = "idgw.state", "The circuit breaker's state: `closed`, `half_open` or `open`.";
     CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: no cached answer that is fresh enough for the caller's `max_age`.";
+    CACHE_FAILURE = "idgw.cache.failure", "Why Redis did not do something. Its own words: `oom`, `noauth`, `wrongpass`, `noperm`, `moved` (a cluster, and `cache.mode` does not say so), `readonly`, `loading`, `clusterdown`, `noreplicas`, `misconf`. Of the way there: `refused`, `unreachable`, `dns`, `certificate_not_trusted`, `certificate_expired`, `certificate_name`, `client_certificate_required`, `client_certificate_refused`, `tls`, `timeout`, `closed`, `connecting`. Of the settings: `not_a_cluster`, `no_master`, `wrong_kind`. Any other: `rejected`.";
     DRIFT = "idgw.drift", "What the provider's documentation does not list: `code` (a status or result code), `value` (a value of another enumerated field) or `field` (a JSON field; one answer in 16 is searched for them).";
+    FATE = "idgw.answer.fate", "What became of an answer whose caller had gone: `kept` for it, `recovered` (given to a repeat of the call, also one with the same `request_id`) or `expired` (nobody fetched it within `sharing.recover_ttl`).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
     RECORDED = "idgw.audit.result", "The result of writing an audit record: `written`, `lost`, `refused` (the call was refused because it could not be recorded, `audit.required`) or `unsent` (the export of its copy to the collector failed, `audit.otlp`).";
-    CALLER = "idgw.caller", "The name of the policy file's rule that the caller matches, never its identity. On spans only.";
+    CALLER = "idgw.caller", "The name of the policy file's rule that the caller matches, never its identity. In metrics the first 100 names that fell to a caller since the start, any other is `_OTHER`.";
     REFUSAL = "idgw.refusal", "Why a connection was refused: `connections` (`server.max_connections`), `peer` (`server.max_connections_per_peer`), `timeout` (slow handshake), `displaced` (dropped for a newer handshake, `server.max_handshakes`), `tls`, `protocol` (not HTTP/2) or `system` (accept failed); or closed: `flood` (HTTP/2 control frames) or `memory` (its calls held too many bytes).";
-    FILE_KEY = "idgw.file", "The configuration key that names the file: `server.tls`, `providers.verifik.token_file`, `auth.policy_file`, …; `auth.jwt.jwks_url` for a key set.";
+    FILE_KEY = "idgw.file", "The configuration key that names the file: `server.tls`, `providers.verifik.token_file`, `auth.policy_file`, …; `auth.jwt.jwks_url`, `auth.jwt.issuers.0.discovery_url`, … for a key set.";
     RELOAD = "idgw.reload.result", "`taken` (the new version is in use) or `kept` (reload rejected, keeping the previous version).";
     SIGNAL = "idgw.signal", "`traces`, `metrics` or `logs`.";
     VERSION = "idgw.version", "The program's version.";
@@ -148,6 +151,8 @@ metrics! {
         "Calls in flight in the process, not counting health checks and reflection.", [];
     FAILURES = "idgw.failures" ["{call}"] Counter,
         "Calls that failed, by the reason of the contract's table.", [RPC_METHOD, REASON, PROVIDER];
+    CALLERS_REFUSED = "idgw.callers.refused" ["{call}"] Counter,
+        "Calls whose caller was not let in, by the exact cause; those of reflection and of health checks too.", [RPC_METHOD, CAUSE];
     VERIFICATIONS = "idgw.verifications" ["{verification}"] Counter,
         "Verifications answered.", [PROVIDER, OUTCOME, SOURCE];
     RESULTS = "idgw.results" ["{request}"] Counter,
@@ -155,6 +160,14 @@ metrics! {
     COST = "idgw.cost" ["{currency}"] Counter,
         "The configured price (`providers.<p>.price`) of the requests that were billed (`billed`) or may have been (`unknown`). Absent without a price.",
         [PROVIDER, BILLING, CURRENCY];
+    RULE_REFUSED = "idgw.rule.refused" ["{call}"] Counter,
+        "Calls refused for what the policy file says of their rule: `METHOD_NOT_ALLOWED`, `FIELD_NOT_ALLOWED`, `BUDGET_EXHAUSTED`. Callers that match no rule are in `idgw.failures` only.",
+        [CALLER, REASON];
+    RULE_VERIFICATIONS = "idgw.rule.verifications" ["{verification}"] Counter,
+        "Verifications answered, by the rule that their callers match. Absent without a policy file.", [CALLER, PROVIDER, SOURCE];
+    RULE_COST = "idgw.rule.cost" ["{currency}"] Counter,
+        "What the calls of a rule added to the bill: the price (`providers.<p>.price`) of the results that were billed for them, as in the log's `cost`. Absent without a price or a policy file.",
+        [CALLER, PROVIDER, CURRENCY];
     RETRIES = "idgw.retries" ["{request}"] Counter,
         "Retries of provider requests, by the reason of the previous attempt.", [PROVIDER, REASON];
     RETRY_BUDGET = "idgw.retry.budget" ["{request}"] Gauge,
@@ -167,16 +180,31 @@ metrics! {
         "Requests in flight to the provider.", [PROVIDER];
     QUEUED = "idgw.upstream.queued" ["{request}"] UpDownCounter,
         "Requests queued at the provider's concurrency limit.", [PROVIDER];
+    UNATTENDED = "idgw.lookups.unattended" ["{request}"] UpDownCounter,
+        "Requests in flight to the provider that no caller waits for any more: they may have been charged, so they are finished and their answers kept for the callers.", [PROVIDER];
+    LEFT = "idgw.answers.left" ["{answer}"] Counter,
+        "Answers kept for callers that had gone when they came, or wait at another replica, once for each call, by what became of them.", [PROVIDER, FATE];
+    LEFT_COST = "idgw.answers.left.cost" ["{currency}"] Counter,
+        "The configured price of those that were billed or may have been: `expired` is money lost, `recovered` money not spent twice. Absent without a price.",
+        [PROVIDER, FATE, CURRENCY];
     REFUSED = "idgw.refused" ["{call}"] Counter,
         "Calls refused to protect the gateway or a provider, by limit.", [PROVIDER, LIMIT];
     CACHE = "idgw.cache.lookups" ["{lookup}"] Counter,
         "Cache lookups, for callers that accept a cached answer: hits and misses.", [PROVIDER, CACHE_RESULT];
     CACHE_AGE = "idgw.cache.age" ["s"] Histogram(AGE_BUCKETS),
         "Age of the cached answers that were returned (cache hits).", [PROVIDER];
+    CACHE_CONNECTED = "idgw.cache.connected" ["{connection}"] Gauge,
+        "1 while Redis is connected, 0 while it is not; absent without `cache.url`.", [];
+    CACHE_FAILURES = "idgw.cache.failures" ["{operation}"] Counter,
+        "Operations of Redis, and attempts to connect, that failed.", [CACHE_FAILURE];
+    CACHE_PRIMARY_CHANGES = "idgw.cache.primary_changes" ["{change}"] Counter,
+        "Reconnections to another Redis server than before, or to the same one restarted: what the old one had not passed on or persisted is lost, request ids among it. Not for a cluster, whose failovers its clients do not see.", [];
     DRIFTS = "idgw.drifts" ["{answer}"] Counter,
         "Provider answers with content that the provider's documentation does not list.", [PROVIDER, DRIFT];
     REQUEST_IDS_DROPPED = "idgw.request_ids.dropped" ["{request_id}"] Counter,
-        "Outcomes of creates dropped before `persons.request_id_ttl` because there were more than `persons.request_id_capacity`: a retry would create a second person.", [];
+        "Outcomes of request ids dropped before their time because there were too many (`persons.request_id_capacity`, `lookups.request_id_capacity`) or they held too many bytes (`lookups.request_id_max_bytes`). A retry of a dropped create would create a second person; a retry of a lookup whose answer was dropped for its bytes gets an unknown outcome and costs nothing.", [];
+    REQUEST_IDS_LOST = "idgw.request_ids.lost" ["{request_id}"] Counter,
+        "Entries of running request ids that Redis no longer had when their outcome was written: evicted, deleted, or lost in a failover or restart. In that time a repeat at another replica was sent, and charged, again.", [];
     TOKEN_EXPIRES = "idgw.token.expires" ["s"] Gauge,
         "Seconds until the provider's token expires, negative afterwards; only for a token that says so (Verifik's JWT).",
         [PROVIDER];
@@ -246,6 +274,7 @@ pub const SPANS: &[Span] = &[
             SOURCE,
             ATTEMPTS,
             REASON,
+            CAUSE,
             CALLER,
         ],
     },
@@ -291,6 +320,44 @@ pub const SPANS: &[Span] = &[
     },
 ];
 
+/// Set-ups that are open or broken, of which `serve` and `check-config` warn.
+pub mod setup {
+    /// Callers are not identified on an address that others reach.
+    pub const OPEN_TO_ALL: &str = "open_to_all";
+    /// Tokens or keys on such an address without TLS.
+    pub const BEARER_IN_PLAINTEXT: &str = "bearer_in_plaintext";
+    /// A network of sidecars that holds everybody.
+    pub const MESH_TRUSTS_EVERYBODY: &str = "mesh_trusts_everybody";
+    /// The admin port on such an address.
+    pub const ADMIN_OPEN: &str = "admin_open";
+    /// No provider can be asked.
+    pub const NO_CREDENTIAL: &str = "no_credential";
+    /// A provider's token has expired.
+    pub const TOKEN_EXPIRED: &str = "token_expired";
+    /// It does within a day.
+    pub const TOKEN_EXPIRES: &str = "token_expires";
+
+    /// All of them, with what they say.
+    pub const ALL: [(&str, &str); 7] = [
+        (
+            OPEN_TO_ALL,
+            "`auth.mode` is `none`, and `server.listen` is not a loopback address",
+        ),
+        (
+            BEARER_IN_PLAINTEXT,
+            "`auth.mode` has `jwt` or `keys`, and such an address has no TLS",
+        ),
+        (
+            MESH_TRUSTS_EVERYBODY,
+            "`auth.mesh.peers` has a network as wide as `0.0.0.0/0`",
+        ),
+        (ADMIN_OPEN, "`admin.listen` is not a loopback address"),
+        (NO_CREDENTIAL, "no provider has a credential"),
+        (TOKEN_EXPIRED, "a provider's token has expired"),
+        (TOKEN_EXPIRES, "a provider's token expires within a day"),
+    ];
+}
+
 /// Every field of a log line.
 pub const FIELDS: &[Field] = &[
     Field {
@@ -303,7 +370,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "message",
-        meaning: "What happened; `call` for the line that ends each call.",
+        meaning: "What happened; `call` for the line that ends each call; `late result` for what a request brought whose call had ended before.",
     },
     Field {
         name: "trace_id",
@@ -315,11 +382,11 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "rpc",
-        meaning: "`call`: the RPC; `_OTHER` for any that is not in the contract.",
+        meaning: "`call`: the RPC; `_OTHER` for any that is not in the contract; `grpc.reflection` and `grpc.health` where their callers are refused.",
     },
     Field {
         name: "caller",
-        meaning: "`call`: the name of the policy file's rule that the caller matches, never its identity.",
+        meaning: "`call`: the name of the policy file's rule that the caller matches.",
     },
     Field {
         name: "code",
@@ -328,6 +395,10 @@ pub const FIELDS: &[Field] = &[
     Field {
         name: "reason",
         meaning: "`call`: the reason of the error, from the contract's table.",
+    },
+    Field {
+        name: "identity",
+        meaning: "`call` of a caller that was not let in: who it is, if its credential says so and its signature holds. Never of a call that was let in.",
     },
     Field {
         name: "duration_ms",
@@ -347,11 +418,19 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "billing",
-        meaning: "`call`: `billed`, `not_billed` or `unknown`.",
+        meaning: "`call`, `late result`: `billed`, `not_billed` or `unknown`: what the provider's documentation says of the result, whichever call fetched it.",
+    },
+    Field {
+        name: "cost",
+        meaning: "`call`, `late result`: what this call added to the bill, in `currency`: the configured price on the line of the call that the provider was asked for, 0 where nothing was charged or nothing was sent for this call (coalesced, cached, recovered). Absent if it is not known whether it was charged, if it is not known yet (a `late result` follows), or without a price. The sum is what was surely billed.",
+    },
+    Field {
+        name: "currency",
+        meaning: "`call`, `late result`: ISO 4217, of a `cost` that is not 0.",
     },
     Field {
         name: "source",
-        meaning: "`call`: `provider`, `coalesced` or `cache`.",
+        meaning: "`call`: `provider`, `coalesced`, `cache` or `recovered`.",
     },
     Field {
         name: "attempts",
@@ -359,7 +438,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "suppressed",
-        meaning: "`call` of an unidentified caller: how many such lines were suppressed since the last one. At most ten a second are written.",
+        meaning: "`call` of a caller that was not let in: how many such lines were suppressed since the last one. At most ten a second are written of unidentified callers, and ten of those that may not call.",
     },
     Field {
         name: "peer",
@@ -384,6 +463,18 @@ pub const FIELDS: &[Field] = &[
     Field {
         name: "signal",
         meaning: "The kind of telemetry that is not exported: `traces`, `metrics` or `logs`.",
+    },
+    Field {
+        name: "endpoint",
+        meaning: "The collector that telemetry is not exported to, without a path.",
+    },
+    Field {
+        name: "variable",
+        meaning: "The environment variable (`OTEL_*`) that is ignored.",
+    },
+    Field {
+        name: "problem",
+        meaning: "Why it is ignored; what is open or broken in a set-up.",
     },
     Field {
         name: "propagators",
@@ -411,7 +502,15 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "look_in",
-        meaning: "`serving`: a command that lists the services.",
+        meaning: "`serving`: a command that shows that it answers; `TOKEN`, `caller.crt` and `caller.key` stand for a caller's own credential.",
+    },
+    Field {
+        name: "sandbox",
+        meaning: "`serving`, with `--sandbox`: the address of the provider sandbox.",
+    },
+    Field {
+        name: "warning",
+        meaning: "`set-up`: what is open or broken, and `key` the configuration key: `open_to_all`, `bearer_in_plaintext`, `mesh_trusts_everybody`, `admin_open`, `no_credential`, `token_expired` or `token_expires`.",
     },
     Field {
         name: "lame_duck",
@@ -463,7 +562,11 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "cause",
-        meaning: "`connection refused`: one of the values of `idgw.refusal`.",
+        meaning: "`call` of a caller that was not let in: one of the values of `idgw.cause`. `connection refused`: one of the values of `idgw.refusal`. A failed export: what broke it, as the library reports it. `shared cache …`: one of the values of `idgw.cache.failure`.",
+    },
+    Field {
+        name: "advice",
+        meaning: "`shared cache …`: what can be done about it.",
     },
     Field {
         name: "workers",
@@ -479,6 +582,6 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "call",
-        meaning: "The call's id in the audit log.",
+        meaning: "The call's id in the audit log; `call`: of calls that are no verification.",
     },
 ];

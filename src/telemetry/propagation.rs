@@ -1,6 +1,6 @@
-//! W3C trace context: taken from the caller, and its `traceparent` passed on to the provider.
+//! Trace context: taken from the caller, and its ids passed on to the provider, as W3C (`traceparent`) or B3 writes them.
 //!
-//! A provider gets `traceparent` and nothing else: what callers write into `tracestate` and `baggage` is free
+//! A provider gets ids and nothing else: what callers write into `tracestate` and `baggage` is free
 //! text, and may be about a person. Baggage is not read at all, because nobody here could use it.
 
 use std::env;
@@ -13,9 +13,12 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-use super::sampling;
+use super::{
+    b3::{self, B3},
+    sampling,
+};
 
-/// The only header of a trace that a provider gets.
+/// The only headers of a trace that a provider gets.
 const TRACEPARENT: &str = "traceparent";
 
 /// Takes the propagators that `OTEL_PROPAGATORS` names; by default `tracecontext,baggage`, of which baggage
@@ -31,6 +34,8 @@ pub(super) fn start() -> Vec<String> {
     for name in named.split(',').map(str::trim) {
         match name {
             "tracecontext" => propagators.push(Box::new(TraceContextPropagator::new())),
+            "b3" => propagators.push(Box::new(B3::single())),
+            "b3multi" => propagators.push(Box::new(B3::multi())),
             "baggage" | "none" | "" => {}
             other => unknown.push(other.to_owned()),
         }
@@ -58,7 +63,7 @@ pub(super) fn extract(headers: &HeaderMap) -> Context {
     context.with_value(FromCaller)
 }
 
-/// Writes the `traceparent` of a context into the headers of a request, if anybody follows the trace: a
+/// Writes the ids of a context into the headers of a request, if anybody follows the trace: a
 /// caller that gave its own, or a collector. Else the request stays exactly what the provider's document says.
 pub(super) fn inject(context: &Context, headers: &mut HeaderMap) {
     if context.get::<FromCaller>().is_none() && !context.span().span_context().is_sampled() {
@@ -85,11 +90,12 @@ struct HeadersMut<'a>(&'a mut HeaderMap);
 
 impl Injector for HeadersMut<'_> {
     fn set(&mut self, key: &str, value: String) {
-        if key != TRACEPARENT {
+        let mut known = b3::HEADERS.iter().chain([&TRACEPARENT]);
+        let Some(name) = known.find(|name| **name == key) else {
             return;
-        }
+        };
         if let Ok(value) = HeaderValue::try_from(value) {
-            self.0.insert(HeaderName::from_static(TRACEPARENT), value);
+            self.0.insert(HeaderName::from_static(name), value);
         }
     }
 }

@@ -28,7 +28,7 @@ impl Default for Settings {
 pub struct Log {
     /// What is logged: a level, or directives such as `info,identity_gateway=debug`. The environment variable
     /// `RUST_LOG` is read too where `IDGW_LOG__FILTER` is not set.
-    #[schemars(length(min = 1), extend("x-form" = "log directives such as info or info,identity_gateway=debug"))]
+    #[schemars(length(min = 1), extend("title" = "log directives such as info or info,identity_gateway=debug"))]
     pub filter: String,
     /// The format of log lines.
     pub format: LogFormat,
@@ -47,9 +47,8 @@ impl Log {
     /// What the schema cannot say: the key, and the problem.
     #[must_use]
     pub fn problem(&self) -> Option<(&'static str, String)> {
-        super::log_filter::parse(&self.filter).err()?;
-        let expected = "expected log directives such as info or info,identity_gateway=debug";
-        Some(("log.filter", expected.to_owned()))
+        let problem = super::log_filter::parse(&self.filter).err()?;
+        Some(("log.filter", problem.to_string()))
     }
 }
 

@@ -18,7 +18,9 @@ use super::{
     labels::Signal,
     logging::{self, Style},
     metrics::{self, prometheus},
-    names, propagation, sampling,
+    names, otel_env, propagation,
+    resource::resource,
+    sampling,
     settings::{Log, Settings},
     spans,
 };
@@ -49,7 +51,7 @@ impl Telemetry {
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let disabled = export::is_disabled();
         let wanted = |signal| !disabled && export::is_wanted(signal);
-        let resource = export::resource();
+        let resource = resource();
         let mut problems = Vec::new();
 
         let loggers = wanted(Signal::Logs)
@@ -104,6 +106,9 @@ impl Telemetry {
         metrics::start(&meters.meter(names::SCOPE));
         reader.publish();
 
+        for (variable, problem) in otel_env::problems() {
+            tracing::warn!(variable, problem, "OTEL_*: ignored");
+        }
         for (signal, error) in problems {
             tracing::warn!(signal = signal.as_str(), %error, "OTEL_*: invalid configuration, this signal is not exported");
         }

@@ -123,6 +123,10 @@ impl CallSpan {
             (names::BILLING, end.billing.map(Billing::as_str)),
             (names::SOURCE, end.source.map(Source::as_str)),
             (names::REASON, end.reason),
+            (
+                names::CAUSE,
+                end.refused.map(|refused| refused.cause.as_str()),
+            ),
         ];
         for (name, word) in words {
             if let Some(word) = word {

@@ -27,11 +27,17 @@
 //! was the probe, the circuit stays open for the first, shortest time, and no longer: a hurried caller
 //! must not keep the others from a provider that is back.
 //!
+//! An attempt that its callers leave and that is finished without them has failed if nothing has come back for
+//! that long: a provider that is slow and answers is well, and one that hangs must not be sent one
+//! request after the other for as long as its timeout lasts. When it ends it says how it went, like any other; a
+//! failure is counted once.
+//!
 //! Each change of state begins a new generation, and a verdict counts only in the generation that its
 //! call was admitted in: what was sent before the circuit opened says nothing about the probe.
 //!
 //! How long a provider that is back waits at most: the patience for a probe that it swallowed while it
 //! was down, then the cap, 5 s + 15 s. The contract allows 30 s.
+// Long: one state machine with its settings and its permits.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -265,6 +271,20 @@ impl Breaker {
         );
     }
 
+    /// Nobody waits any more for an attempt that is out: whether that counts as its failure.
+    pub fn left(&self) -> bool {
+        let state = &mut *self.lock();
+        let silence = state.silence.length(Instant::now());
+        if silence < self.settings.abandoned_after {
+            return false;
+        }
+        let Phase::Closed { .. } = state.phase else {
+            return false;
+        };
+        self.tell(state, state.generation, Verdict::Failure);
+        true
+    }
+
     fn tell(&self, state: &mut State, generation: u64, verdict: Verdict) {
         if state.generation != generation {
             return;
@@ -389,6 +409,15 @@ impl Permit<'_> {
         if let Stage::Out { .. } = stage {
             self.breaker.lock().silence.ends(Instant::now());
         }
+    }
+
+    /// The attempt failed, and that was counted when its callers left it.
+    pub fn failed_before(mut self) {
+        match &mut self.stage {
+            Stage::Out { counts, .. } if !self.probe => *counts = Counts::No,
+            _ => {}
+        }
+        self.tell(Verdict::Failure);
     }
 
     /// Says how the attempt went.

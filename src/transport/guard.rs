@@ -115,6 +115,14 @@ impl Guard {
         self.breaker.watch()
     }
 
+    /// Nobody waits any more for what was sent with this progress, and it is finished all the same: once, that may
+    /// speak against the provider.
+    pub fn left(&self, progress: &Progress) {
+        if !progress.was_counted() && self.breaker.left() {
+            progress.is_counted();
+        }
+    }
+
     /// Makes attempts until one succeeds or may not be repeated.
     ///
     /// An attempt says by [`Progress::sent`] when it leaves; until then it is free. Its failure has a
@@ -174,7 +182,10 @@ impl Guard {
             };
             drop(place);
             let verdict = Verdict::of(&failure);
-            permit.tell(verdict);
+            match verdict {
+                Verdict::Failure if progress.was_counted() => permit.failed_before(),
+                verdict => permit.tell(verdict),
+            }
             let failure = retry::judge(policy, self.errors, failure);
             if failure.billing == Some(Billing::NotBilled) {
                 progress.settled();

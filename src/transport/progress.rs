@@ -18,6 +18,8 @@ pub struct Progress {
     deadline: Mutex<Option<Instant>>,
     attempts: AtomicU32,
     unsettled: AtomicBool,
+    counted: AtomicBool,
+    answered_by: Mutex<Option<Instant>>,
     shared: OnceLock<(Part, Arc<Progress>)>,
     span: OnceLock<SpanContext>,
 }
@@ -52,6 +54,7 @@ impl Progress {
     /// its answer may still be on its way to a caller whose time runs out just then.
     pub fn settled(&self) {
         self.unsettled.store(false, Ordering::Relaxed);
+        *locked(&self.answered_by) = None;
     }
 
     /// Notes that the call waits for what another call has sent: it may be charged, though this one
@@ -64,18 +67,53 @@ impl Progress {
     /// last of those who wait stops.
     pub fn shares(&self, part: Part, call: Arc<Self>) {
         let own = self.deadline();
-        let mut longest = call.locked_deadline();
-        *longest = match part {
-            Part::Starts => own,
-            Part::Joins => longest.zip(own).map(|(one, other)| one.max(other)),
-        };
-        drop(longest);
+        match part {
+            Part::Starts => *call.locked_deadline() = own,
+            Part::Joins => call.waits_until(own),
+        }
         let _shared_already = self.shared.set((part, call));
     }
 
-    /// Notes that the call runs to its end, whoever still waits for it.
-    pub fn has_no_deadline(&self) {
-        *self.locked_deadline() = None;
+    /// Somebody more waits for this, and for what it waits for itself.
+    fn waits_until(&self, deadline: Option<Instant>) {
+        let mut longest = self.locked_deadline();
+        *longest = longest.zip(deadline).map(|(one, other)| one.max(other));
+        drop(longest);
+        if let Some((_, call)) = self.shared.get() {
+            call.waits_until(deadline);
+        }
+    }
+
+    /// Notes that what was sent last is answered by then, or never.
+    pub fn answered_by(&self, end: Instant) {
+        *locked(&self.answered_by) = Some(end);
+    }
+
+    /// Whether the call shares this progress, or one of those that it shares does.
+    pub fn takes_part_in(&self, other: &Arc<Self>) -> bool {
+        let shared = self.shared.get();
+        shared.is_some_and(|(_, call)| Arc::ptr_eq(call, other) || call.takes_part_in(other))
+    }
+
+    /// The progress that this one shares in the end, or this one.
+    pub fn innermost(&self) -> &Self {
+        self.shared.get().map_or(self, |(_, call)| call.innermost())
+    }
+
+    /// Until when there may be an answer to what was sent for this call, or for one that it waits for.
+    pub fn may_be_answered_by(&self) -> Option<Instant> {
+        let own = *locked(&self.answered_by);
+        own.or_else(|| self.shared.get()?.1.may_be_answered_by())
+    }
+
+    /// Notes that the attempt that is out counts as a failure of its provider already.
+    pub fn is_counted(&self) {
+        self.counted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub fn was_counted(&self) -> bool {
+        self.counted.load(Ordering::Relaxed)
     }
 
     /// Notes the span under which the provider is asked for all who share the call.
@@ -118,8 +156,12 @@ impl Progress {
     }
 
     fn locked_deadline(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.deadline)
     }
+}
+
+fn locked(at: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
+    at.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -160,5 +202,23 @@ mod tests {
         assert_eq!(call.deadline(), Some(second(5)));
         join(&call, Part::Joins, None);
         assert_eq!(call.deadline(), None);
+    }
+
+    /// Who waits for a `request_id` waits for what that waits for.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_joins_gives_time_to_all_that_it_waits_for() {
+        let second = |count| Instant::now() + std::time::Duration::from_secs(count);
+        let (request, of_id) = (Arc::new(Progress::default()), Arc::new(Progress::default()));
+        let [hasty, patient] = [1, 9].map(|deadline| {
+            let own = Progress::default();
+            own.ends(second(deadline));
+            own
+        });
+        hasty.shares(Part::Starts, Arc::clone(&of_id));
+        of_id.shares(Part::Starts, Arc::clone(&request));
+        assert_eq!(request.deadline(), Some(second(1)));
+        patient.shares(Part::Joins, Arc::clone(&of_id));
+        assert_eq!(request.deadline(), Some(second(9)));
+        assert!(patient.takes_part_in(&request));
     }
 }

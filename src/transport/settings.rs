@@ -49,10 +49,15 @@ impl Upstream {
     /// What the schema cannot say: the key, and the problem.
     #[must_use]
     pub fn problem(&self) -> Option<(&'static str, String)> {
-        const EXPECTED: &str = "expected a URL such as http://proxy.internal:3128 or http://user:password@proxy.internal:3128";
-        let proxy = self.proxy.as_ref()?;
-        (!is_proxy(proxy.expose())).then(|| ("proxy", EXPECTED.to_owned()))
+        Some(("proxy", proxy_problem(self.proxy.as_ref()?)?.to_owned()))
     }
+}
+
+/// What is wrong with a proxy.
+#[must_use]
+pub fn proxy_problem(proxy: &Secret) -> Option<&'static str> {
+    const EXPECTED: &str = "expected a URL such as http://proxy.internal:3128 or http://user:password@proxy.internal:3128";
+    (!is_proxy(proxy.expose())).then_some(EXPECTED)
 }
 
 /// Whether it is the URL of an HTTP proxy.
@@ -155,9 +160,9 @@ macro_rules! with_common_keys {
             /// 1 s and doubles. At most 25 s, so that a recovered provider is used again within 30 s.
             #[schemars(extend("x-min" = "1s", "x-max" = "25s"))]
             pub breaker_max_open: $crate::setting::Span,
-            /// A request that its caller cancelled counts as failed if it was in flight for this long, or if
-            /// the provider answered no request at all for this long. Set it longer than the provider usually
-            /// takes.
+            /// A request that its callers have left counts as failed if the provider answered no request at all
+            /// for this long; one that is cancelled with its caller also if it was itself in flight for this
+            /// long. Set it longer than the provider usually takes.
             #[schemars(extend("x-min" = "1ms", "x-max" = "10m"))]
             pub breaker_abandoned_after: $crate::setting::Span,
             /// Longest backoff for all other requests after a 429 on one number; requests for that number are
@@ -175,7 +180,11 @@ macro_rules! with_common_keys {
             /// not charged. If false, those that clients would retry are reported as UNKNOWN, and all have
             /// `billing = unknown`.
             pub errors_are_free: bool,
-            /// The price of one billed result; used only for the metric `idgw.cost`.
+            /// The price of one billed result: an amount, a space and an ISO 4217 currency, such as `0.35 USD`,
+            /// `12 KES` or `0 MXN`. The amount is in the currency's main unit, digits with a decimal point at most,
+            /// no sign and no separator of thousands, up to 1000000000. Nothing is decided by it: it is what
+            /// `cost` says in responses, log and audit, and the metrics `idgw.cost`, `idgw.answers.left.cost` and
+            /// `idgw.rule.cost`.
             #[schemars(with = "crate::domain::price::Price")]
             pub price: Option<$crate::domain::price::Price>,
         }
@@ -220,7 +229,7 @@ macro_rules! with_common_keys {
                             false => $crate::transport::retry::Errors::MayBeCharged,
                         },
                     },
-                    price: self.price.clone(),
+                    price: self.price,
                 }
             }
 

@@ -118,12 +118,15 @@ struct Leaving<'a> {
     progress: &'a Progress,
     charge: PendingCharge<'a>,
     left: bool,
+    /// Of its time.
+    end: Instant,
 }
 
 impl Leaving<'_> {
     fn leaves(&mut self) {
         self.left = true;
         self.charge.sent();
+        self.progress.answered_by(self.end);
         self.progress.sent();
     }
 
@@ -172,6 +175,22 @@ impl Upstream {
         self.settings.provider
     }
 
+    /// The longest that a call may take: every attempt with its wait for a place and the wait after it.
+    #[must_use]
+    pub fn longest_call(&self) -> Duration {
+        let Settings {
+            timeout, limits, ..
+        } = &self.settings;
+        let attempt = limits.queue_timeout + *timeout + retry::MAX_WAIT;
+        attempt.saturating_mul(limits.max_attempts)
+    }
+
+    /// What a billed result costs.
+    #[must_use]
+    pub const fn price(&self) -> Option<&Price> {
+        self.settings.price.as_ref()
+    }
+
     /// The credential in force.
     #[must_use]
     pub fn credential(&self) -> Arc<Credential> {
@@ -182,6 +201,11 @@ impl Upstream {
     #[must_use]
     pub fn circuit(&self) -> watch::Receiver<Circuit> {
         self.guard.circuit()
+    }
+
+    /// Nobody waits any more for what was sent with this progress, and it is finished all the same.
+    pub fn left(&self, progress: &Progress) {
+        self.guard.left(progress);
     }
 
     /// Sends a request under the RPC's policy, if need be and allowed more than once, and reads the
@@ -210,6 +234,7 @@ impl Upstream {
                 progress,
                 charge: PendingCharge::new(*provider, policy.charge, price.as_ref()),
                 left: false,
+                end: Instant::now() + self.settings.timeout,
             };
             let resend = sent.fetch_add(1, Ordering::Relaxed);
             let answered = self.attempt(request, resend, &mut leaving).await;

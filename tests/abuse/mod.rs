@@ -5,7 +5,7 @@
 mod answers;
 mod connections;
 mod floods;
-mod frames;
+pub mod frames;
 mod half_sent;
 mod memory;
 mod providers;

@@ -24,9 +24,16 @@ async fn within_a_minute() {
 fn spent(answered: &Result<Value, Status>, budget: &str) -> Duration {
     assert_eq!(
         refusal(answered),
-        (Code::ResourceExhausted, "RATE_LIMITED".to_owned())
+        (Code::ResourceExhausted, "BUDGET_EXHAUSTED".to_owned())
     );
     let status = answered.as_ref().unwrap_err();
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.metadata["budget"], budget);
+    assert_eq!(
+        (&*info.metadata["unit"], &*info.metadata["remaining"]),
+        ("calls", "0")
+    );
+    assert!(info.metadata["limit"].parse::<u64>().is_ok());
     let quota = status.get_details_quota_failure().unwrap();
     assert_eq!(quota.violations.len(), 1);
     assert_eq!(quota.violations[0].subject, format!("caller:{budget}"));
@@ -111,6 +118,41 @@ async fn only_what_may_be_charged_counts_as_a_charged_call() {
     rig.call("one", LIST, &json!({})).await.unwrap();
     let kept = rig.call("one", CURP, &curp(FOUND)).await.unwrap();
     assert_eq!(kept["verification"]["source"], "SOURCE_CACHE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_response_says_what_is_left_of_each_budget() {
+    let what = "persons = 'all'\nrpcs = ['identity.curp.check', 'person.list']\ncalls_per_minute = 50\n\
+                charged_calls_per_day = 3";
+    let policy = [
+        rule("one", what),
+        rule("free", "rpcs = ['identity.curp.check']"),
+    ];
+    let price = [("IDGW_PROVIDERS__ACCUAUTH__PRICE", "0.35 USD")];
+    let rig = Rig::start(&policy.concat(), &["one", "free"], &price).await;
+    within_a_minute().await;
+    let curp = json!({"curp": FOUND, "max_age": "60s"});
+    let charged = json!({"curp": FOUND});
+    for (request, expected) in [
+        (&curp, ["calls_per_minute=49", "charged_calls_per_day=2"]),
+        // A cache hit costs a call, and no charged one.
+        (&curp, ["calls_per_minute=48", "charged_calls_per_day=2"]),
+        (&charged, ["calls_per_minute=47", "charged_calls_per_day=1"]),
+    ] {
+        assert_eq!(rig.head("one", CURP, request).await, expected);
+    }
+    assert_eq!(rig.head("free", CURP, &curp).await, Vec::<String>::new());
+    // And the rule has its figures, of answers from wherever they came, and of what was billed for them.
+    let metrics = &rig.gateway;
+    let one = "idgw_caller=\"one-rule\"";
+    metrics
+        .metric_becomes("idgw_rule_verifications_total", one, |count| count == 3.0)
+        .await;
+    metrics
+        .metric_becomes("idgw_rule_cost_total", one, |cost| {
+            (cost - 0.7).abs() < 1e-9
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ async fn call_takes_its_token_from_a_file_or_the_environment() {
     for (more, variables, code, said) in [
         (&["--token-file", file][..], &[][..], 0, ""),
         (&["--token-env", "TOKEN"], &[("TOKEN", key("one"))], 0, ""),
-        (&[], &[], 1, "error: UNAUTHENTICATED"),
+        (&[], &[], 80, "error: UNAUTHENTICATED"),
         (
             &["--token-env", "TOKEN"],
             &[],

@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::access::rig::{CREATE, CURP, GET, KENYA, LIST, Rig, rpcs, rule};
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::access::rig::{CREATE, CURP, GET, KENYA, LIST, Rig, refusal, rpcs, rule};
 
 /// A CURP that the sandbox knows.
 const FOUND: &str = "RAZR811011HVZXPB01";
@@ -88,20 +91,118 @@ async fn a_read_mask_narrows_and_never_widens() {
         request["read_mask"] = json!(paths);
         request
     };
-    let asked = with("record.givenName,record.email,record.inquiries");
-    for (caller, expected) in [
-        ("all", &["email", "given_name", "inquiries"][..]),
-        ("plain", &["given_name"]),
-        ("contacts", &["email", "given_name"]),
-        ("narrow", &["given_name", "inquiries"]),
+    for (caller, asked, expected) in [
+        (
+            "all",
+            "record.givenName,record.email,record.inquiries",
+            &["email", "given_name", "inquiries"][..],
+        ),
+        ("plain", "record.givenName", &["given_name"]),
+        (
+            "contacts",
+            "record.givenName,record.email",
+            &["email", "given_name"],
+        ),
+        ("narrow", "record", &["given_name", "inquiries"]),
     ] {
-        let answer = rig.call(caller, KENYA, &asked).await.unwrap();
+        let answer = rig.call(caller, KENYA, &with(asked)).await.unwrap();
         assert_eq!(names(&answer), expected, "{caller}");
         assert_eq!(answer["verification"], Value::Null);
     }
-    let everything = rig.call("plain", KENYA, &with("*")).await;
-    let everything = everything.unwrap_or_else(|_| json!({"record": {}}));
-    assert!(!names(&everything).contains(&"email"));
+    for everything in ["*", "record"] {
+        let answer = rig.call("plain", KENYA, &with(everything)).await.unwrap();
+        assert!(!names(&answer).contains(&"email"), "{everything}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mask_that_names_what_its_caller_may_not_see_is_refused_before_anybody_is_asked() {
+    let rig = rig(&[]).await;
+    let mut request = request(KENYA);
+    for (caller, asked, fields, class) in [
+        (
+            "plain",
+            "record.givenName,record.email",
+            "record.email",
+            Some("contacts"),
+        ),
+        (
+            "contacts",
+            "record.email,record.inquiries",
+            "record.inquiries",
+            Some("bureau"),
+        ),
+        ("narrow", "record.familyName", "record.family_name", None),
+        (
+            "plain",
+            "record.mainAddress.town,record.envelope",
+            "record.main_address.town,record.envelope",
+            Some("contacts,envelope"),
+        ),
+    ] {
+        request["read_mask"] = json!(asked);
+        let refused = rig.call(caller, KENYA, &request).await;
+        assert_eq!(
+            refusal(&refused),
+            (Code::PermissionDenied, "FIELD_NOT_ALLOWED".to_owned())
+        );
+        let status = refused.unwrap_err();
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.metadata["field"], fields);
+        assert_eq!(info.metadata.get("data_class").map(String::as_str), class);
+        let named = status.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(named.len(), fields.split(',').count());
+    }
+    // Nothing was sent, and nothing counted.
+    let metric = |name: &'static str| rig.gateway.metric(name, "");
+    assert_eq!(metric("idgw_results_total").await, 0.0);
+    let refused = "idgw_rule_refused_total";
+    let label = "idgw_caller=\"plain-rule\",idgw_reason=\"FIELD_NOT_ALLOWED\"";
+    rig.gateway
+        .metric_becomes(refused, label, |count| count == 2.0)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_left_out_is_named_by_its_data_class() {
+    let rig = rig(&[]).await;
+    let request = request(KENYA);
+    let withheld = |answer: Value| answer["verification"]["withheld"].clone();
+    let (contact, bureau, envelope) = (
+        "DATA_CLASS_CONTACT",
+        "DATA_CLASS_BUREAU",
+        "DATA_CLASS_ENVELOPE",
+    );
+    for (caller, expected) in [
+        ("plain", json!([contact, bureau, envelope])),
+        ("contacts", json!([bureau, envelope])),
+        ("all", Value::Null),
+        // It may not see this field either.
+        ("narrow", Value::Null),
+    ] {
+        let answer = rig.call(caller, KENYA, &request).await.unwrap();
+        assert_eq!(withheld(answer), expected, "{caller}");
+    }
+    let document = json!({"curp": FOUND, "include_document": true});
+    let without = json!({"curp": FOUND});
+    let images = json!(["DATA_CLASS_IMAGE"]);
+    assert_eq!(
+        withheld(rig.call("plain", CURP, &document).await.unwrap()),
+        images
+    );
+    assert_eq!(
+        withheld(rig.call("plain", CURP, &without).await.unwrap()),
+        Value::Null
+    );
+    // Where there is no record nothing was left out of it.
+    let mut missing = request.clone();
+    missing["id"] = json!("900001004");
+    if let Ok(answer) = rig.call("plain", KENYA, &missing).await {
+        assert_eq!(
+            (&answer["record"], withheld(answer.clone())),
+            (&Value::Null, Value::Null)
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod masks;
 mod mesh;
 mod persons;
 mod records;
+mod refusals;
 pub mod rig;
 mod rotation;
 mod settings;

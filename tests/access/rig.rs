@@ -63,6 +63,21 @@ impl Rig {
         self.directory.path().join(name)
     }
 
+    /// What a good response says of the caller's budgets.
+    pub async fn head(&self, caller: &str, method: &str, request: &Value) -> Vec<String> {
+        let bearer = format!("Bearer {}", key(caller));
+        let client = &self.gateway.client;
+        let metadata = [("authorization", bearer.as_str())];
+        let (head, _) = client
+            .call_seen(method, request, None, &metadata)
+            .await
+            .unwrap();
+        let values = head.get_all("idgw-budget-remaining").iter();
+        values
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect()
+    }
+
     /// A call with the caller's key.
     pub async fn call(&self, caller: &str, method: &str, request: &Value) -> Result<Value, Status> {
         let bearer = format!("Bearer {}", key(caller));

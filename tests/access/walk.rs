@@ -194,11 +194,11 @@ async fn reflection_that_is_off_is_off_for_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_of_the_contract_tells_nobody_so() {
+async fn a_method_that_is_not_there_is_unimplemented_for_everybody() {
     let Stage {
         gateway, signer, ..
     } = &stage(&[]).await;
-    let call = async |bearer: Option<String>| {
+    let call = async |path: &'static str, bearer: Option<String>| {
         let mut grpc = tonic::client::Grpc::new(channel(gateway).await);
         grpc.ready().await.unwrap();
         let mut request = Request::new(HealthCheckRequest::default());
@@ -207,12 +207,20 @@ async fn what_is_not_of_the_contract_tells_nobody_so() {
             request.metadata_mut().insert("authorization", value);
         }
         let codec = tonic_prost::ProstCodec::<_, HealthCheckRequest>::default();
-        let path = "/idgw.identity.v1.IdentityService/Nothing".parse().unwrap();
-        grpc.unary(request, path, codec).await.unwrap_err().code()
+        let path = http::uri::PathAndQuery::from_static(path);
+        grpc.unary(request, path, codec).await.unwrap_err()
     };
-    assert_eq!(call(None).await, Code::Unauthenticated);
-    assert_eq!(
-        call(Some(signer.token("alice", ""))).await,
-        Code::Unimplemented
-    );
+    for path in [
+        "/idgw.identity.v1.IdentityService/Nothing",
+        // As load balancers ask.
+        "/AWS.ALB/healthcheck",
+        "/",
+    ] {
+        for bearer in [None, Some(signer.token("alice", ""))] {
+            let status = call(path, bearer).await;
+            assert_eq!(status.code(), Code::Unimplemented, "{path}");
+            assert!(status.message().starts_with("no such method"), "{status}");
+            assert!(!status.message().contains(path) || path == "/", "{status}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! The audit of the program itself, over real sockets, files and signals: what is recorded, what is
 //! refused, and what `audit verify` says of it.
 
+mod bill;
+mod commands;
 mod keyed;
 mod program;
 mod records;

@@ -98,14 +98,18 @@ impl Place {
 
     /// How many requests a provider received.
     pub async fn received(&self, provider: &str) -> u64 {
+        self.ledger().await[provider]["received"].as_u64().unwrap()
+    }
+
+    /// What the providers received, and what of it they charge for.
+    pub async fn ledger(&self) -> Value {
         let mut socket = TcpStream::connect(self.sandbox).await.unwrap();
         let request = "GET /_sandbox/ledger HTTP/1.1\r\nhost: sandbox\r\nconnection: close\r\n\r\n";
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await.unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        let ledger: Value = serde_json::from_str(body).unwrap();
-        ledger[provider]["received"].as_u64().unwrap()
+        serde_json::from_str(body).unwrap()
     }
 
     /// `audit verify` of these files.

@@ -1,4 +1,5 @@
 //! What is recorded of which call, and what never is.
+// Long: one table of every RPC with every kind of end, and what follows from it.
 
 use std::{fs, time::Duration};
 
@@ -379,6 +380,50 @@ async fn shared_and_kept_answers_have_a_record_for_each_caller() {
     place.is_whole();
 }
 
+/// The trail says what the call that paid did not wait for, and which call got it for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_whose_caller_left_tells_its_end_later_and_who_gets_the_answer_names_it() {
+    for request_id in ["", "0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3"] {
+        let place = Place::new().await;
+        let program = place.start(&[]).await;
+        let mut identity = program.identity();
+        let request = CheckCurpRequest {
+            request_id: request_id.to_owned(),
+            ..curp(SLOW)
+        };
+        let left = identity.check_curp(request.clone());
+        assert!(
+            tokio::time::timeout(Duration::from_secs(1), left)
+                .await
+                .is_err()
+        );
+        let records = place.wait_for("late_result", 1).await;
+        let first = of_event(&records, "result")[0];
+        let late = of_event(&records, "late_result")[0];
+        assert_eq!(
+            row(first),
+            "CheckCurp mx_curp accuauth CANCELLED - - unknown provider 1"
+        );
+        assert_eq!(
+            row(late),
+            "CheckCurp mx_curp accuauth OK - found billed provider 1"
+        );
+        assert_eq!(first["call"], late["call"]);
+        let answer = identity.check_curp(request).await.unwrap().into_inner();
+        let records = place.wait_for("result", 2).await;
+        let repeat = of_event(&records, "result")[1];
+        assert_eq!(
+            row(repeat),
+            "CheckCurp mx_curp accuauth OK - found billed recovered 0"
+        );
+        assert_eq!(repeat["paid_by"], first["call"]);
+        assert_ne!(repeat["call"], first["call"]);
+        let verification = answer.verification.unwrap();
+        assert_eq!(repeat["verification_id"], verification.id.as_str());
+        assert_ne!(repeat["verification_id"], first["verification_id"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_whose_caller_left_tells_its_end_later() {
     let place = Place::new().await;
@@ -407,7 +452,10 @@ async fn a_create_whose_caller_left_tells_its_end_later() {
     persons.create_person(request).await.unwrap();
     let records = place.wait_for("result", 2).await;
     let repeat = of_event(&records, "result")[1];
-    assert_eq!(row(repeat), "CreatePerson - verifik OK - - unknown cache 0");
+    assert_eq!(
+        row(repeat),
+        "CreatePerson - verifik OK - - unknown recovered 0"
+    );
     assert_eq!(repeat["created_hash"], late["created_hash"]);
 }
 

@@ -26,7 +26,7 @@ async fn a_json_fault_is_a_usage_error_that_repeats_no_value() {
         (
             r#"{"curp": "canary", "cruk": "canary"}"#,
             "error: unknown field `cruk`: idgw.identity.v1.CheckCurpRequest has curp, \
-             include_document, max_age, read_mask\n",
+             include_document, max_age, read_mask, request_id\n",
         ),
         (
             r#"{"curp": {"canary": 1}}"#,
@@ -48,7 +48,7 @@ async fn a_method_that_is_not_there_is_answered_with_what_is() {
     for (method, error) in [
         (
             "idgw.identity.v1.IdentityService/CheckCrup",
-            "error: idgw.identity.v1.IdentityService has no method `CheckCrup`; it has: \
+            "error: idgw.identity.v1.IdentityService has no method `CheckCrup`; did you mean CheckCurp? it has: \
              VerifyPeForeignerId, VerifyPeDni, ScrubKenyaId, CheckCurp\n",
         ),
         (
@@ -60,7 +60,7 @@ async fn a_method_that_is_not_there_is_answered_with_what_is() {
         ),
         (
             "CheckCrup",
-            "error: no service has a method `CheckCrup`; searched: \
+            "error: no service has a method `CheckCrup`; did you mean CheckCurp? searched: \
              idgw.identity.v1.IdentityService, idgw.person.v1.PersonService, twins.v1.Castor, \
              twins.v1.Pollux\n",
         ),
@@ -89,7 +89,7 @@ async fn a_bare_name_never_means_health_and_a_full_one_may() {
     let answer = call(&gateway, HEALTH, "{}").await.ok();
     assert_eq!(answer, "{\n  \"status\": \"SERVING\"\n}\n");
     // Pollux has a Check too and nobody serves it: it was meant, and nothing was ambiguous.
-    let err = call(&gateway, "Check", "{}").await.failed(1);
+    let err = call(&gateway, "Check", "{}").await.failed(76);
     assert!(err.starts_with("error: UNIMPLEMENTED\n"), "{err}");
 }
 
@@ -98,7 +98,7 @@ async fn a_method_that_is_described_and_not_served_answers_an_error() {
     let gateway = Gateway::start().await;
     let err = call(&gateway, "idgw.person.v1.PersonService/GetPerson", "{}")
         .await
-        .failed(1);
+        .failed(76);
     assert!(err.starts_with("error: UNIMPLEMENTED\n"), "{err}");
 }
 
@@ -130,7 +130,7 @@ async fn every_kind_of_detail_is_readable() {
         details,
     ));
 
-    let err = call(&gateway, CHECK_CURP, "{}").await.failed(1);
+    let err = call(&gateway, CHECK_CURP, "{}").await.failed(72);
     let mut lines: Vec<_> = err.lines().collect();
     assert_eq!(
         lines.drain(..2).collect::<Vec<_>>(),
@@ -183,7 +183,7 @@ async fn a_detail_that_is_unknown_or_broken_hides_no_other() {
         "two\nlines \u{1b}[2J",
         status.encode_to_vec().into(),
     ));
-    let err = call(&gateway, CHECK_CURP, "{}").await.failed(1);
+    let err = call(&gateway, CHECK_CURP, "{}").await.failed(74);
     let expected = "error: ABORTED R
 message: two\\nlines \\u{1b}[2J
 type.googleapis.com/acme.Unknown: 3 bytes
@@ -197,7 +197,7 @@ ErrorInfo: domain=d reason=R
 async fn details_that_are_no_status_are_said_to_be_so() {
     let gateway = Gateway::start().await;
     gateway.refuse(Status::with_details(Code::Internal, "m", vec![0xff].into()));
-    let err = call(&gateway, CHECK_CURP, "{}").await.failed(1);
+    let err = call(&gateway, CHECK_CURP, "{}").await.failed(77);
     assert_eq!(
         err,
         "error: INTERNAL\nmessage: m\ndetails: not a google.rpc.Status\n"
@@ -205,11 +205,11 @@ async fn details_that_are_no_status_are_said_to_be_so() {
 }
 
 #[tokio::test]
-async fn without_a_server_the_exit_code_is_69() {
+async fn without_a_server_the_exit_code_is_1() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let err = call_with(args(address, CHECK_CURP, "{}")).await.failed(69);
+    let err = call_with(args(address, CHECK_CURP, "{}")).await.failed(1);
     assert!(
         err.starts_with(&format!("error: no connection to {address}: ")),
         "{err}"
@@ -226,10 +226,10 @@ async fn a_server_that_is_not_grpc_is_no_connection() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         }
     });
-    let err = call_with(args(address, HEALTH, "{}")).await.failed(69);
+    let err = call_with(args(address, HEALTH, "{}")).await.failed(1);
     assert!(err.starts_with("error: no gRPC server answers: "), "{err}");
     // A call that was sent may have arrived: that is no missing connection.
-    let err = call_with(args(address, CHECK_CURP, "{}")).await.failed(1);
+    let err = call_with(args(address, CHECK_CURP, "{}")).await.failed(66);
     let broke = "error: UNKNOWN\nmessage: the connection broke: ";
     assert!(err.starts_with(broke), "{err}");
 }
@@ -240,7 +240,7 @@ async fn a_server_without_reflection_is_said_to_be_so() {
     // What this program knows itself needs none.
     call(&gateway, CHECK_CURP, "{}").await.ok();
     call(&gateway, "CheckCurp", "{}").await.ok();
-    let err = call(&gateway, HEALTH, "{}").await.failed(69);
+    let err = call(&gateway, HEALTH, "{}").await.failed(1);
     assert_eq!(
         err,
         "error: the server offers no reflection (neither v1 nor v1alpha)\n"

@@ -1,12 +1,13 @@
 //! `call` and `health` against a server on a real socket.
 
 mod errors;
+mod explore;
 mod health;
 mod server;
 
 use std::{io, process::ExitCode, time::Duration};
 
-use identity_gateway::cli::call::{CallArgs, Security, run, token::Token};
+use identity_gateway::cli::call::{CallArgs, Detail, Format, Security, Task, run, token::Token};
 use server::{Gateway, Offer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -46,12 +47,20 @@ impl Ran {
 fn args(address: impl ToString, method: &str, json: &str) -> CallArgs {
     CallArgs {
         security: Security::Plain,
-        method: method.to_owned(),
-        json: json.to_owned(),
+        task: task(method, json),
         address: address.to_string(),
         headers: Vec::new(),
         token: None,
         timeout: None,
+        detail: Detail::Answer,
+        format: Format::Text,
+    }
+}
+
+fn task(method: &str, json: &str) -> Task {
+    Task::Call {
+        method: method.to_owned(),
+        json: json.to_owned(),
     }
 }
 
@@ -166,9 +175,9 @@ async fn the_unspecified_address_is_dialled_as_loopback() {
 #[tokio::test]
 async fn headers_and_token_go_to_the_rpc_and_to_the_reflection_service() {
     let gateway = Gateway::guarded(Offer::Both, Some("Bearer canary")).await;
-    let err = call(&gateway, CHECK_CURP, "{}").await.failed(1);
+    let err = call(&gateway, CHECK_CURP, "{}").await.failed(80);
     assert_eq!(err, "error: UNAUTHENTICATED\nmessage: who is it?\n");
-    let err = call(&gateway, HEALTH, "{}").await.failed(1);
+    let err = call(&gateway, HEALTH, "{}").await.failed(80);
     assert_eq!(err, "error: UNAUTHENTICATED\nmessage: who is it?\n");
 
     let mut args = args(gateway.address, CHECK_CURP, "{}");
@@ -177,7 +186,7 @@ async fn headers_and_token_go_to_the_rpc_and_to_the_reflection_service() {
     std::fs::write(&file, "canary\n").unwrap();
     args.token = Some(Token::File(file.path().to_owned()));
     let asked_by_reflection = CallArgs {
-        method: HEALTH.to_owned(),
+        task: task(HEALTH, "{}"),
         ..args.clone()
     };
     call_with(asked_by_reflection).await.ok();
@@ -218,7 +227,7 @@ async fn a_server_that_never_answers_is_a_deadline_exceeded() {
         r#"{"curp": "HANG"}"#,
     );
     args.timeout = Some(Duration::from_millis(300));
-    let err = call_with(args).await.failed(1);
+    let err = call_with(args).await.failed(68);
     assert_eq!(
         err,
         "error: DEADLINE_EXCEEDED\nmessage: no answer within 300ms\n"
@@ -262,7 +271,7 @@ async fn an_answer_that_cannot_be_written_is_no_success() {
     let gateway = Gateway::start().await;
     let mut err = Vec::new();
     let code = run(args(gateway.address, CHECK_CURP, "{}"), &mut Full, &mut err).await;
-    assert_eq!(code, ExitCode::from(74));
+    assert_eq!(code, ExitCode::from(2));
     assert_eq!(
         String::from_utf8(err).unwrap(),
         "error: standard output: disk full\n"

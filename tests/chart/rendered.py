@@ -81,9 +81,15 @@ class Rendered:
         return text
 
 
+def chosen(values: dict) -> dict:
+    """These values, with `auth.mode = none` where they choose none: the chart has no default for it."""
+    config = values.get("config") or {}
+    return values | {"config": config | {"auth": {"mode": "none"} | (config.get("auth") or {})}}
+
+
 def render(**values) -> Rendered:
-    """The chart with these values."""
-    return Rendered(values)
+    """The chart with these values and an `auth.mode`."""
+    return Rendered(chosen(values))
 
 
 @cache
@@ -95,7 +101,7 @@ def of_matrix(name: str) -> Rendered:
 def refused(**values) -> str:
     """Why the chart refuses these values."""
     try:
-        Rendered(values)
+        Rendered(chosen(values))
     except helm.HelmError as error:
         return str(error)
     raise AssertionError(f"the chart takes {values}")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import generate
-from rendered import CHART, MATRIX, NAMESPACE, REPOSITORY, of_matrix, refused, render
+from rendered import CHART, MATRIX, NAMESPACE, REPOSITORY, chosen, of_matrix, refused, render
 
 FREE = {"connect-failure", "refused-stream"}
 
@@ -92,6 +92,16 @@ def test_another_configuration_is_another_pod():
     assert "one" not in json.dumps(annotations(render(**secret)))
 
 
+def test_connections_grow_old_unless_the_values_say_otherwise():
+    """Behind the Service a client would else stay with one replica for as long as it runs."""
+
+    def age(**values) -> str:
+        return tomllib.loads(render(**values).config())["server"]["max_connection_age"]
+
+    assert age() == "5m"
+    assert age(config={"server": {"max_connection_age": "0s"}}) == "0s"
+
+
 def test_zero_and_false_arrive():
     rendered = of_matrix("zero")
     config = tomllib.loads(rendered.config())
@@ -157,7 +167,7 @@ def test_a_credential_without_a_file_is_a_variable(tmp_path):
     one = {"key": "cache.url", "variable": "IDGW_CACHE__URL", "file": False}
     (folder / "files" / "credentials.yaml").write_text(yaml.safe_dump({"credentials": [one]}))
     with helm.Chart.load(folder) as chart:
-        files = chart.render({"secrets": {"values": {"cache.url": "redis://redis:6379"}}}, name="x", namespace="y")
+        files = chart.render(chosen({"secrets": {"values": {"cache.url": "redis://redis:6379"}}}), name="x", namespace="y")
     pod = yaml.safe_load(files["identity-gateway/templates/deployment.yaml"])["spec"]["template"]["spec"]
     assert [volume["name"] for volume in pod["volumes"]] == ["config"]
     [variable] = [entry for entry in pod["containers"][0]["env"] if entry["name"] == "IDGW_CACHE__URL"]
@@ -172,11 +182,12 @@ def egress(rendered) -> list[set[int]]:
 
 
 def test_the_network_policy_opens_what_is_used_and_nothing_else():
-    assert egress(of_matrix("default")) == [{53}, {443}]
-    assert egress(of_matrix("production")) == [{53}, {443}, {4317}]
-    assert egress(of_matrix("redis")) == [{53}, {443}, {6380}]
-    assert egress(of_matrix("istio")) == [{53}, {443}, {15012}]
-    assert egress(render(sandbox={"enabled": True})) == [{53}]
+    assert egress(of_matrix("default")) == [{53, 5353}, {443}]
+    # Providers, the issuer, the collector.
+    assert egress(of_matrix("production")) == [{53, 5353}, {443}, {443}, {4317}]
+    assert egress(of_matrix("redis")) == [{53, 5353}, {443}, {6380}]
+    assert egress(of_matrix("istio")) == [{53, 5353}, {443}, {15012}]
+    assert egress(render(sandbox={"enabled": True})) == [{53, 5353}]
     for name in MATRIX:
         for policy in of_matrix(name).of_kind("NetworkPolicy"):
             for rule in policy["spec"]["ingress"]:
@@ -283,11 +294,11 @@ def test_istio_s_callers_reach_grpc_and_the_log_s_filter_is_nobody_s():
     *callers, admin = rules
     assert all(rule["from"] and rule["to"][0]["operation"]["ports"] == ["50051"] for rule in callers)
     [operation] = [to["operation"] for to in admin["to"]]
-    assert operation["ports"] == ["9090"] and operation["methods"] == ["GET"] and "/log" not in operation["paths"]
+    assert operation["ports"] == ["9464"] and operation["methods"] == ["GET"] and "/log" not in operation["paths"]
     authentication = of_matrix("istio").one("PeerAuthentication")["spec"]
     assert authentication["mtls"] == {"mode": "STRICT"}
-    assert authentication["portLevelMtls"] == {9090: {"mode": "PERMISSIVE"}} or authentication["portLevelMtls"] == {
-        "9090": {"mode": "PERMISSIVE"}
+    assert authentication["portLevelMtls"] == {9464: {"mode": "PERMISSIVE"}} or authentication["portLevelMtls"] == {
+        "9464": {"mode": "PERMISSIVE"}
     }
 
 
@@ -374,7 +385,7 @@ def test_both_ports_listen_on_the_pod_s_address():
     for name, address in (("default", "0.0.0.0"), ("grpc-probes", "[::]")):
         variables = {entry["name"]: entry.get("value") for entry in of_matrix(name).container()["env"]}
         assert variables["IDGW_SERVER__LISTEN"] == f"{address}:50051"
-        assert variables["IDGW_ADMIN__LISTEN"] == f"{address}:9090"
+        assert variables["IDGW_ADMIN__LISTEN"] == f"{address}:9464"
         assert "listen" not in of_matrix(name).config()
 
 
@@ -418,7 +429,7 @@ def test_spread_is_for_each_version_on_its_own():
         ({"grpcRoute": {"enabled": True}}, "grpcRoute.parentRefs"),
         ({"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}, "autoscaling.minReplicas"),
         ({"autoscaling": {"cpuPercent": 0}}, "cpuPercent or inFlight"),
-        ({"ports": {"grpc": 9090}}, "ports.admin"),
+        ({"ports": {"grpc": 9464}}, "ports.admin"),
         ({"linkerd": {"enabled": True}, "probes": {"mode": "grpc"}}, "probes.mode"),
         ({"rollout": {"maxSurge": 0}}, "rollout"),
         ({"rollout": {"maxSurge": "0%", "maxUnavailable": "0%"}}, "rollout"),
@@ -446,3 +457,107 @@ def test_names_follow_the_release():
     assert of_matrix("redis").one("Deployment")["metadata"]["name"] == "idgw"
     assert render(nameOverride="kyc").one("Deployment")["metadata"]["name"] == "demo-kyc"
     assert of_matrix("default").one("Service")["metadata"]["namespace"] == NAMESPACE
+
+
+def test_users_and_groups_can_be_left_to_the_cluster():
+    """As OpenShift's restricted-v2 wants it: it fills in what is not said, and refuses what is."""
+    left = render(security={"runAsUser": None, "runAsGroup": None}).pod()["securityContext"]
+    assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(left)
+    assert left["runAsNonRoot"] is True
+    said = render().pod()["securityContext"]
+    assert said["runAsUser"] == said["runAsGroup"] == said["fsGroup"] == 65532
+
+
+@pytest.mark.parametrize("name", ["IDGW_SERVER__LISTEN", "OTEL_RESOURCE_ATTRIBUTES", "POD_NAME", "MINE"])
+def test_a_variable_is_set_once(name):
+    twice = [{"name": "MINE", "value": "1"}, {"name": name, "value": "2"}]
+    assert f"extraEnv: {name} is set twice" in refused(extraEnv=twice)
+    once = render(extraEnv=[{"name": "MINE", "value": "1"}, {"name": "OTHER", "value": "2"}])
+    names = [variable["name"] for variable in once.container()["env"]]
+    assert len(names) == len(set(names))
+
+
+def test_resource_attributes_are_percent_encoded():
+    rendered = render(otlp={"resourceAttributes": {"team": "KYC & AML, EU"}})
+    value = next(v["value"] for v in rendered.container()["env"] if v["name"] == "OTEL_RESOURCE_ATTRIBUTES")
+    assert "team=KYC%20%26%20AML%2C%20EU" in value.split(",")
+
+
+def test_names_are_resolved_wherever_a_cluster_has_its_servers():
+    rule = next(rule for rule in render().one("NetworkPolicy")["spec"]["egress"] if {"port": 53, "protocol": "UDP"} in rule["ports"])
+    assert {(port["port"], port["protocol"]) for port in rule["ports"]} == {
+        (port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")
+    }
+    text = json.dumps(rule["to"])
+    for server in ("kube-system", "openshift-dns", "169.254.20.10/32", "169.254.169.254/32"):
+        assert server in text
+    own = render(networkPolicy={"dnsPorts": [1053]}).one("NetworkPolicy")["spec"]["egress"]
+    assert any(rule["ports"] == [{"port": 1053, "protocol": p} for p in ("UDP", "TCP")] for rule in own)
+
+
+def test_the_issuer_s_keys_can_be_fetched_and_nat64_is_no_way_round():
+    """Also with the sandbox, which needs no provider."""
+    jwt = {"auth": {"mode": ["jwt"], "jwt": {"jwks_url": "https://issuer.example.com/keys", "issuer": "https://issuer.example.com", "audience": ["gateway"]}}}
+    for sandbox in (False, True):
+        for config, rules in ((jwt, 1), ({}, 0)):
+            rendered = render(config=config, sandbox={"enabled": sandbox})
+            egress = rendered.one("NetworkPolicy")["spec"]["egress"]
+            public = [rule for rule in egress if {"port": 443, "protocol": "TCP"} in rule["ports"]]
+            assert len(public) == rules + (not sandbox)
+            for rule in public:
+                blocks = {peer["ipBlock"]["cidr"]: peer["ipBlock"]["except"] for peer in rule["to"]}
+                assert {"64:ff9b::/96", "64:ff9b:1::/48"} <= set(blocks["::/0"])
+
+
+def test_the_admin_port_is_open_to_one_namespace():
+    for rule in render().one("NetworkPolicy")["spec"]["ingress"]:
+        for peer in rule["from"]:
+            assert peer.get("namespaceSelector", {"matchLabels": 1}) != {}, peer
+
+
+def test_what_others_want_of_a_pod_is_passed_on():
+    more = render(
+        initContainers=[{"name": "first", "image": "busybox"}],
+        extraContainers=[{"name": "beside", "image": "busybox"}],
+        extraEnvFrom=[{"secretRef": {"name": "more"}}],
+        hostAliases=[{"ip": "10.0.0.1", "hostnames": ["redis"]}],
+        dnsConfig={"options": [{"name": "ndots", "value": "2"}]},
+        runtimeClassName="gvisor",
+        image={"registry": "registry.example.com/", "repository": "idgw", "pullSecrets": ["one", {"name": "two"}]},
+        **{"global": {"imagePullSecrets": [{"name": "two"}, "three"]}},
+    )
+    pod = more.pod()
+    assert [container["name"] for container in pod["containers"]] == ["identity-gateway", "beside"]
+    assert [container["name"] for container in pod["initContainers"]] == ["first"]
+    assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "more"}}]
+    assert pod["hostAliases"][0]["hostnames"] == ["redis"]
+    assert pod["dnsConfig"]["options"][0]["name"] == "ndots"
+    assert pod["runtimeClassName"] == "gvisor"
+    assert pod["containers"][0]["image"].startswith("registry.example.com/idgw:")
+    assert pod["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}, {"name": "three"}]
+
+
+def test_what_others_want_of_a_service_and_a_monitor_is_passed_on():
+    rendered = render(
+        service={
+            "type": "LoadBalancer", "loadBalancerClass": "example.com/nlb", "loadBalancerSourceRanges": ["10.0.0.0/8"],
+            "ipFamilyPolicy": "PreferDualStack", "trafficDistribution": "PreferClose",
+        },
+        serviceMonitor={
+            "enabled": True, "scrapeTimeout": "5s", "relabelings": [{"action": "labeldrop", "regex": "pod"}],
+            "metricRelabelings": [{"action": "keep", "regex": "idgw_.*", "sourceLabels": ["__name__"]}],
+        },
+    )
+    service = next(d for d in rendered.documents if d["kind"] == "Service" and d["spec"].get("type"))["spec"]
+    assert service["loadBalancerClass"] == "example.com/nlb"
+    assert service["loadBalancerSourceRanges"] == ["10.0.0.0/8"]
+    assert service["ipFamilyPolicy"] == "PreferDualStack"
+    assert service["trafficDistribution"] == "PreferClose"
+    endpoint = rendered.one("ServiceMonitor")["spec"]["endpoints"][0]
+    assert endpoint["scrapeTimeout"] == "5s"
+    assert endpoint["relabelings"][0]["action"] == "labeldrop"
+    assert endpoint["metricRelabelings"][0]["action"] == "keep"
+
+
+def test_a_parent_chart_may_switch_it_on():
+    assert render(enabled=True).documents

@@ -2,8 +2,10 @@
 
 import copy
 import json
+import os
 import re
 import shutil
+import subprocess
 import tomllib
 
 import helm_python as helm
@@ -11,7 +13,14 @@ import pytest
 import yaml
 
 import generate
-from rendered import CHART, REPOSITORY, refused, render
+from rendered import CHART, REPOSITORY, chosen, refused, render
+
+
+# A value of each kind that has a pattern: durations, prices, paths, addresses.
+SAMPLES = {
+    "least": ["0s", "0 USD", "/a", "0.0.0.0:0"],
+    "most": ["1m30s", "1000000000.00 KES", '/v3/p"e/..a', "[1:2:3:4:5:6:255.255.255.255%4294967295]:65535"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +212,7 @@ def sample(leaf: dict, which: str):
     if leaf.get("format") == "uri":
         return "http://localhost" if which == "least" else "https://a.example.com/b%20c"
     if "pattern" in leaf:
-        return "0s" if which == "least" else "1m30s"
+        return next(text for text in SAMPLES[which] if re.search(leaf["pattern"], text))
     return "a" if which == "least" else 'a "quoted" \\ back\tslash, é, <b> & 名'
 
 
@@ -219,6 +228,8 @@ def test_every_value_of_config_arrives_as_it_is(which):
         }
 
     values = tree(schema)
+    # The one list that may not be empty.
+    values["auth"]["mode"] = values["auth"]["mode"] or ["none"]
     arrived = tomllib.loads(render(config=values, extraVolumeMounts=[{"name": "audit", "mountPath": "/audit"}]).config())
     assert arrived == values
     for path, leaf in of_schema(schema).items():
@@ -226,6 +237,41 @@ def test_every_value_of_config_arrives_as_it_is(which):
         for step in path.split("."):
             value, there = value[step], there[step]
         assert type(value) is type(there), path
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    {
+        "providers.verifik.price": [
+            "0 USD", "0.35 USD", "12 KES", ".5 MXN", "5. MXN", "007 USD", "1000000000 USD", "999999999.999 USD", " 1 USD ",
+            "", "0.35", "USD", "0.35USD", "USD 1", "-1 USD", "+1 USD", "1 usd", "1 DOLLAR", "1e3 USD", "1,5 EUR", ". USD",
+            "1000000001 USD", "1000000000.1 USD", "1 USD EUR", "1\tUSD", "1 USD\n",
+        ],
+        "providers.verifik.dni_path": [
+            "/v3/pe/cedula", "/a", "/..a", "/a.b", "/.a", "", "/", "a", "/a/", "/a//b", "/.", "/..", "/a/../b", "/a?b", "/a#b",
+            "/a%2e", "/a b", "/é", "/a\\b",
+        ],
+        "server.lame_duck": ["0s", "3s", "250ms", "1m", "1m30s", "", "3", "-3s", "3 parsecs", "s", "3s 4"],
+    }.items(),
+)
+def test_the_patterns_of_the_schema_take_what_the_program_takes(key, values, tmp_path):
+    """In the program's schema and in the chart's; for durations the chart takes fewer ways of writing them."""
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]
+    of_chart, of_program = (re.compile(of_schema(one)[key]["pattern"]) for one in (schema, generate.program_schema()))
+    table, _, name = key.rpartition(".")
+    for value in values:
+        path = tmp_path / "config.toml"
+        path.write_text(f"[{table}]\n{name} = {json.dumps(value, ensure_ascii=False)}\n")
+        binary = os.environ.get("IDGW_BINARY", REPOSITORY / "target" / "static" / "identity-gateway")
+        checked = subprocess.run(
+            [binary, "check-config", "--config", path], capture_output=True, text=True, env={"IDGW_AUTH__MODE": "none"}
+        )
+        is_taken = key not in checked.stderr
+        # `$` of Python matches before a line break at the end too; that of JSON schema does not.
+        matches = [bool(one.search(value)) and not value.endswith("\n") for one in (of_program, of_chart)]
+        assert matches[0] == is_taken, (value, checked.stderr)
+        assert matches[1] <= is_taken, value
+        assert matches[1] == is_taken or key == "server.lame_duck", value
 
 
 def test_keys_of_other_shapes_need_only_be_generated(program, own, elsewhere):
@@ -244,7 +290,7 @@ def test_keys_of_other_shapes_need_only_be_generated(program, own, elsewhere):
             "scopes": {"type": "object", "additionalProperties": {"type": "array", "items": text}, "description": "What."},
             "jwt": {
                 "type": "object", "additionalProperties": False, "description": "Tokens.",
-                "properties": {"leeway": {"type": "string", "default": "0s", "x-form": "a duration such as 5s", "description": "Late."}},
+                "properties": {"leeway": {"type": "string", "default": "0s", "title": "a duration such as 5s", "description": "Late."}},
             },
             "keys": {
                 "type": "object", "additionalProperties": False, "description": "Keys.",
@@ -287,7 +333,7 @@ def test_nested_values_become_inline_tables(elsewhere):
     }
     (elsewhere / "templates" / "sample.txt").write_text(template)
     with helm.Chart.load(elsewhere) as chart:
-        text = chart.render({"global": {"sample": sample}}, name="x", namespace="y")
+        text = chart.render(chosen({"global": {"sample": sample}}), name="x", namespace="y")
     del sample["none"]
     assert tomllib.loads(text["identity-gateway/templates/sample.txt"]) == sample
 

@@ -48,3 +48,24 @@ def sandbox() -> Iterator[Sandbox]:
     """A provider sandbox that nobody has asked yet."""
     with Sandbox() as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def at_the_sandbox(sandbox: Sandbox) -> dict[str, str]:
+    """The settings of a gateway whose providers are that sandbox: its ledger then shows what each would have charged."""
+    accuauth = sandbox.credentials()["accuauth"]
+    urls = {f"IDGW_PROVIDERS__{provider}__BASE_URL": sandbox.url for provider in ("VERIFIK", "YOUVERIFY", "ACCUAUTH")}
+    return urls | {
+        "IDGW_AUTH__MODE": "none",
+        "IDGW_PROVIDERS__VERIFIK__TOKEN": sandbox.token("verifik"),
+        "IDGW_PROVIDERS__YOUVERIFY__TOKEN": sandbox.token("youverify"),
+        "IDGW_PROVIDERS__ACCUAUTH__API_ID": accuauth["x-df-api-id"],
+        "IDGW_PROVIDERS__ACCUAUTH__API_SECRET": accuauth["x-df-api-secret"],
+    }
+
+
+@pytest.fixture
+def gateway_of(at_the_sandbox: dict[str, str]) -> Iterator[Gateway]:
+    """A gateway whose providers are a sandbox with a ledger."""
+    with Gateway(flags=(), **at_the_sandbox) as gateway:
+        yield gateway

@@ -11,8 +11,9 @@ import yaml
 
 from builds import LANGUAGES, Build, run
 from certificates import Authority
-from harness import REPOSITORY, Gateway
+from harness import REPOSITORY, Gateway, Sandbox
 from mesh import Envoy
+from wire import Wire
 
 DOCUMENT = (REPOSITORY / "docs" / "clients.md").read_text()
 # The parent that docs/clients.md starts the examples with.
@@ -21,7 +22,7 @@ TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 # What the gateway must have been asked: calls by RPC and code. GetPerson is repeated by the service config.
 CALLS = {
     ("CheckCurp", "OK"): 1,
-    ("ScrubKenyaId", "OK"): 1,
+    ("ScrubKenyaId", "OK"): 2,
     ("VerifyPeForeignerId", "INVALID_ARGUMENT"): 1,
     ("ScrubKenyaId", "FAILED_PRECONDITION"): 1,
     ("CheckCurp", "UNAVAILABLE"): 1,
@@ -32,6 +33,10 @@ CALLS = {
     ("CheckCurp", "RESOURCE_EXHAUSTED"): 1,
 }
 SERVICE_CONFIG = REPOSITORY / "deploy" / "client" / "service-config.json"
+# For callers that set a request_id on every lookup, as the examples do.
+WITH_REQUEST_IDS = SERVICE_CONFIG.with_name("service-config.request-id.json")
+# What YouVerify is asked for: a number that nobody has, and the slow one, once.
+KENYAN_LOOKUPS = 2
 TOKEN = "a-token-of-the-tests"
 
 language = pytest.mark.parametrize("name", LANGUAGES)
@@ -65,6 +70,46 @@ def test_it_prints_what_is_documented_and_asks_what_it_says(name: str, builds: d
     asked = Counter((call["rpc"].rpartition("/")[2], call["code"]) for call in calls)
     assert asked == CALLS
     assert {call["trace_id"] for call in calls} == {TRACE}, "trace context has not arrived"
+
+
+@language
+@pytest.mark.parametrize(
+    ("service_config", "lag"),
+    [(SERVICE_CONFIG, 0.0), (SERVICE_CONFIG, 0.3), (WITH_REQUEST_IDS, 0.0)],
+    ids=["told by the gateway", "told by the library's own clock", "service config for request ids"],
+)
+def test_a_lookup_that_came_too_late_is_paid_for_once(
+    name: str,
+    service_config: Path,
+    lag: float,
+    builds: dict[str, Build],
+    gateway_of: Gateway,
+    sandbox: Sandbox,
+    tmp_path: Path,
+):
+    """With a lag the gateway's DEADLINE_EXCEEDED, and `recoverable_until` with it, arrives after the deadline."""
+    example = builds[name].finished()
+    with Wire(gateway_of.address, lag) as wire:
+        settings = {"GATEWAY_ADDRESS": wire.address, "GATEWAY_SERVICE_CONFIG": impatient(tmp_path, service_config)}
+        done = run(example, **settings, TRACEPARENT=TRACEPARENT)
+    assert (done.stdout, done.returncode) == (shown(), 0), done.stderr
+    assert sandbox.ledger()["youverify"]["received"] == KENYAN_LOOKUPS
+
+
+@language
+def test_it_gives_up_when_the_provider_has_not_answered(
+    name: str, builds: dict[str, Build], at_the_sandbox: dict[str, str], sandbox: Sandbox
+):
+    """That is DEADLINE_EXCEEDED, too, but the provider's time has passed and not the call's."""
+    example = builds[name].finished()
+    with Gateway(flags=(), **at_the_sandbox, IDGW_PROVIDERS__YOUVERIFY__TIMEOUT="500ms") as gateway:
+        done = run(example, GATEWAY_ADDRESS=gateway.address)
+        assert done.returncode != 0 and "too slow" not in done.stdout
+        gateway.terminate()
+        gateway.wait()
+        codes = [call["code"] for call in gateway.log("call") if call["rpc"].endswith("/ScrubKenyaId")]
+    assert codes == ["OK", "FAILED_PRECONDITION", "DEADLINE_EXCEEDED"]
+    assert sandbox.ledger()["youverify"]["received"] == KENYAN_LOOKUPS
 
 
 @language
@@ -128,17 +173,17 @@ def test_it_sends_no_token_in_the_clear(name: str, builds: dict[str, Build], gat
     assert gateway.log("call") == []
 
 
-def altered(folder: Path, words: str, others: str) -> str:
+def altered(folder: Path, words: str, others: str, service_config: Path = SERVICE_CONFIG) -> str:
     """A file with the shipped service config, but for some words."""
-    config = SERVICE_CONFIG.read_text()
+    config = service_config.read_text()
     assert words in config
     (folder / "service-config.json").write_text(config.replace(words, others))
     return str(folder / "service-config.json")
 
 
-def impatient(folder: Path) -> str:
+def impatient(folder: Path, service_config: Path = SERVICE_CONFIG) -> str:
     """The service config without the seconds before a repeat, where they are not what is tested."""
-    return altered(folder, '"initialBackoff": "1s"', '"initialBackoff": "0.01s"')
+    return altered(folder, '"initialBackoff": "1s"', '"initialBackoff": "0.01s"', service_config)
 
 
 @dataclass

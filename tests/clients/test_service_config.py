@@ -1,4 +1,4 @@
-"""With deploy/client/service-config.json, grpc-go and Python's gRPC repeat what they may and nothing else.
+"""With each file of deploy/client/, grpc-go and Python's gRPC repeat what they may and nothing else.
 
 What they repeat is counted at the gateway (a log line for each call, told apart by its trace), and where money
 is concerned at the provider.
@@ -9,8 +9,10 @@ import socket
 import struct
 import subprocess
 import threading
+import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,35 +24,61 @@ import contract
 import service_config
 from builds import Build, run
 from harness import REPOSITORY, Gateway, Sandbox, sandbox_table, wait_for
+from wire import Wire
 
-FILE = REPOSITORY / "deploy" / "client" / "service-config.json"
+FOLDER = REPOSITORY / "deploy" / "client"
+FILE = FOLDER / "service-config.json"
 CONFIG = json.loads(FILE.read_text())
+# For callers that set a request_id wherever there is one.
+CONFIG_WITH_IDS = json.loads((FOLDER / "service-config.request-id.json").read_text())
 RPCS = list(contract.rpcs(contract.read()))
 PATHS = {rpc.name: f"{rpc.service}/{rpc.name}" for rpc in RPCS}
 READS = {"GetPerson", "ListPersons"}
+HAVE_IDS = {
+    *("VerifyPeForeignerId", "VerifyPeDni", "ScrubKenyaId", "CheckCurp"),
+    *("CreatePerson", "CreatePersonWithLiveness"),
+}
 PROVIDERS = ("VERIFIK", "YOUVERIFY", "ACCUAUTH")
 
-# A client: makes one call in a trace, with a service config of its own channel, and gives the code.
-Call = Callable[[str, str, str, int], str]
+# A client: makes one call in a trace, with a service config of its own channel and, if it is told one, a deadline in
+# seconds; it gives the code.
+Call = Callable[..., str]
+
+# Each file, and what is repeated by it.
+each_config = pytest.mark.parametrize(
+    ("config", "repeated"),
+    [(CONFIG, READS), (CONFIG_WITH_IDS, READS | HAVE_IDS)],
+    ids=["service-config", "service-config.request-id"],
+)
 
 
-def test_the_file_is_what_the_policies_of_the_contract_make():
-    assert FILE.read_text() == service_config.text(), "run `just docs`"
+def test_the_files_are_what_the_policies_of_the_contract_make():
+    written = {file.name: file.read_text() for file in FOLDER.iterdir()}
+    assert written == {name: service_config.text(name) for name in service_config.FILES}, "run `just docs`"
 
 
-def test_only_reads_are_repeated_and_only_after_unavailable():
+@each_config
+def test_only_what_cannot_be_charged_again_is_repeated_and_only_after_unavailable(config: dict, repeated: set[str]):
     policies = {
         name["method"]: config["retryPolicy"]
-        for config in CONFIG["methodConfig"]
+        for config in config["methodConfig"]
         for name in config["name"]
         if "retryPolicy" in config
     }
-    assert set(policies) == READS
+    assert set(policies) == repeated
     assert all(policy["retryableStatusCodes"] == ["UNAVAILABLE"] for policy in policies.values())
 
 
+def test_they_differ_in_nothing_else():
+    bare = [json.loads(json.dumps(config)) for config in (CONFIG, CONFIG_WITH_IDS)]
+    for config in bare:
+        for method in config["methodConfig"]:
+            method.pop("retryPolicy", None)
+    assert bare[0] == bare[1]
+
+
 def test_every_rpc_has_a_deadline_as_long_as_the_gateways_own():
-    defaults = (REPOSITORY / "README.md").read_text()
+    defaults = (REPOSITORY / "docs" / "configuration.md").read_text()
     assert f"| `server.default_deadline` | `IDGW_SERVER__DEFAULT_DEADLINE` | `{service_config.TIMEOUT}` |" in defaults
     timeouts = {name["method"]: config["timeout"] for config in CONFIG["methodConfig"] for name in config["name"]}
     assert timeouts == dict.fromkeys(PATHS, service_config.TIMEOUT)
@@ -66,14 +94,17 @@ def descriptors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["go", "python"])
 def call(request: pytest.FixtureRequest, builds: dict[str, Build], descriptors: Path, tmp_path: Path) -> Call:
-    """Each of the two clients in turn. Neither sets a deadline or repeats anything itself."""
+    """Each of the two clients in turn. Neither repeats anything itself."""
     if request.param == "go":
         probe = builds["probe"].finished()
 
-        def go(address: str, method: str, body: str, trace: int, config: dict = CONFIG) -> str:
+        def go(
+            address: str, method: str, body: str, trace: int, config: dict = CONFIG, deadline: float | None = None
+        ) -> str:
             file = tmp_path / f"config-{threading.get_ident()}.json"
             file.write_text(json.dumps(config))
             words = [address, str(file), str(descriptors), PATHS[method], traceparent(trace), body]
+            words += [] if deadline is None else [f"{deadline}s"]
             done = run(probe, *words)
             assert done.returncode == 0, done.stderr
             return done.stdout.strip()
@@ -84,7 +115,9 @@ def call(request: pytest.FixtureRequest, builds: dict[str, Build], descriptors: 
     for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes()).file:
         pool.Add(file)
 
-    def python(address: str, method: str, body: str, trace: int, config: dict = CONFIG) -> str:
+    def python(
+        address: str, method: str, body: str, trace: int, config: dict = CONFIG, deadline: float | None = None
+    ) -> str:
         service, _, name = PATHS[method].partition("/")
         types = pool.FindServiceByName(service).methods_by_name[name]
         asked = json_format.Parse(body, message_factory.GetMessageClass(types.input_type)(), descriptor_pool=pool)
@@ -96,7 +129,7 @@ def call(request: pytest.FixtureRequest, builds: dict[str, Build], descriptors: 
                 response_deserializer=message_factory.GetMessageClass(types.output_type).FromString,
             )
             try:
-                stub(asked, metadata=[("traceparent", traceparent(trace))])
+                stub(asked, timeout=deadline, metadata=[("traceparent", traceparent(trace))])
             except grpc.RpcError as error:
                 return error.code().name
             return "OK"
@@ -119,7 +152,17 @@ def first_request(method: str) -> str:
     return next(row["Request"] for row in sandbox_table() if row["Method"] == method)
 
 
-def test_of_a_dead_provider_only_reads_are_asked_for_again(call: Call):
+def with_id(method: str, body: str) -> str:
+    """The request with a new request_id, if it may have one."""
+    if method not in HAVE_IDS:
+        return body
+    return json.dumps(json.loads(body) | {"request_id": str(uuid.uuid4())})
+
+
+@each_config
+def test_of_a_dead_provider_only_what_may_be_repeated_is_asked_for_again(
+    call: Call, config: dict, repeated: set[str]
+):
     dead = {}
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and never listens
@@ -134,22 +177,28 @@ def test_of_a_dead_provider_only_reads_are_asked_for_again(call: Call):
             "IDGW_SERVER__LAME_DUCK": "0s",
         }
         with Gateway(flags=(), **dead) as gateway:
-            requests = {method: first_request(method) for method in PATHS}
+            requests = {method: with_id(method, first_request(method)) for method in PATHS}
             with ThreadPoolExecutor(len(PATHS)) as callers:
                 codes = callers.map(
-                    lambda numbered: call(gateway.address, numbered[1], requests[numbered[1]], numbered[0]),
+                    lambda numbered: call(gateway.address, numbered[1], requests[numbered[1]], numbered[0], config),
                     enumerate(PATHS, 1),
                 )
                 assert dict(zip(PATHS, codes, strict=True)) == dict.fromkeys(PATHS, "UNAVAILABLE")
             asked = calls_by_trace(gateway)
     assert {method: asked[trace] for trace, method in enumerate(PATHS, 1)} == {
-        method: 3 if method in READS else 1 for method in PATHS
+        method: 3 if method in repeated else 1 for method in PATHS
     }
 
 
-@pytest.mark.parametrize("method", sorted(set(PATHS) - {"ListPersons"}))
-def test_of_every_error_only_what_may_be_repeated_is(call: Call, method: str):
+@pytest.mark.parametrize(
+    ("method", "config"),
+    [(method, CONFIG) for method in sorted(set(PATHS) - {"ListPersons"})]
+    + [(method, CONFIG_WITH_IDS) for method in sorted(HAVE_IDS)],
+    ids=lambda value: "with ids" if value is CONFIG_WITH_IDS else value if isinstance(value, str) else "",
+)
+def test_of_every_error_only_what_may_be_repeated_is(call: Call, method: str, config: dict):
     """Each code and reason that the sandbox can bring about, once."""
+    may_be_repeated = method in READS or config is CONFIG_WITH_IDS
     rows: dict[str, str] = {}
     for row in sandbox_table():
         if row["Method"] == method and not row["The gateway gives"].startswith("OK"):
@@ -163,99 +212,114 @@ def test_of_every_error_only_what_may_be_repeated_is(call: Call, method: str):
         settings[f"IDGW_PROVIDERS__{provider}__BREAKER_MINIMUM_CALLS"] = "1000"
     with Gateway(**settings) as gateway:
         codes = {
-            outcome: call(gateway.address, method, rows[outcome], trace) for trace, outcome in enumerate(ordered, 1)
+            outcome: call(gateway.address, method, with_id(method, rows[outcome]), trace, config)
+            for trace, outcome in enumerate(ordered, 1)
         }
         asked = calls_by_trace(gateway)
     assert codes == {outcome: outcome.partition(" ")[0] for outcome in ordered}
-    expected = {
-        outcome: 3 if method in READS and codes[outcome] == "UNAVAILABLE" else 1 for outcome in ordered
-    }
+    expected = {outcome: 3 if may_be_repeated and codes[outcome] == "UNAVAILABLE" else 1 for outcome in ordered}
     assert {outcome: asked[trace] for trace, outcome in enumerate(ordered, 1)} == expected
 
 
-class Wire:
-    """A way to the gateway that can be cut, as a network does: both ends hear a reset."""
-
-    def __init__(self, address: str):
-        host, _, port = address.rpartition(":")
-        self.target = (host, int(port))
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        self.ends: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near = self.listener.accept()[0]
-            except OSError:
-                return
-            far = socket.create_connection(self.target)
-            self.ends += [near, far]
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
-
-    @staticmethod
-    def _carry(source: socket.socket, sink: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-        except OSError:
-            pass
-
-    def cut(self) -> None:
-        """Breaks the connections that there are; new ones are carried again."""
-        ends, self.ends = self.ends, []
-        for end in ends:
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            # A shutdown wakes the thread that reads; the close then sends the reset.
-            try:
-                end.shutdown(socket.SHUT_RD)
-            except OSError:
-                pass
-            end.close()
-
-    def close(self) -> None:
-        self.listener.close()
-        self.cut()
+SLOW = {
+    "VerifyPeForeignerId": '{"document_number":"SLOWANSWER","birthdate":"1993-08-16"}',
+    "VerifyPeDni": '{"document_number":"99000900"}',
+    "ScrubKenyaId": '{"id":"900002001","id_type":"KENYA_ID_TYPE_NATIONAL_ID","subject_consent":true}',
+    "CheckCurp": '{"curp":"LENT900101HDFSND07"}',
+    "CreatePerson": '{"person":{"given_name":"Ada","family_name":"SANDBOX-SLOWANSWER"}}',
+    "GetPerson": '{"id":"person_slowanswer"}',
+}
 
 
-@pytest.fixture
-def gateway_of(sandbox: Sandbox) -> Iterator[Gateway]:
-    """A gateway whose providers are a sandbox with a ledger."""
-    accuauth = sandbox.credentials()["accuauth"]
-    settings = {f"IDGW_PROVIDERS__{provider}__BASE_URL": sandbox.url for provider in PROVIDERS} | {
-        "IDGW_AUTH__MODE": "none",
-        "IDGW_PROVIDERS__VERIFIK__TOKEN": sandbox.token("verifik"),
-        "IDGW_PROVIDERS__YOUVERIFY__TOKEN": sandbox.token("youverify"),
-        "IDGW_PROVIDERS__ACCUAUTH__API_ID": accuauth["x-df-api-id"],
-        "IDGW_PROVIDERS__ACCUAUTH__API_SECRET": accuauth["x-df-api-secret"],
-    }
-    with Gateway(flags=(), **settings) as gateway:
-        yield gateway
+def received(sandbox: Sandbox) -> int:
+    """The requests that a provider has had, of which each would have been charged if any is."""
+    return sum(provider["received"] for provider in sandbox.ledger().values())
 
 
 @pytest.mark.parametrize(
-    ("method", "provider", "body", "code", "requests"),
+    ("method", "config", "code", "requests"),
     [
-        ("CheckCurp", "accuauth", '{"curp":"LENT900101HDFSND07"}', "UNAVAILABLE", 1),
-        ("GetPerson", "verifik", '{"id":"person_slowanswer"}', "OK", 2),
+        ("CheckCurp", CONFIG, "UNAVAILABLE", 1),
+        ("GetPerson", CONFIG, "OK", 2),
+        *[(method, CONFIG_WITH_IDS, "OK", 1) for method in SLOW if method in HAVE_IDS],
     ],
+    ids=lambda value: "with ids" if value is CONFIG_WITH_IDS else value if isinstance(value, str) else "",
 )
-def test_a_call_lost_on_its_way_back_is_asked_for_again_only_if_it_is_free(
-    call: Call, gateway_of: Gateway, sandbox: Sandbox, method: str, provider: str, body: str, code: str, requests: int
+def test_a_call_lost_on_its_way_back_is_asked_for_again_only_if_it_is_not_charged_again(
+    call: Call, gateway_of: Gateway, sandbox: Sandbox, method: str, config: dict, code: str, requests: int
 ):
     """A library says UNAVAILABLE of a lost connection too, also when the provider has already been asked."""
-    wire = Wire(gateway_of.address)
-    try:
-        with ThreadPoolExecutor(1) as caller:
-            answer = caller.submit(call, wire.address, method, body, 1)
-            wait_for("the provider to be asked", lambda: sandbox.ledger()[provider]["received"] or None)
-            wire.cut()
-            assert answer.result() == code
-        assert sandbox.ledger()[provider]["received"] == requests
-    finally:
-        wire.close()
+    body = with_id(method, SLOW[method]) if config is CONFIG_WITH_IDS else SLOW[method]
+    with Wire(gateway_of.address) as wire, ThreadPoolExecutor(1) as caller:
+        answer = caller.submit(call, wire.address, method, body, 1, config)
+        wait_for("the provider to be asked", lambda: received(sandbox) or None)
+        wire.cut()
+        assert answer.result() == code
+    assert received(sandbox) == requests
+
+
+@pytest.mark.parametrize(
+    ("has_id", "is_late", "requests"),
+    [(True, True, 1), (False, False, 1), (False, True, 2)],
+    ids=["with an id", "without, noticed at once", "without, noticed later"],
+)
+def test_an_answer_that_was_sent_and_did_not_arrive_is_paid_for_once_if_it_has_an_id_or_that_is_noticed_at_once(
+    call: Call, gateway_of: Gateway, sandbox: Sandbox, has_id: bool, is_late: bool, requests: int
+):
+    """A second later it counts as delivered: this is why only callers with request ids may have lookups repeated."""
+    method, body = "CheckCurp", SLOW["CheckCurp"]
+    with Wire(gateway_of.address) as wire, ThreadPoolExecutor(1) as caller:
+        answer = caller.submit(call, wire.address, method, with_id(method, body) if has_id else body, 1, CONFIG_WITH_IDS)
+        wait_for("the provider to be asked", lambda: received(sandbox) or None)
+        wire.loses_answers()
+        wait_for("the gateway to answer", lambda: gateway_of.log("call") or None)
+        if is_late:
+            time.sleep(1.5)
+        assert not answer.done()
+        wire.cut()
+        assert answer.result() == "OK"
+    wait_for("both calls in the log", lambda: len(gateway_of.log("call")) == 2 or None)
+    sources = ["provider", "recovered" if requests == 1 else "provider"]
+    assert [line["source"] for line in gateway_of.log("call")] == sources
+    assert received(sandbox) == requests
+
+
+def test_a_client_that_closes_when_it_has_its_answer_has_it(call: Call, gateway_of: Gateway):
+    """Each call is a connection of its own, closed at once: by grpcio, too, whose PING is then answered to nobody."""
+    body = json.dumps({"curp": "RAZR811011HVZXPB01"})
+    for number in range(1, 31):
+        assert call(gateway_of.address, "CheckCurp", body, number) == "OK"
+    wait_for("all calls in the log", lambda: len(gateway_of.log("call")) == 30 or None)
+    assert {line["source"] for line in gateway_of.log("call")} == {"provider"}
+
+
+# A policy of one's own, which repeats what came too late as well.
+EAGER = json.loads(
+    json.dumps(CONFIG_WITH_IDS)
+    .replace('["UNAVAILABLE"]', '["UNAVAILABLE", "DEADLINE_EXCEEDED"]')
+    .replace('"initialBackoff": "1s"', '"initialBackoff": "0.01s"')
+)
+
+
+def test_a_policy_that_repeats_what_came_too_late_pays_once(call: Call, gateway_of: Gateway, sandbox: Sandbox):
+    """It has the rest of the call's deadline, which is not enough; the call after it gets the answer."""
+    body = with_id("CheckCurp", SLOW["CheckCurp"])
+    assert call(gateway_of.address, "CheckCurp", body, 1, EAGER, deadline=1.5) == "DEADLINE_EXCEEDED"
+    assert call(gateway_of.address, "CheckCurp", body, 2, EAGER, deadline=10) == "OK"
+    assert received(sandbox) == 1
+    asked = calls_by_trace(gateway_of)
+    assert asked[1] > 1 and asked[2] == 1
+
+
+def test_a_policy_that_repeats_what_the_provider_did_not_answer_pays_once(
+    call: Call, at_the_sandbox: dict[str, str], sandbox: Sandbox
+):
+    """And learns less by it: nobody knows what became of the request."""
+    with Gateway(flags=(), **at_the_sandbox, IDGW_PROVIDERS__ACCUAUTH__TIMEOUT="1s") as gateway:
+        body = with_id("CheckCurp", SLOW["CheckCurp"])
+        assert call(gateway.address, "CheckCurp", body, 1, EAGER) == "UNKNOWN"
+        assert received(sandbox) == 1
+        assert calls_by_trace(gateway)[1] == 2
 
 
 def test_a_call_without_a_deadline_ends_by_the_service_configs(call: Call, gateway: Gateway):

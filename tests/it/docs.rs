@@ -2,6 +2,13 @@
 
 use std::{fmt::Write as _, path::Path};
 
+use identity_gateway::{
+    domain::{
+        failure::{Failure, Kind},
+        verification::Billing,
+    },
+    status,
+};
 use serde_json::Value;
 
 use crate::it::{
@@ -19,8 +26,13 @@ const HEAD: &str = "\
 
 Every error is a gRPC status with exactly one `google.rpc.ErrorInfo` among its details: `domain` is
 `identity-gateway`, `reason` is one of those below, `metadata` has `provider`, `provider_code`,
-`http_status`, `verification_id` and `billing` where they exist. Details name fields, never values,
-and stay under 4 KiB.
+`http_status`, `verification_id`, `billing`, `scope` and `cause` where they exist (`cause`: why a caller is not identified, or why
+Redis could not be used, [sharing.md](sharing.md#redis-or-valkey)). Details name fields, never values,
+and stay under 4 KiB. (One exception: a path of no method is `UNIMPLEMENTED` without details, and nobody is asked.)
+
+An error without that `ErrorInfo` was not made by the gateway but by a client library or by something in between. It
+says nothing of the cost: the request may never have left, or its answer may be lost on the way back. The same
+call with the same `request_id` is never charged twice, whichever it was ([clients.md](clients.md)).
 
 Two rules apply to all errors:
 
@@ -46,6 +58,8 @@ Verifik and YouVerify it is an assumption. `IDGW_PROVIDERS__<P>__ERRORS_ARE_FREE
 /// The text of the document.
 fn document() -> String {
     let mut text = HEAD.to_owned();
+    text.push_str("\n## Every reason\n\n");
+    text.push_str(&reasons());
     text.push_str("\n## All errors\n\n");
     text.push_str(
         "| what happened | gRPC code | reason | details | billing |\n|---|---|---|---|---|\n",
@@ -65,6 +79,20 @@ fn document() -> String {
     text
 }
 
+/// Every reason, as the program says it.
+fn reasons() -> String {
+    let mut table = String::from("| Reason | gRPC code | What happened |\n|---|---|---|\n");
+    for kind in Kind::ALL {
+        let (code, reason, words) = status::row(kind);
+        let code = status::code_name(code);
+        let unknown = Failure::new(kind).leaves_outcome_unknown();
+        let cost = status::cost(kind, unknown.then_some(Billing::Unknown));
+        let cost = cost.map(|cost| format!("; {cost}")).unwrap_or_default();
+        let _ = writeln!(table, "| `{reason}` | `{code}` | {words}{cost} |");
+    }
+    table
+}
+
 fn case_line(text: &mut String, case: &Case) {
     let what = case.what;
     let details: Vec<_> = case
@@ -76,6 +104,8 @@ fn case_line(text: &mut String, case: &Case) {
             Detail::Precondition => "`PreconditionFailure`",
             Detail::Quota => "`QuotaFailure`",
             Detail::Retry => "`RetryInfo`",
+            Detail::Budget => "`QuotaFailure` that names the budget",
+            Detail::Hidden => "`BadRequest` with what each field needs",
         })
         .collect();
     let billing = match case.cost {

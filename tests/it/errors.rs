@@ -11,7 +11,8 @@ use crate::it::{
     table::Fails,
 };
 
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 6] = [
+    "recoverable_until",
     "provider",
     "provider_code",
     "http_status",
@@ -98,6 +99,14 @@ pub fn problems(status: &Status, expected: &Fails, provider: &str, lookup: bool)
         .keys()
         .filter(|key| !KEYS.contains(&key.as_str()))
         .collect();
+    let until = info.metadata.get("recoverable_until");
+    let until = until.map(|until| until.parse::<jiff::Timestamp>().is_ok());
+    let expected_until = expected.recoverable.then_some(true);
+    same(
+        "recoverable_until",
+        format!("{until:?}"),
+        format!("{expected_until:?}"),
+    );
     same("other metadata", format!("{unknown:?}"), "[]".into());
     let id = get("verification_id");
     let version = uuid::Uuid::try_parse(&id)

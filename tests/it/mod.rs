@@ -5,6 +5,7 @@
 
 mod cases;
 mod circuit;
+mod comes_back;
 mod docs;
 mod drain;
 mod errors;
@@ -19,3 +20,4 @@ mod sandbox;
 mod scenarios;
 mod stage;
 mod table;
+mod wire_rules;

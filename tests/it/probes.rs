@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use identity_gateway::proto::identity::v1::CheckCurpRequest;
+use prost::{Message as _, bytes::Bytes};
 use tokio_stream::once;
 use tonic::{Code, transport::Channel};
 use tonic_health::pb::{
@@ -153,4 +155,55 @@ async fn a_gateway_without_a_provider_serves_all_the_same() {
         .call(calls::KENYA, &calls::kenya().request)
         .await
         .unwrap();
+}
+
+/// A web page's form, grpc-web, JSON over HTTP: nobody is asked, and nothing is paid.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_grpc_is_told_so_in_the_words_of_http() {
+    const CURP: &str = "/idgw.identity.v1.IdentityService/CheckCurp";
+    let stage = Stage::set(Setting::Usual).await;
+    let message = CheckCurpRequest {
+        curp: "AAPR630321HDFLRC09".to_owned(),
+        ..CheckCurpRequest::default()
+    }
+    .encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let frame = Bytes::from([&[0][..], &length, &message].concat());
+    let stream = tokio::net::TcpStream::connect(&stage.gateway.grpc)
+        .await
+        .unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    for (method, path, content_type, status) in [
+        ("POST", CURP, "application/grpc-web+proto", 415),
+        ("POST", CURP, "application/json", 415),
+        ("POST", CURP, "application/x-www-form-urlencoded", 415),
+        ("POST", CURP, "", 415),
+        ("GET", CURP, "application/grpc", 405),
+        ("GET", "/", "text/html", 405),
+        ("POST", "/grpc.health.v1.Health/Check", "text/plain", 415),
+    ] {
+        let url = format!("http://gateway{path}");
+        let mut request = http::Request::builder().method(method).uri(url);
+        if !content_type.is_empty() {
+            request = request.header("content-type", content_type);
+        }
+        let request = request.body(()).unwrap();
+        let (answer, mut body) = client.send_request(request, false).unwrap();
+        body.send_data(frame.clone(), true).unwrap();
+        let answer = answer.await.unwrap();
+        assert_eq!(
+            answer.status().as_u16(),
+            status,
+            "{method} {path} {content_type}"
+        );
+        let allowed = answer
+            .headers()
+            .get("allow")
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(allowed, (status == 405).then_some("POST"));
+        let why = answer.into_body().data().await.unwrap().unwrap();
+        assert!(why.starts_with(b"gRPC") || why.starts_with(b"this port takes gRPC"));
+    }
+    assert_eq!(stage.provider.received().len(), 0);
 }

@@ -75,6 +75,13 @@ impl Stage {
                 _ => {}
             }
         }
+        if matches!(
+            setting,
+            Setting::OnePlace | Setting::OneCall | Setting::GivesUp
+        ) {
+            // Who keeps the place of the others gives it back when it goes.
+            variables.push(("IDGW_SHARING__RECOVER_TTL".into(), "0s".into()));
+        }
         match setting {
             Setting::OneCall => variables.push(("IDGW_SERVER__MAX_IN_FLIGHT".into(), "1".into())),
             Setting::Unusual => variables.extend(

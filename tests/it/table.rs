@@ -31,6 +31,10 @@ pub enum Setting {
     Without(&'static str),
     /// Everything that a provider's documents leave open, said in another way.
     Unusual,
+    /// `sharing.recover_ttl = 0`: a request goes with its last caller.
+    GivesUp,
+    /// As it comes, for what a caller leaves behind: no other row shall find it.
+    LeftBehind,
 }
 
 /// A call of one RPC.
@@ -59,6 +63,8 @@ pub struct Fails {
     pub retry: Option<u64>,
     /// Fields of the `BadRequest`, in order.
     pub fields: Vec<&'static str>,
+    /// Whether it says until when the answer can be had.
+    pub recoverable: bool,
 }
 
 /// A successful call: JSON pointers into the answer, and what stands there. Null: nothing does.
@@ -171,6 +177,14 @@ impl Row {
     }
 }
 
+impl Fails {
+    /// It says until when the answer can be had.
+    pub fn recoverable(mut self) -> Self {
+        self.recoverable = true;
+        self
+    }
+}
+
 impl Case {
     /// An error answer with this HTTP status, taken as free.
     pub fn answered(&'static self, http_status: u16, provider_code: &'static str) -> Fails {
@@ -207,6 +221,7 @@ impl Case {
             billing: None,
             retry: None,
             fields: Vec::new(),
+            recoverable: false,
         }
     }
 }

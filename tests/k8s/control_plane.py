@@ -1,5 +1,5 @@
-"""A real Kubernetes control plane on loopback: etcd, kube-apiserver, kube-controller-manager. There is no kubelet: see
-node.py for what stands in for one."""
+"""A real Kubernetes control plane on loopback: etcd, kube-apiserver, kube-controller-manager. What starts pods is somebody
+else: node.py stands in for it, nodes/ has the real thing."""
 
 import json
 import os
@@ -15,12 +15,6 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = REPOSITORY / ".tools" / "k8s"
-# What the chart's objects need; none that would look for nodes that stopped talking.
-CONTROLLERS = (
-    "deployment-controller", "replicaset-controller", "serviceaccount-controller", "namespace-controller",
-    "garbage-collector-controller", "disruption-controller", "endpointslice-controller",
-    "horizontal-pod-autoscaler-controller", "root-ca-certificate-publisher-controller",
-)
 PATIENCE = 120
 
 
@@ -41,6 +35,13 @@ class Refused(Exception):
 class ControlPlane:
     """Running from `with` to the end of it."""
 
+    # What the chart's objects need; none that would look for nodes that stopped talking.
+    controllers: tuple[str, ...] = (
+        "deployment-controller", "replicaset-controller", "serviceaccount-controller", "namespace-controller",
+        "garbage-collector-controller", "disruption-controller", "endpointslice-controller",
+        "horizontal-pod-autoscaler-controller", "root-ca-certificate-publisher-controller",
+    )
+
     def __init__(self, folder: Path):
         self.folder = folder
         self.token = secrets.token_hex(16)
@@ -58,7 +59,7 @@ class ControlPlane:
     def _start(self) -> None:
         etcd, peer, self.port, manager = (free_port() for _ in range(4))
         [binary] = self._etcd()
-        self._run(
+        self.run(
             "etcd", binary, f"--data-dir={self.folder / 'etcd'}", "--unsafe-no-fsync", "--log-level=error",
             f"--listen-client-urls=http://127.0.0.1:{etcd}", f"--advertise-client-urls=http://127.0.0.1:{etcd}",
             f"--listen-peer-urls=http://127.0.0.1:{peer}", f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
@@ -72,7 +73,7 @@ class ControlPlane:
         tokens = self.folder / "tokens.csv"
         tokens.write_text(f"{self.token},admin,admin,system:masters\n")
         certificates = self.folder / "certificates"
-        self._run(
+        self.run(
             "kube-apiserver", TOOLS / "bin" / "kube-apiserver",
             f"--etcd-servers=http://127.0.0.1:{etcd}", "--bind-address=127.0.0.1", f"--secure-port={self.port}",
             "--advertise-address=127.0.0.1", f"--cert-dir={certificates}", f"--token-auth-file={tokens}",
@@ -81,9 +82,9 @@ class ControlPlane:
             "--authorization-mode=RBAC", "--endpoint-reconciler-type=none", "--audit-log-path=",
         )
         self.certificate = certificates / "apiserver.crt"
-        self._until("the API server's certificate", self.certificate.is_file)
+        self.until("the API server's certificate", self.certificate.is_file)
         self.trust = ssl.create_default_context(cafile=str(self.certificate))
-        self._until("the API server", self._ready)
+        self.until("the API server", self._ready)
         self.kubeconfig = self.folder / "kubeconfig"
         self.kubeconfig.write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "here",
@@ -92,12 +93,12 @@ class ControlPlane:
             "users": [{"name": "admin", "user": {"token": self.token}}],
             "contexts": [{"name": "here", "context": {"cluster": "here", "user": "admin"}}],
         }))
-        self._run(
+        self.run(
             "kube-controller-manager", TOOLS / "bin" / "kube-controller-manager",
             f"--kubeconfig={self.kubeconfig}", "--leader-elect=false", "--bind-address=127.0.0.1",
             f"--secure-port={manager}", f"--cert-dir={self.folder / 'manager'}",
             f"--service-account-private-key-file={key}", f"--root-ca-file={self.certificate}",
-            f"--controllers={','.join(CONTROLLERS)}", "--horizontal-pod-autoscaler-sync-period=2s",
+            f"--controllers={','.join(self.controllers)}", "--horizontal-pod-autoscaler-sync-period=2s",
         )
 
     @staticmethod
@@ -109,7 +110,7 @@ class ControlPlane:
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
         return found
 
-    def _run(self, name: str, *command: object) -> None:
+    def run(self, name: str, *command: object) -> None:
         log = (self.folder / f"{name}.log").open("w")
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
         process = subprocess.Popen(
@@ -117,10 +118,10 @@ class ControlPlane:
         )
         self.processes.append((name, process))
 
-    def _until(self, what: str, look) -> None:
-        wait_for(what, look, self._alive)
+    def until(self, what: str, look) -> None:
+        wait_for(what, look, self.alive)
 
-    def _alive(self) -> None:
+    def alive(self) -> None:
         for name, process in self.processes:
             log = (self.folder / f"{name}.log").read_text()
             assert process.poll() is None, f"{name} ended:\n{log[-3000:]}"

@@ -1,17 +1,13 @@
 """The chart against a real API server: what it refuses is refused, and releases come, change, go back and go."""
 
-import threading
-import time
-
 import helm_python as helm
 import pytest
 import yaml
 
 from control_plane import Refused, wait_for
 from harness import Gateway
+from releases import RELEASE, FewestAvailable, Release
 from rendered import CHART, MATRIX, of_matrix
-
-RELEASE = "demo"
 
 
 def resource(cluster, document: dict) -> str:
@@ -65,55 +61,6 @@ def test_pod_security_would_refuse_another_pod(cluster, namespace):
         cluster.ask("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
 
 
-class Release:
-    """A release in a namespace, and what the cluster says of it."""
-
-    def __init__(self, cluster, namespace: str, name: str = f"{RELEASE}-identity-gateway"):
-        self.cluster, self.namespace, self.name = cluster, namespace, name
-        self.helm = helm.Config(kubeconfig_path=cluster.kubeconfig, namespace=namespace, qps=200.0, burst_limit=400)
-
-    def deployment(self) -> dict:
-        return self.cluster.ask("GET", f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{self.name}")
-
-    def config(self) -> str:
-        path = f"/api/v1/namespaces/{self.namespace}/configmaps/{self.name}"
-        return self.cluster.ask("GET", path)["data"]["config.toml"]
-
-    def pods(self) -> list[dict]:
-        return self.cluster.ask("GET", f"/api/v1/namespaces/{self.namespace}/pods")["items"]
-
-    def rolled_out(self, replicas: int) -> bool:
-        deployment = self.deployment()
-        status = deployment.get("status", {})
-        return (
-            status.get("observedGeneration") == deployment["metadata"]["generation"]
-            and status.get("updatedReplicas") == status.get("replicas") == status.get("availableReplicas") == replicas
-        )
-
-
-class FewestAvailable:
-    """The fewest pods that were available at any moment that was looked at."""
-
-    def __init__(self, release: Release):
-        self.release, self.fewest, self.looks = release, 10**6, 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def _look(self) -> None:
-        while not self._over.is_set():
-            self.fewest = min(self.fewest, self.release.deployment()["status"].get("availableReplicas", 0))
-            self.looks += 1
-            time.sleep(0.05)
-
-    def __enter__(self) -> "FewestAvailable":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(timeout=30)
-
-
 @pytest.mark.parametrize("name", MATRIX)
 def test_a_release_is_installed(cluster, namespace, name):
     release = Release(cluster, namespace, "idgw" if name == "redis" else f"{RELEASE}-identity-gateway")
@@ -131,14 +78,17 @@ def test_a_release_is_installed(cluster, namespace, name):
 
 def test_a_release_is_upgraded_without_a_gap_rolled_back_and_taken_away(cluster, namespace):
     release = Release(cluster, namespace)
-    values = {"autoscaling": {"enabled": False}, "replicas": 3, "rollout": {"minReadySeconds": 1}}
+    open_to_all = {"auth": {"mode": "none"}}
+    values = {
+        "config": open_to_all, "autoscaling": {"enabled": False}, "replicas": 3, "rollout": {"minReadySeconds": 1},
+    }
     release.helm.install(CHART, RELEASE, values, wait="watcher", timeout=120)
     wait_for("three pods", lambda: release.rolled_out(3))
     first, first_pods = release.config(), {pod["metadata"]["name"] for pod in release.pods()}
     slice_path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
     assert any(item["metadata"]["labels"]["kubernetes.io/service-name"] == release.name for item in cluster.ask("GET", slice_path)["items"])
 
-    changed = values | {"config": {"server": {"lame_duck": "20s"}}}
+    changed = values | {"config": open_to_all | {"server": {"lame_duck": "20s"}}}
     with FewestAvailable(release) as seen:
         upgraded = release.helm.upgrade(CHART, RELEASE, changed, wait="watcher", timeout=120)
         wait_for("the new version", lambda: release.rolled_out(3))
@@ -150,7 +100,7 @@ def test_a_release_is_upgraded_without_a_gap_rolled_back_and_taken_away(cluster,
     assert first_pods.isdisjoint(pod["metadata"]["name"] for pod in release.pods() if "deletionTimestamp" not in pod["metadata"])
 
     # The chart refuses what the server would refuse only after the ConfigMap has changed.
-    for wrong in ({"config": {"server": {"lameduck": "1s"}}}, {"rollout": {"maxSurge": 0, "maxUnavailable": 0}}):
+    for wrong in ({"config": open_to_all | {"server": {"lameduck": "1s"}}}, {"rollout": {"maxSurge": 0, "maxUnavailable": 0}}):
         with pytest.raises(helm.HelmError):
             release.helm.upgrade(CHART, RELEASE, values | wrong)
         assert 'lame_duck = "20s"' in release.config()
@@ -171,7 +121,7 @@ def test_a_release_is_upgraded_without_a_gap_rolled_back_and_taken_away(cluster,
 
 def test_the_disruption_budget_guards_the_pods(cluster, namespace):
     release = Release(cluster, namespace)
-    release.helm.install(CHART, RELEASE, {"rollout": {"minReadySeconds": 0}})
+    release.helm.install(CHART, RELEASE, {"config": {"auth": {"mode": "none"}}, "rollout": {"minReadySeconds": 0}})
     wait_for("two pods, as the autoscaler's minimum says", lambda: release.rolled_out(2))
     path = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/{release.name}"
     wait_for("the budget", lambda: cluster.ask("GET", path).get("status", {}).get("disruptionsAllowed") == 1)

@@ -18,6 +18,7 @@ use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tonic::metadata::MetadataMap;
 use tonic::{
     Code, Request, Status,
     body::Body,
@@ -90,6 +91,18 @@ impl Client {
         deadline: Option<Duration>,
         metadata: &[(&'static str, &str)],
     ) -> Result<Value, Status> {
+        let seen = self.call_seen(method, request, deadline, metadata).await;
+        seen.map(|(_, answer)| answer)
+    }
+
+    /// The same, with the metadata of the answer.
+    pub async fn call_seen(
+        &self,
+        method: &str,
+        request: &Value,
+        deadline: Option<Duration>,
+        metadata: &[(&'static str, &str)],
+    ) -> Result<(MetadataMap, Value), Status> {
         let (input, output) = messages(method);
         let message = DynamicMessage::deserialize(input, request)
             .unwrap_or_else(|error| panic!("{method} {request}: {error}"));
@@ -106,12 +119,11 @@ impl Client {
                 .max_decoding_message_size(LARGEST_ANSWER);
         grpc.ready().await.map_err(|error| broken(&error))?;
         let answered = tokio::time::timeout(PATIENCE, grpc.unary(request, path, Bytes)).await;
-        let bytes = answered
-            .unwrap_or_else(|_| panic!("{method} did not answer within {PATIENCE:?}"))?
-            .into_inner();
-        Ok(json(
-            &DynamicMessage::decode(output, bytes.as_slice()).unwrap(),
-        ))
+        let answered =
+            answered.unwrap_or_else(|_| panic!("{method} did not answer within {PATIENCE:?}"))?;
+        let (head, bytes, _) = answered.into_parts();
+        let answer = json(&DynamicMessage::decode(output, bytes.as_slice()).unwrap());
+        Ok((head, answer))
     }
 }
 

@@ -6,6 +6,10 @@ use std::{
     time::Duration,
 };
 
+use flate2::read::GzDecoder;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::{
     collector::{
         logs::v1::{
@@ -26,11 +30,25 @@ use opentelemetry_proto::tonic::{
     metrics::v1::Metric,
     trace::v1::Span,
 };
+use prost::{Message, bytes::Bytes};
+use rustls::{
+    pki_types::{CertificateDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
 use tokio::sync::watch;
-use tonic::{Request, Response, Status, transport::Server, transport::server::TcpIncoming};
+use tokio_rustls::TlsAcceptor;
+use tonic::{
+    Request, Response, Status,
+    codec::CompressionEncoding,
+    transport::{Server, ServerTlsConfig, server::TcpIncoming},
+};
+
+use super::certs::{Ca, Pair};
 
 /// A busy machine exports late.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+const GZIP: CompressionEncoding = CompressionEncoding::Gzip;
 
 /// Everything so far.
 #[derive(Default)]
@@ -48,21 +66,104 @@ pub struct Collector {
     count: watch::Sender<usize>,
 }
 
+/// Who a collector over TLS is, and whose clients it takes.
+pub struct Identity<'a> {
+    pub own: &'a Pair,
+    pub clients: Option<&'a Ca>,
+}
+
 impl Collector {
     pub async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let collector = Self {
-            address: listener.local_addr().unwrap(),
+        Self::over(None).await
+    }
+
+    fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
             received: Arc::default(),
             count: watch::Sender::new(0),
-        };
-        let server = Server::builder()
-            .add_service(TraceServiceServer::new(collector.clone()))
-            .add_service(MetricsServiceServer::new(collector.clone()))
-            .add_service(LogsServiceServer::new(collector.clone()))
+        }
+    }
+
+    /// OTLP over gRPC, in plain text or over TLS.
+    pub async fn over(tls: Option<Identity<'_>>) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let collector = Self::new(listener.local_addr().unwrap());
+        let mut server = Server::builder();
+        if let Some(Identity { own, clients }) = tls {
+            let identity = tonic::transport::Identity::from_pem(&own.certificate, &own.key);
+            let mut tls = ServerTlsConfig::new().identity(identity);
+            if let Some(ca) = clients {
+                tls = tls.client_ca_root(tonic::transport::Certificate::from_pem(ca.pem()));
+            }
+            server = server.tls_config(tls).unwrap();
+        }
+        let server = server
+            .add_service(TraceServiceServer::new(collector.clone()).accept_compressed(GZIP))
+            .add_service(MetricsServiceServer::new(collector.clone()).accept_compressed(GZIP))
+            .add_service(LogsServiceServer::new(collector.clone()).accept_compressed(GZIP))
             .serve_with_incoming(TcpIncoming::from(listener));
         tokio::spawn(server);
         collector
+    }
+
+    /// OTLP over HTTP, as binary protobuf, in plain text or over TLS.
+    pub async fn over_http(tls: Option<Identity<'_>>) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let collector = Self::new(listener.local_addr().unwrap());
+        let acceptor = tls.map(|tls| TlsAcceptor::from(Arc::new(accepts(&tls))));
+        let taking = collector.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (collector, acceptor) = (taking.clone(), acceptor.clone());
+                tokio::spawn(async move {
+                    let service = service_fn(|request| collector.take_http(request));
+                    let http = http1::Builder::new();
+                    let _ended = match acceptor {
+                        None => http.serve_connection(TokioIo::new(stream), service).await,
+                        Some(acceptor) => match acceptor.accept(stream).await {
+                            Ok(stream) => {
+                                http.serve_connection(TokioIo::new(stream), service).await
+                            }
+                            Err(_refused) => return,
+                        },
+                    };
+                });
+            }
+        });
+        collector
+    }
+
+    async fn take_http(
+        &self,
+        request: http::Request<Incoming>,
+    ) -> Result<http::Response<Full<Bytes>>, std::convert::Infallible> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = match head.headers.get("content-encoding") {
+            Some(_) => {
+                let mut plain = Vec::new();
+                std::io::Read::read_to_end(&mut GzDecoder::new(&*body), &mut plain).unwrap();
+                plain.into()
+            }
+            None => body,
+        };
+        assert_eq!(head.headers["content-type"], "application/x-protobuf");
+        match head.uri.path() {
+            "/v1/traces" => {
+                self.took(|received| received.traces.push(Message::decode(body).unwrap()))
+            }
+            "/v1/metrics" => {
+                self.took(|received| received.metrics.push(Message::decode(body).unwrap()));
+            }
+            "/v1/logs" => self.took(|received| received.logs.push(Message::decode(body).unwrap())),
+            _ => {
+                let mut answer = http::Response::default();
+                *answer.status_mut() = http::StatusCode::NOT_FOUND;
+                return Ok(answer);
+            }
+        }
+        Ok(http::Response::default())
     }
 
     pub fn endpoint(&self) -> String {
@@ -75,6 +176,13 @@ impl Collector {
         let resources = received.traces.iter().flat_map(|one| &one.resource_spans);
         let scopes = resources.flat_map(|one| &one.scope_spans);
         scopes.flat_map(|one| one.spans.clone()).collect()
+    }
+
+    /// Who sent the first spans.
+    pub fn resource(&self) -> Vec<KeyValue> {
+        let received = self.received.lock().unwrap();
+        let first = &received.traces[0].resource_spans[0];
+        first.resource.clone().unwrap().attributes
     }
 
     /// Every metric so far, as often as it was sent.
@@ -127,6 +235,26 @@ impl Collector {
         keep(&mut self.received.lock().unwrap());
         self.count.send_modify(|count| *count += 1);
     }
+}
+
+fn accepts(tls: &Identity<'_>) -> rustls::ServerConfig {
+    let server = rustls::ServerConfig::builder();
+    let server = match tls.clients {
+        None => server.with_no_client_auth(),
+        Some(ca) => {
+            let mut roots = rustls::RootCertStore::empty();
+            let pem = ca.pem();
+            roots.add_parsable_certificates(
+                CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap),
+            );
+            let clients = WebPkiClientVerifier::builder(Arc::new(roots));
+            server.with_client_cert_verifier(clients.build().unwrap())
+        }
+    };
+    let chain = vec![tls.own.der()];
+    server
+        .with_single_cert(chain, tls.own.private_key())
+        .unwrap()
 }
 
 /// The spans' names, for messages.

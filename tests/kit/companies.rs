@@ -52,3 +52,17 @@ pub fn named(name: &str) -> Provider {
     let found = all.find(|provider| provider.as_str() == name);
     found.unwrap_or_else(|| panic!("{name} is no provider"))
 }
+
+/// One of many CURPs that are well formed, check digit included.
+pub fn curp_of(number: usize) -> String {
+    const DIGITS: &str = "0123456789ABCDEFGHIJKLMN\u{d1}OPQRSTUVWXYZ";
+    let letters = ["B", "C", "D", "F", "G", "H", "J", "K", "L", "M"];
+    let letter = |place: usize| letters[number / 10_usize.pow(u32::try_from(place).unwrap()) % 10];
+    let body = format!("AAPR630321HDF{}{}{}0", letter(0), letter(1), letter(2));
+    let sum: usize = body
+        .chars()
+        .enumerate()
+        .map(|(at, letter)| DIGITS.chars().position(|known| known == letter).unwrap() * (18 - at))
+        .sum();
+    format!("{body}{}", (10 - sum % 10) % 10)
+}

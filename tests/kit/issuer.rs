@@ -9,7 +9,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use axum::{Router, extract::State, http::StatusCode, response::IntoResponse};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::IntoResponse,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use serde_json::{Value, json};
@@ -114,6 +119,16 @@ pub fn now() -> i64 {
     i64::try_from(now.as_secs()).unwrap()
 }
 
+/// The claims in the form of real issuers: what differs from [`claims`].
+pub fn claims_of(issuer: &str, more: Value) -> Value {
+    let mut claims = json!({"iss": issuer, "exp": now() + 600});
+    let Value::Object(more) = more else {
+        panic!("claims are an object");
+    };
+    claims.as_object_mut().unwrap().extend(more);
+    claims
+}
+
 /// The key set of these keys.
 pub fn key_set(signers: &[&Signer]) -> String {
     let keys: Vec<_> = signers.iter().map(|signer| signer.jwk.clone()).collect();
@@ -129,6 +144,10 @@ pub struct Jwks {
 
 struct Inner {
     answer: Mutex<(StatusCode, String, Duration)>,
+    /// Documents at paths of their own.
+    others: Mutex<Vec<(String, String)>>,
+    /// What was asked for, and the token that was shown.
+    requests: Mutex<Vec<(String, Option<String>)>>,
     asked: AtomicUsize,
 }
 
@@ -138,6 +157,8 @@ impl Jwks {
         let address = listener.local_addr().unwrap();
         let inner = Arc::new(Inner {
             answer: Mutex::new((StatusCode::OK, body, Duration::ZERO)),
+            others: Mutex::default(),
+            requests: Mutex::default(),
             asked: AtomicUsize::new(0),
         });
         let routes = Router::new()
@@ -160,15 +181,41 @@ impl Jwks {
         *self.inner.answer.lock().unwrap() = (status, body.to_owned(), wait);
     }
 
+    /// Answers with another document at this path.
+    pub fn has(&self, path: &str, body: &str) {
+        let mut others = self.inner.others.lock().unwrap();
+        others.push((path.to_owned(), body.to_owned()));
+    }
+
+    /// Every request: its path and query, and the token that was shown.
+    pub fn requests(&self) -> Vec<(String, Option<String>)> {
+        self.inner.requests.lock().unwrap().clone()
+    }
+
     /// How often it was asked.
     pub fn asked(&self) -> usize {
         self.inner.asked.load(Ordering::SeqCst)
     }
 }
 
-async fn answer(State(inner): State<Arc<Inner>>) -> impl IntoResponse {
+async fn answer(
+    State(inner): State<Arc<Inner>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> impl IntoResponse {
     inner.asked.fetch_add(1, Ordering::SeqCst);
-    let (status, body, wait) = inner.answer.lock().unwrap().clone();
+    let shown = headers.get(header::AUTHORIZATION);
+    let shown = shown.map(|value| value.to_str().unwrap().to_owned());
+    inner
+        .requests
+        .lock()
+        .unwrap()
+        .push((uri.to_string(), shown));
+    let (status, mut body, wait) = inner.answer.lock().unwrap().clone();
+    let others = inner.others.lock().unwrap().clone();
+    if let Some((_, other)) = others.into_iter().find(|(path, _)| path == uri.path()) {
+        body = other;
+    }
     tokio::time::sleep(wait).await;
     // A redirect leads back here: whoever follows it is counted twice.
     (status, [("location", "/elsewhere")], body)

@@ -11,6 +11,7 @@
 //! | `companies` | what a gateway is told of every provider |
 //! | `issuer` | an issuer of tokens with its key set |
 //! | `redis_server` | a Redis of the test's own |
+//! | `redis_cluster` | several: a cluster, and servers under Sentinel |
 //! | `collector` | an OTLP collector |
 
 pub mod certs;
@@ -23,6 +24,7 @@ pub mod issuer;
 pub mod logs;
 pub mod process;
 pub mod provider;
+pub mod redis_cluster;
 pub mod redis_server;
 pub mod replica;
 pub mod wire;
@@ -30,6 +32,17 @@ pub mod wire;
 use std::time::Duration;
 
 /// Waits until it is so.
+pub async fn eventually_in(condition: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    waited.expect("it never came to that");
+}
+
+/// The same for what can be looked at without waiting.
 pub async fn eventually(condition: impl Fn() -> bool) {
     let waiting = async {
         while !condition() {

@@ -25,25 +25,48 @@ impl Drop for Redis {
 
 /// A Redis; none if this run does without.
 pub async fn redis() -> Option<Redis> {
-    if std::env::var("REDIS").as_deref() != Ok("required") {
-        eprintln!("not run: REDIS=required runs it, with redis-server on the path");
+    if !is_wanted() {
         return None;
     }
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let redis = Redis::on(port);
+    let redis = Redis::on(free_port());
     redis.is_up().await;
     Some(redis)
 }
 
+/// Whether this run has a Redis.
+pub fn is_wanted() -> bool {
+    let wanted = std::env::var("REDIS").as_deref() == Ok("required");
+    if !wanted {
+        eprintln!("not run: REDIS=required runs it, with redis-server on the path");
+    }
+    wanted
+}
+
+/// A port that nobody listens on. A node of a cluster also takes the one 10,000 above it.
+pub fn free_port() -> u16 {
+    loop {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let above = port.checked_add(10_000);
+        if above.is_some_and(|above| std::net::TcpListener::bind(("127.0.0.1", above)).is_ok()) {
+            return port;
+        }
+    }
+}
+
 impl Redis {
     pub fn on(port: u16) -> Self {
+        Self::with(port, &["--port", &port.to_string()])
+    }
+
+    /// With more arguments, the port among them.
+    pub fn with(port: u16, arguments: &[&str]) -> Self {
         let directory = TempDir::new().unwrap();
         let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(directory.path())
+            .args(arguments)
             .stdout(Stdio::null())
             .spawn()
             .expect("REDIS=required, and redis-server cannot be started");
@@ -61,6 +84,15 @@ impl Redis {
     pub async fn connection(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.url()).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
+    }
+
+    /// Says something to it.
+    pub async fn says<T: redis::FromRedisValue>(&self, words: &str) -> T {
+        let mut connection = self.connection().await;
+        let mut words = words.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        let said = command.arg(words.collect::<Vec<_>>());
+        said.query_async(&mut connection).await.unwrap()
     }
 
     pub async fn is_up(&self) {
@@ -98,11 +130,36 @@ impl Redis {
             .unwrap();
         let mut all = Vec::new();
         for key in keys {
-            let get = redis::cmd("GET").arg(&key).to_owned();
-            let value: Vec<u8> = get.query_async(&mut connection).await.unwrap();
+            let kind = redis::cmd("TYPE").arg(&key).to_owned();
+            let kind: String = kind.query_async(&mut connection).await.unwrap();
+            let command = match &*kind {
+                "list" => redis::cmd("LRANGE").arg(&key).arg(0).arg(-1).to_owned(),
+                "hash" => redis::cmd("HGETALL").arg(&key).to_owned(),
+                // Several, so that one that has gone meanwhile is no error.
+                _ => redis::cmd("MGET").arg(&key).to_owned(),
+            };
+            let values = command.query_async::<Vec<Option<Vec<u8>>>>(&mut connection);
+            let value = values
+                .await
+                .unwrap()
+                .into_iter()
+                .flatten()
+                .flatten()
+                .collect();
             all.push((key, value));
         }
         all
+    }
+
+    /// The same once nothing is marked as on its way: marks stay for a moment.
+    pub async fn dump_at_rest(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        loop {
+            let all = self.dump().await;
+            if all.iter().all(|(key, _)| !key.ends_with(b":on_its_way")) {
+                return all;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until it holds this many keys.
@@ -118,13 +175,17 @@ impl Redis {
 
     /// The settings of a replica.
     pub fn shared(&self) -> impl FnOnce(&mut Settings) + use<> {
-        let url = self.url();
-        move |settings| {
-            settings.cache.url = Some(Secret::new(url));
-            settings.cache.key = Some(Secret::new(KEY));
-            // A loaded machine must not turn a hit into a miss; that small budgets hold is tested apart.
-            settings.cache.timeout = "1s".parse().unwrap();
-        }
+        shared(self.url())
+    }
+}
+
+/// The settings of a replica with this URL.
+pub fn shared(url: String) -> impl FnOnce(&mut Settings) + use<> {
+    move |settings| {
+        settings.cache.url = Some(Secret::new(url));
+        settings.cache.key = Some(Secret::new(KEY));
+        // A loaded machine must not turn a hit into a miss; that small budgets hold is tested apart.
+        settings.cache.timeout = "1s".parse().unwrap();
     }
 }
 

@@ -53,6 +53,7 @@ pub struct Provider {
 
 struct Inner {
     requests: AtomicUsize,
+    answered: AtomicUsize,
     given_up: AtomicUsize,
     open: watch::Sender<bool>,
     curp: Mutex<(u16, Value)>,
@@ -91,6 +92,7 @@ impl Provider {
         let address = listener.local_addr().unwrap();
         let inner = Arc::new(Inner {
             requests: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
             given_up: AtomicUsize::new(0),
             open: watch::Sender::new(true),
             curp: Mutex::new((200, curp_answer("0"))),
@@ -138,6 +140,12 @@ impl Provider {
         self.inner.bodies.lock().unwrap().clone()
     }
 
+    /// Comes back when so many requests were answered, and the gateways have read the answers.
+    pub async fn has_answered(&self, count: usize) {
+        eventually(|| self.inner.answered.load(Ordering::SeqCst) >= count).await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+
     pub async fn has_requests(&self, count: usize) {
         eventually(|| self.requests() >= count).await;
     }
@@ -159,6 +167,7 @@ async fn answer(
     let mut open = inner.open.subscribe();
     open.wait_for(|open| *open).await.unwrap();
     unanswered.0 = None;
+    inner.answered.fetch_add(1, Ordering::SeqCst);
     let (status, body) = if uri.path().starts_with("/verify") {
         inner.curp.lock().unwrap().clone()
     } else if uri.path().starts_with("/v2/api") {
@@ -191,6 +200,7 @@ fn person(number: usize) -> Value {
 pub struct Gateway {
     pub identity: IdentityServiceClient<Channel>,
     pub persons: PersonServiceClient<Channel>,
+    address: SocketAddr,
     server: JoinHandle<()>,
 }
 
@@ -201,6 +211,11 @@ impl Drop for Gateway {
 }
 
 impl Gateway {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub async fn start(provider: &Provider) -> Self {
         Self::with(provider, |_| {}).await
     }
@@ -231,8 +246,15 @@ impl Gateway {
         Self {
             identity: IdentityServiceClient::new(channel.clone()),
             persons: PersonServiceClient::new(channel),
+            address,
             server,
         }
+    }
+
+    /// A client with a connection of its own.
+    pub async fn another(&self) -> IdentityServiceClient<Channel> {
+        let url = format!("http://{}", self.address);
+        IdentityServiceClient::connect(url).await.unwrap()
     }
 
     pub async fn curp(&self, request: CheckCurpRequest) -> CheckCurpResponse {

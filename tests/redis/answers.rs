@@ -29,7 +29,7 @@ async fn an_answer_that_one_replica_fetched_serves_the_other() {
     let one = Gateway::with(&provider, redis.shared()).await;
     let two = Gateway::with(&provider, redis.shared()).await;
     connected(&[&one, &two]).await;
-    let (keys, before) = (redis.dump().await.len(), provider.requests());
+    let (keys, before) = (redis.dump_at_rest().await.len(), provider.requests());
     one.curp(curp()).await;
     let first = one.curp(curp_aged(60)).await;
     assert_eq!(source(&first), Source::Provider, "nothing was kept before");
@@ -56,7 +56,7 @@ async fn another_key_or_environment_or_a_spoilt_value_is_a_miss_and_no_error() {
     let provider = Provider::start().await;
     let one = Gateway::with(&provider, redis.shared()).await;
     connected(&[&one]).await;
-    let keys = redis.dump().await.len();
+    let keys = redis.dump_at_rest().await.len();
     one.curp(curp_aged(60)).await;
     one.curp(other(0, 60)).await;
     redis.holds(keys + 2).await;
@@ -74,7 +74,7 @@ async fn another_key_or_environment_or_a_spoilt_value_is_a_miss_and_no_error() {
         assert_eq!(source(&gateway.curp(curp_aged(60)).await), Source::Provider);
     }
 
-    let mut all = redis.dump().await;
+    let mut all = redis.dump_at_rest().await;
     all.retain(|(key, _)| key.starts_with(b"idgw:answer:"));
     let mut connection = redis.connection().await;
     for (place, (key, value)) in all.iter().enumerate() {
@@ -102,7 +102,7 @@ async fn another_key_or_environment_or_a_spoilt_value_is_a_miss_and_no_error() {
 /// Every form of every canary that stands in what Redis holds.
 async fn canaries(redis: &Redis) -> Vec<String> {
     let mut found = Vec::new();
-    for (key, value) in redis.dump().await {
+    for (key, value) in redis.dump_at_rest().await {
         let text = [key, value].concat().to_ascii_lowercase();
         for canary in [
             CURP,
@@ -185,7 +185,7 @@ async fn without_its_redis_a_gateway_costs_a_provider_call_and_no_time() {
     })
     .await;
     connected(&[&gateway]).await;
-    let keys = redis.dump().await.len();
+    let keys = redis.dump_at_rest().await.len();
     gateway.curp(curp_aged(60)).await;
     redis.holds(keys + 1).await;
     assert_eq!(source(&gateway.curp(curp_aged(60)).await), Source::Cache);
@@ -245,10 +245,15 @@ async fn the_age_of_a_shared_answer_is_what_redis_says_is_over_of_its_lifetime()
     })
     .await;
     connected(&[&one, &two]).await;
-    let before: Vec<_> = redis.dump().await.into_iter().map(|(key, _)| key).collect();
+    let before: Vec<_> = redis
+        .dump_at_rest()
+        .await
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
     one.curp(curp_aged(60)).await;
     redis.holds(before.len() + 1).await;
-    let after = redis.dump().await.into_iter().map(|(key, _)| key);
+    let after = redis.dump_at_rest().await.into_iter().map(|(key, _)| key);
     let key: Vec<_> = after.filter(|key| !before.contains(key)).collect();
     let day = 24 * 3600;
     for (age, max_age, served) in [(0, 60, true), (100, 200, true), (100, 60, false)] {

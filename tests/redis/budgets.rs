@@ -9,8 +9,9 @@ use identity_gateway::{
     access::budget::{Budgets, Shared},
     auth::identity::Identity,
     config::AuthMode,
-    domain::{failure::Quota, redaction::Secret},
-    sharing::{Keys, Remote, store::Store},
+    domain::{redaction::Secret, refusal::Quota},
+    setting::Span,
+    sharing::{Keys, Remote, settings::Settings, store::Store},
 };
 
 use crate::kit::redis_server::{KEY, Redis, redis};
@@ -20,7 +21,12 @@ const BUDGET: Duration = Duration::from_secs(1);
 
 /// A replica's budgets, once it is connected.
 async fn replica(redis: &Redis) -> Budgets {
-    let remote = Remote::new(&Secret::new(redis.url()), BUDGET).unwrap();
+    let settings = Settings {
+        url: Some(Secret::new(redis.url())),
+        timeout: Span::new(BUDGET),
+        ..Settings::default()
+    };
+    let remote = Remote::new(&settings).unwrap();
     let keys = Arc::new(Keys::derived(KEY).unwrap());
     let up = Store::get(&remote, "nothing").await;
     assert_eq!(up, Ok(None));

@@ -7,5 +7,10 @@
 
 mod answers;
 mod budgets;
+mod causes;
+mod cluster;
 mod creates;
+mod credentials;
+mod lookups;
 mod persons;
+mod sentinel;

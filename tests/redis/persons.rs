@@ -107,7 +107,7 @@ async fn updates_of_one_person_at_two_replicas_lose_nothing() {
     let one = replica(address, &redis).await;
     let two = replica(address, &redis).await;
     connected(&[&one, &two]).await;
-    let before = redis.dump().await.len();
+    let before = redis.dump_at_rest().await.len();
     for pair in 0..10 {
         let (email, phone) = (format!("{pair}@example.com"), format!("+12345{pair}"));
         let (first, second) = tokio::join!(
@@ -141,7 +141,7 @@ async fn deletions_take_their_turn_with_all_changes_at_all_replicas() {
     let one = replica(address, &redis).await;
     let two = replica(address, &redis).await;
     connected(&[&one, &two]).await;
-    let before = redis.dump().await.len();
+    let before = redis.dump_at_rest().await.len();
     let renamed = || {
         update(&one, |person| {
             person.email = Some("a@example.com".to_owned())

@@ -2,3 +2,5 @@
 //! answers kept for those who accept them.
 mod cache;
 mod coalescing;
+mod recovered;
+mod request_ids;

@@ -77,9 +77,9 @@ class Command:
         if done.returncode == 0:
             assert done.stderr == ""
             return json.loads(done.stdout)
-        assert done.stdout == "" and done.returncode == 1, done
         code = re.match(r"error: (\w+)", done.stderr)
-        assert code, done.stderr
+        assert code and done.stdout == "", done
+        assert done.returncode == 64 + grpc.StatusCode[code[1]].value[0], done
         raise CallFailed(code[1], done.stderr)
 
 

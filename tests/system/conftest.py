@@ -1,16 +1,12 @@
 """What several tests share: a gateway with its sandbox, and the contract's classes for Python."""
 
-import importlib
-import sys
 from collections.abc import Iterator
-from importlib.resources import files
 
 import pytest
-from google.rpc import error_details_pb2  # noqa: F401  makes the standard details known to protobuf
-from grpc_tools import protoc
 
-from clients import SERVICES, Command, Grpcurl, Python
-from harness import BINARY, REPOSITORY, Gateway, Sandbox
+from clients import Command, Grpcurl, Python
+from stubs import compiled
+from harness import BINARY, Gateway, Sandbox
 
 
 def pytest_sessionstart() -> None:
@@ -41,31 +37,7 @@ def figures(pytestconfig: pytest.Config) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def contract(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """Every class that grpcio-tools makes from proto/, by its full name."""
-    out = tmp_path_factory.mktemp("contract")
-    protos = sorted((REPOSITORY / "proto").rglob("*.proto"))
-    failed = protoc.main(
-        [
-            "protoc",
-            f"--proto_path={REPOSITORY / 'proto'}",
-            f"--proto_path={files('grpc_tools') / '_proto'}",
-            f"--python_out={out}",
-            f"--grpc_python_out={out}",
-            *map(str, protos),
-        ]
-    )
-    assert not failed, "protoc refuses the contract"
-    sys.path.insert(0, str(out))
-    classes = {}
-    for proto in protos:
-        package = ".".join(proto.relative_to(REPOSITORY / "proto").parts[:-1])
-        for suffix in ("pb2", "pb2_grpc"):
-            module = importlib.import_module(f"{package}.{proto.stem}_{suffix}")
-            for name, value in vars(module).items():
-                if isinstance(value, type):
-                    classes[f"{package}.{name}"] = value
-    assert all(f"{service}Stub" in classes for service in SERVICES)
-    return classes
+    return compiled(tmp_path_factory.mktemp("contract"))
 
 
 @pytest.fixture(scope="session")

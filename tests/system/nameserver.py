@@ -1,4 +1,4 @@
-"""A DNS server for a few names, on port 53 of a loopback address that nobody else uses."""
+"""A DNS server for a few names, on port 53: of a loopback address that nobody else uses, unless it is told another."""
 
 import random
 import socket
@@ -9,11 +9,11 @@ import threading
 class Nameserver:
     """Answers A queries for `names`, and that nothing else exists. Binding port 53 takes root."""
 
-    def __init__(self, names: dict[str, str]):
+    def __init__(self, names: dict[str, str], address: str | None = None):
         self.asked: list[str] = []
         self._names = names
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.address = f"127.53.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
+        self.address = address or f"127.53.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
         self._socket.bind((self.address, 53))
         threading.Thread(target=self._serve, daemon=True).start()
 

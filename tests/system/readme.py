@@ -9,6 +9,7 @@ number of lines, within a line for any text. Blanks at the end of a line do not 
 import re
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness import BINARY, PATIENCE, REPOSITORY, environment
 
@@ -57,8 +58,8 @@ def _commands(name: str, lines: list[str]) -> list[Command]:
     return commands
 
 
-def difference(command: Command) -> str | None:
-    """Runs a command; what is wrong with it, if anything."""
+def difference(command: Command, folder: Path = REPOSITORY, **variables: str) -> str | None:
+    """Runs a command in a folder; what is wrong with it, if anything."""
     # The binary under test may be elsewhere than the document says.
     line = command.line.replace("target/release/identity-gateway", str(BINARY))
     done = subprocess.run(
@@ -68,8 +69,8 @@ def difference(command: Command) -> str | None:
         stderr=subprocess.STDOUT,
         text=True,
         timeout=PATIENCE,
-        env=environment(),
-        cwd=REPOSITORY,
+        env=environment(**variables),
+        cwd=folder,
     )
     if not matches(command.shown, done.stdout):
         shown = "\n".join(command.shown)

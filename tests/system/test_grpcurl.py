@@ -27,10 +27,16 @@ def test_describe_shows_every_rpc_of_a_service(grpcurl: Grpcurl, service: str):
     )
 
 
+def test_describe_shows_an_extension_and_the_policy_of_an_rpc(grpcurl: Grpcurl):
+    assert "idgw.gateway.v1.policy is an extension:" in grpcurl.command("describe idgw.gateway.v1.policy")
+    described = grpcurl.command("describe idgw.identity.v1.IdentityService.CheckCurp")
+    assert 'option (.idgw.gateway.v1.policy) = { charge:CHARGE_PER_REQUEST' in described
+
+
 def test_describe_shows_the_fields_of_a_message(grpcurl: Grpcurl):
     described = grpcurl.command("describe idgw.identity.v1.CheckCurpRequest")
     fields = re.findall(r"^ +([\w.]+) (\w+) = (\d+);", described, re.MULTILINE)
-    assert [name for _, name, _ in fields] == ["curp", "include_document", "max_age", "read_mask"]
+    assert [name for _, name, _ in fields] == ["curp", "include_document", "max_age", "read_mask", "request_id"]
 
 
 def test_a_refused_request_names_every_bad_field_readably(grpcurl: Grpcurl):

@@ -84,9 +84,9 @@ def test_the_image_says_what_it_is_and_runs_as_a_numeric_user():
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["/identity-gateway"]
     assert config["Cmd"] == ["serve"]
-    assert config["ExposedPorts"].keys() == {"50051/tcp", "9090/tcp"}
+    assert config["ExposedPorts"].keys() == {"50051/tcp", "9464/tcp"}
     labels = {name.removeprefix("org.opencontainers.image."): value for name, value in described["Labels"].items()}
-    version = gateway("--version").stdout.split()[-1]
+    version = gateway("--version").stdout.split()[1]
     assert labels["title"] == "identity-gateway"
     assert labels["licenses"] == "Apache-2.0"
     assert labels["version"] == version
@@ -138,7 +138,10 @@ def test_the_same_files_give_the_same_image(tmp_path: Path):
 
 def test_a_configuration_is_held_against_a_version_before_it_rolls(tmp_path: Path):
     config = tmp_path / "config.toml"
-    for text, code in (('[server]\nlame_duck = "4s"\n', 0), ('[server]\nlame_dcuk = "4s"\n', 64)):
+    for text, code in (
+        ('[auth]\nmode = "none"\n[server]\nlame_duck = "4s"\n', 0),
+        ('[auth]\nmode = "none"\n[server]\nlame_dcuk = "4s"\n', 64),
+    ):
         config.write_text(text)
         mounted = (f"--volume={config}:/c.toml:ro", "--network=none")
         with Container("check-config", options=mounted, IDGW_CONFIG="/c.toml") as checked:
@@ -156,7 +159,7 @@ def test_it_serves_with_its_own_defaults_and_answers_its_health_command():
     """A network of its own: the ports are the image's, and the commands find them without being told."""
     with Container("serve", "--sandbox", options=("--network=none",), **SANDBOX) as container:
         serving = container.serving()
-        assert (serving["grpc"], serving["admin"]) == ("0.0.0.0:50051", "0.0.0.0:9090")
+        assert (serving["grpc"], serving["admin"]) == ("0.0.0.0:50051", "0.0.0.0:9464")
         health = container.execute("health")
         assert (health.returncode, health.stdout) == (0, "SERVING\n")
         called = container.execute("call", "VerifyPeForeignerId", json.dumps(LOOKUP))

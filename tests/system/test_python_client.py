@@ -88,18 +88,39 @@ def test_a_repeated_request_id_creates_nothing(python: Python):
     assert failed.details["ErrorInfo"]["reason"] == "REQUEST_ID_REUSED"
 
 
-@pytest.mark.parametrize("version", ["v1", "v1alpha"])
-def test_reflection_answers_in_both_versions(python: Python, version: str):
+def reflect(python: Python, version: str) -> grpc.StreamStreamMultiCallable:
     # The two versions have the same messages on the wire and differ only in the path.
-    stream = python.channel.stream_stream(
+    return python.channel.stream_stream(
         f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
         response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
     )
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_reflection_answers_in_both_versions(python: Python, version: str):
     asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
-    [answer] = stream(asked, timeout=PATIENCE)
+    [answer] = reflect(python, version)(asked, timeout=PATIENCE)
     listed = {service.name for service in answer.list_services_response.service}
     assert {*SERVICES, "grpc.health.v1.Health", f"grpc.reflection.{version}.ServerReflection"} <= listed
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_a_name_that_reflection_does_not_know_is_an_answer_and_the_stream_goes_on(python: Python, version: str):
+    asked = [
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="idgw.identity.v1.Nothing"),
+        reflection_pb2.ServerReflectionRequest(file_by_filename="nothing.proto"),
+        reflection_pb2.ServerReflectionRequest(all_extension_numbers_of_type="google.protobuf.MethodOptions"),
+    ]
+    by_number = reflection_pb2.ServerReflectionRequest()
+    by_number.file_containing_extension.containing_type = "google.protobuf.MethodOptions"
+    by_number.file_containing_extension.extension_number = 50501
+    unknown, no_file, numbers, file = reflect(python, version)(iter([*asked, by_number]), timeout=PATIENCE)
+    assert unknown.error_response.error_code == no_file.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+    assert unknown.original_request == asked[0]
+    assert list(numbers.all_extension_numbers_response.extension_number) == [50501]
+    [encoded] = file.file_descriptor_response.file_descriptor_proto
+    assert b"idgw/gateway/v1/policy.proto" in encoded
 
 
 def test_requests_of_8_mib_pass(python: Python):

@@ -51,8 +51,9 @@ class Redis:
         )
 
     def sizes(self) -> list[int]:
-        """What Redis needs for each entry, the smallest first."""
-        return sorted(int(self.ask("memory", "usage", key)) for key in self.ask("keys", "*").splitlines())
+        """What Redis needs for each entry that stays, the smallest first. A mark lives for milliseconds, and may end while it is asked."""
+        staying = [key for key in self.ask("keys", "*").splitlines() if int(self.ask("pttl", key)) > 60_000]
+        return sorted(int(self.ask("memory", "usage", key)) for key in staying)
 
     def __enter__(self) -> "Redis":
         return self

@@ -1,13 +1,17 @@
 //! What operators are given to look at asks for nothing that is not exported: dashboard, alerts, runbook.
 
-use std::{collections::BTreeSet, process::Command};
+use std::{collections::BTreeSet, ffi::OsStr, process::Command};
 
-use identity_gateway::telemetry::{metrics::prometheus, names};
+use identity_gateway::{
+    config::Settings,
+    telemetry::{metrics::prometheus, names},
+};
 use serde_json::Value;
 
 const DASHBOARD: &str = include_str!("../../deploy/observability/grafana-dashboard.json");
 const RULES: &str = include_str!("../../deploy/observability/prometheus-rules.yaml");
 const RULE_TESTS: &str = include_str!("../../deploy/observability/prometheus-rules.test.yaml");
+const OBSERVABILITY: &str = include_str!("../../docs/observability.md");
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 
 /// What every name of ours begins with.
@@ -114,24 +118,47 @@ fn every_alert_is_about_what_is_exported_and_has_a_test_and_a_section_of_the_run
     }
 }
 
+/// The one `yaml` block of docs/observability.md.
+fn scrape_config() -> &'static str {
+    let (_, after) = OBSERVABILITY.split_once("```yaml\n").unwrap();
+    let (block, _) = after.split_once("```").unwrap();
+    block
+}
+
+#[test]
+fn the_documented_scrape_config_asks_the_admin_port_for_its_metrics() {
+    let config = scrape_config();
+    let target = format!("targets: [\"{}\"]", Settings::default().admin.listen);
+    assert!(config.contains(&target), "{config}");
+    assert!(config.contains("metrics_path: /metrics\n"), "{config}");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("prometheus.yml");
+    std::fs::write(&path, config).unwrap();
+    promtool(&["check".as_ref(), "config".as_ref(), path.as_os_str()]);
+}
+
 /// Needs promtool (Debian's package `prometheus`); CI asks for it by `PROMTOOL=required`.
 #[test]
 fn promtool_agrees() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/observability");
     for arguments in [
         ["check", "rules", "prometheus-rules.yaml"],
         ["test", "rules", "prometheus-rules.test.yaml"],
     ] {
-        let run = Command::new("promtool")
-            .args(arguments)
-            .current_dir(folder)
-            .output();
-        match run {
-            Ok(output) => assert!(output.status.success(), "{output:?}"),
-            Err(error) => {
-                let required = std::env::var("PROMTOOL").is_ok_and(|value| value == "required");
-                assert!(!required, "promtool: {error}");
-            }
+        promtool(&arguments.map(OsStr::new));
+    }
+}
+
+fn promtool(arguments: &[&OsStr]) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/observability");
+    let run = Command::new("promtool")
+        .args(arguments)
+        .current_dir(folder)
+        .output();
+    match run {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(error) => {
+            let required = std::env::var("PROMTOOL").is_ok_and(|value| value == "required");
+            assert!(!required, "promtool: {error}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use identity_gateway::{
-    domain::{failure::Kind, verification::Provider},
+    domain::{cause::Cause, failure::Kind, verification::Provider},
     proto, sandbox, status,
     telemetry::{
         labels::{Refusal, Reload},
@@ -56,10 +56,12 @@ fn allowed(name: &str) -> Option<BTreeSet<String>> {
                     .into_iter()
                     .map(move |method| format!("{name}/{}", method.name()))
             });
-            Some(methods.chain([names::OTHER.to_owned()]).collect())
+            let others = [names::OTHER, "grpc.reflection", "grpc.health"];
+            Some(methods.chain(others.map(str::to_owned)).collect())
         }
         "idgw_provider" => words(&Provider::ALL.map(Provider::as_str)),
         "idgw_reason" => words(&Kind::ALL.map(|kind| status::row(kind).1)),
+        "idgw_cause" => words(&Cause::ALL.map(Cause::as_str)),
         "rpc_system_name" => words(&["grpc"]),
         "idgw_outcome" => words(&["found", "not_found", "invalid_identifier", "inconclusive"]),
         "idgw_source" => words(&["provider", "coalesced", "cache"]),

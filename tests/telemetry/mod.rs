@@ -8,5 +8,6 @@ mod dashboards;
 mod exports;
 mod labels;
 mod names;
-mod stage;
+mod otlp;
+pub mod stage;
 mod traces;

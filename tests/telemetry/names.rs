@@ -9,6 +9,7 @@ use std::{
 };
 
 use identity_gateway::{
+    config::Settings,
     domain::verification::Provider,
     telemetry::{
         metrics::prometheus,
@@ -74,7 +75,21 @@ fn the_names_are_the_golden_ones() {
     for field in names::FIELDS {
         writeln!(golden, "field {}", field.name).unwrap();
     }
+    for (name, _) in names::setup::ALL {
+        writeln!(golden, "setup {name}").unwrap();
+    }
     is_current("tests/telemetry/names.golden", &golden);
+}
+
+#[test]
+fn every_set_up_that_is_warned_of_is_a_value_of_its_field() {
+    let field = names::FIELDS.iter().find(|field| field.name == "warning");
+    for (name, _) in names::setup::ALL {
+        assert!(
+            field.unwrap().meaning.contains(&format!("`{name}`")),
+            "{name}"
+        );
+    }
 }
 
 #[test]
@@ -105,7 +120,8 @@ fn every_attribute_of_a_span_or_metric_is_described_and_used() {
 
 #[test]
 fn the_document_is_what_names_rs_says() {
-    let mut text = include_str!("observability.head.md").to_owned();
+    let admin = Settings::default().admin.listen.to_string();
+    let mut text = include_str!("observability.head.md").replace("ADMIN_LISTEN", &admin);
     let out = &mut text;
     writeln!(
         out,

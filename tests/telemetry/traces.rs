@@ -10,6 +10,7 @@ use tonic::{Code, Request, metadata::MetadataValue};
 use crate::{
     kit::{
         collector::{Collector, attribute},
+        eventually_in,
         provider::{Does, Received},
         wire,
     },
@@ -293,12 +294,9 @@ async fn a_timeout_is_an_error_of_both_spans_and_its_price_is_unknown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_the_caller_gives_up_ends_its_spans_and_is_counted() {
-    let stage = Stage::set(&[]).await;
+    let stage = Stage::set(&[("IDGW_SHARING__RECOVER_TTL", "0s")]).await;
     stage.provider.next([Does::Hangs]);
-    let client = stage.gateway.client.clone();
-    let call = tokio::spawn(async move { client.call(CURP, &curp()).await });
-    assert!(stage.provider.until(|(requests, _)| requests == 1).await);
-    call.abort();
+    gives_up(&stage).await;
     let spans = next(&stage.collector, 0).await;
     has(server(&spans).unwrap(), &[("rpc.status_code", "CANCELLED")]);
     has(clients(&spans)[0], &[("error.type", "cancelled")]);
@@ -308,6 +306,70 @@ async fn a_call_that_the_caller_gives_up_ends_its_spans_and_is_counted() {
         page.contains("idgw_results_total{idgw_billing=\"unknown\",idgw_provider=\"accuauth\"} 1")
     );
     assert!(page.contains("idgw_calls_in_flight 0\n"), "{page}");
+}
+
+/// A call to the provider whose caller cancels.
+async fn gives_up(stage: &Stage) {
+    let client = stage.gateway.client.clone();
+    let call = tokio::spawn(async move { client.call(CURP, &curp()).await });
+    assert!(stage.provider.until(|(requests, _)| requests == 1).await);
+    call.abort();
+}
+
+/// The operator sees what nobody waits for, and what became of it: in figures, in the log line and the span of
+/// the call that got it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_waits_for_is_counted_until_it_is_fetched_or_expires() {
+    let accuauth = |name: &str, fate: &str| {
+        let of = "idgw_provider=\"accuauth\"";
+        match fate {
+            "" => format!("{name}{{{of}}} "),
+            fate => format!("{name}{{idgw_answer_fate=\"{fate}\",{of}}} "),
+        }
+    };
+    let stage = Stage::set(&[
+        ("IDGW_SHARING__RECOVER_TTL", "3s"),
+        ("IDGW_PROVIDERS__ACCUAUTH__PRICE", "0.35 USD"),
+    ])
+    .await;
+    let page = async || stage.gateway.admin("/metrics").await.1;
+    let value = async |name: &str, fate: &str| {
+        let (page, series) = (page().await, accuauth(name, fate));
+        let line = page.lines().find_map(|line| line.strip_prefix(&series));
+        line.map(str::to_owned).unwrap_or_default()
+    };
+    stage.provider.next([late()]);
+    gives_up(&stage).await;
+    eventually_in(async || value("idgw_lookups_unattended", "").await == "1").await;
+    eventually_in(async || value("idgw_answers_left_total", "kept").await == "1").await;
+    assert_eq!(value("idgw_lookups_unattended", "").await, "0");
+    assert_eq!(value("idgw_answers_left_total", "recovered").await, "0");
+    let mark = stage.gateway.log.mark();
+    stage.gateway.client.call(CURP, &curp()).await.unwrap();
+    let line = stage.gateway.log.line(mark, "call").await.unwrap();
+    assert_eq!(
+        (&line["source"], &line["attempts"]),
+        (&json!("recovered"), &json!(0))
+    );
+    assert_eq!(value("idgw_answers_left_total", "recovered").await, "1");
+    // Another one, which nobody fetches.
+    stage.provider.next([late()]);
+    let client = stage.gateway.client.clone();
+    let call = tokio::spawn(async move { client.call(CURP, &curp()).await });
+    assert!(stage.provider.until(|(requests, _)| requests == 2).await);
+    call.abort();
+    eventually_in(async || value("idgw_answers_left_total", "expired").await == "1").await;
+    let lost = "idgw_answers_left_cost_total{idgw_answer_fate=\"expired\",idgw_currency=\"USD\",idgw_provider=\"accuauth\"} 0.35";
+    let page = page().await;
+    assert!(page.contains(lost), "{page}");
+}
+
+/// An answer that takes a second.
+fn late() -> Does {
+    match found().pop() {
+        Some(Does::Answers(answer)) => Does::Waits(Duration::from_secs(1), answer),
+        _ => unreachable!("it is one answer"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

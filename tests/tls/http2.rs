@@ -26,6 +26,7 @@ use crate::{
     kit::{
         certs::{Ca, Mounted, Pair},
         client::Client,
+        companies::curp_of,
         h2_provider::{Act, H2Provider, H2Settings},
         process::Process,
     },
@@ -62,6 +63,16 @@ fn unknown(code: Code, reason: &str) -> Told {
 impl Stage {
     /// The circuit stays closed, so that it does not help.
     async fn set(ca: &Ca, url: &str, own: &[(&str, &str)]) -> Self {
+        Self::set_with(ca, url, own, &[]).await
+    }
+
+    /// With variables that are not about the provider.
+    async fn set_with(
+        ca: &Ca,
+        url: &str,
+        own: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let files = Mounted::new(&[("ca.crt", &ca.pem())]);
         let ca_file = files.text("ca.crt");
         let mut settings = vec![
@@ -70,7 +81,13 @@ impl Stage {
             ("BREAKER_MINIMUM_CALLS", "1000000"),
         ];
         settings.extend(own);
-        let gateway = Process::serve(&[], accuauth(url, &settings)).await;
+        let mut all = accuauth(url, &settings);
+        all.extend(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into())),
+        );
+        let gateway = Process::serve(&[], all).await;
         let client = Client::connect(gateway.grpc).await;
         Self {
             gateway,
@@ -91,20 +108,6 @@ impl Stage {
     async fn calls(&self, number: usize, deadline: Duration) -> Vec<Result<(), Told>> {
         join_all((0..number).map(|_| self.call(deadline))).await
     }
-}
-
-/// One of many CURPs that are well formed, check digit included.
-fn curp_of(number: usize) -> String {
-    const DIGITS: &str = "0123456789ABCDEFGHIJKLMN\u{d1}OPQRSTUVWXYZ";
-    let letters = ["B", "C", "D", "F", "G", "H", "J", "K", "L", "M"];
-    let letter = |place: usize| letters[number / 10_usize.pow(u32::try_from(place).unwrap()) % 10];
-    let body = format!("AAPR630321HDF{}{}{}0", letter(0), letter(1), letter(2));
-    let sum: usize = body
-        .chars()
-        .enumerate()
-        .map(|(at, letter)| DIGITS.chars().position(|known| known == letter).unwrap() * (18 - at))
-        .sum();
-    format!("{body}{}", (10 - sum % 10) % 10)
 }
 
 async fn provider(settings: H2Settings) -> (Ca, H2Provider) {
@@ -218,13 +221,25 @@ async fn over_the_peers_stream_limit_calls_are_overloaded_and_never_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_gives_up_while_it_waits_for_a_stream_sends_nothing_then_or_later() {
+    for (recover_ttl, reset) in [("2m", 0), ("0s", 20)] {
+        gives_up_while_it_waits(recover_ttl, reset).await;
+    }
+}
+
+/// What has left is finished, unless that is switched off: then its stream is reset.
+async fn gives_up_while_it_waits(recover_ttl: &str, reset: usize) {
     let limit = H2Settings {
         streams: Some(20),
         ..H2Settings::default()
     };
     let (ca, provider) = provider(limit).await;
-    let queue = [("QUEUE", "100"), ("QUEUE_TIMEOUT", "10s")];
-    let stage = Stage::set(&ca, &provider.url(), &queue).await;
+    let queue = [
+        ("QUEUE", "100"),
+        ("QUEUE_TIMEOUT", "10s"),
+        ("TIMEOUT", "9s"),
+    ];
+    let own = [("IDGW_SHARING__RECOVER_TTL", recover_ttl)];
+    let stage = Stage::set_with(&ca, &provider.url(), &queue, &own).await;
     provider.always(Act::Hangs);
     let out = stage.calls(20, 8 * SECOND);
     let waiting = async {
@@ -243,14 +258,16 @@ async fn who_gives_up_while_it_waits_for_a_stream_sends_nothing_then_or_later() 
             .count()
     };
     assert_eq!((of(late(unknown)), of(late(free))), (20, 80), "{answers:?}");
-    tokio::time::sleep(SECOND).await;
+    tokio::time::sleep(SECOND / 2).await;
     let received = (
         provider.received().len(),
         provider.most_in_flight(),
         provider.reset(),
     );
-    assert_eq!(received, (20, 20, 20));
-    // The streams of those who gave up are free again.
+    assert_eq!(received, (20, 20, reset));
+    tokio::time::sleep(SECOND).await;
+    // The streams of those who gave up are free again, at the latest when the provider's time is over.
+    assert_eq!(provider.reset(), 20);
     provider.always(Act::found());
     stage.call(SECOND).await.unwrap();
     assert_eq!(provider.connections(), 1);

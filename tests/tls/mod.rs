@@ -7,6 +7,7 @@ mod http2;
 mod identity;
 mod key_set;
 mod load;
+mod mistakes;
 mod rotation;
 mod server;
 mod tls_provider;

@@ -141,7 +141,7 @@ async fn a_refused_stream_of_http_2_is_not_repeated_behind_the_gateways_back() {
 }
 
 /// A proxy that keeps the heads of its requests and connects wherever it is told.
-async fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
+pub async fn proxy() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://user:canary@{}", listener.local_addr().unwrap());
     let heads = Arc::new(Mutex::new(Vec::new()));

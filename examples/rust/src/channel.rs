@@ -11,9 +11,18 @@ use tonic::{
 };
 use uuid::Uuid;
 
-/// Connects when the first call is made, and again whenever the connection is lost.
-pub fn connect() -> Result<Channel, Box<dyn Error>> {
-    let address = env::var("GATEWAY_ADDRESS").unwrap_or_else(|_| "localhost:50051".to_owned());
+/// What the gateway sends at most (`server.max_response_bytes`). Libraries take 4 MiB unless told otherwise, which is too
+/// little for images and documents.
+pub const LARGEST_REPLY: usize = 16 << 20;
+
+/// The gateway's address.
+pub fn address() -> String {
+    env::var("GATEWAY_ADDRESS").unwrap_or_else(|_| "localhost:50051".to_owned())
+}
+
+/// Connects when the first call is made, and again whenever the connection is lost. tonic does not wait for a gateway that
+/// cannot be reached: the call fails at once.
+pub fn connect(address: &str) -> Result<Channel, Box<dyn Error>> {
     let endpoint = match env::var_os("GATEWAY_CA_FILE") {
         Some(file) => {
             let authority = Certificate::from_pem(fs::read(file)?);

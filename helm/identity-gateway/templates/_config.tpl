@@ -62,9 +62,9 @@ any other, only null is nothing.
 {{/* Which credentials there are, as JSON: their entries of files/credentials.yaml. */}}
 {{- define "identity-gateway.credentials" -}}
 {{- $secrets := .Values.secrets -}}
-{{- $given := $secrets.keys -}}
+{{- $given := $secrets.keys | default list -}}
 {{- if $secrets.values -}}{{- $given = keys $secrets.values -}}{{- end -}}
-{{- if $secrets.externalSecret.enabled -}}{{- $given = keys $secrets.externalSecret.remoteRefs -}}{{- end -}}
+{{- if $secrets.externalSecret.enabled -}}{{- $given = keys ($secrets.externalSecret.remoteRefs | default dict) -}}{{- end -}}
 {{- $found := list -}}
 {{- range (.Files.Get "files/credentials.yaml" | fromYaml).credentials -}}
 {{- if has .key $given -}}{{- $found = append $found . -}}{{- end -}}
@@ -93,7 +93,7 @@ any other, only null is nothing.
 {{- $table := $config -}}
 {{- $steps := splitList "." .key -}}
 {{- range initial $steps -}}
-{{- if not (hasKey $table .) -}}{{- $_ := set $table . dict -}}{{- end -}}
+{{- if not (kindIs "map" (get $table .)) -}}{{- $_ := set $table . dict -}}{{- end -}}
 {{- $table = get $table . -}}
 {{- end -}}
 {{- $name := printf "%s_file" (last $steps) -}}

@@ -35,15 +35,53 @@ app.kubernetes.io/part-of: identity-gateway
 {{- end }}
 {{- end }}
 
+{{/*
+An object's annotations: call with (list $ OWN), or (list $ OWN FIXED) where the chart has some of its own. What is nearer to
+the object wins.
+*/}}
+{{- define "identity-gateway.annotations" -}}
+{{- $all := dict -}}
+{{- range reverse (rest .) -}}{{- $all = merge $all (. | default dict) -}}{{- end -}}
+{{- with merge $all ((first .).Values.commonAnnotations | default dict) }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+{{- end -}}
+{{- end }}
+
+{{/*
+Helm takes away what a values file sets to `null`, and parts of it are then no more there to be asked. A part that is null is
+left out, as if it were switched off; any other value without which nothing can be rendered has its default again
+(files/defaults.yaml). Every template calls this first.
+*/}}
+{{- define "identity-gateway.parts" -}}
+{{- $values := .Values -}}
+{{- $known := .Files.Get "files/defaults.yaml" | fromYaml -}}
+{{- range $known.parts -}}
+{{- $table := $values -}}
+{{- range splitList "." . -}}
+{{- if not (kindIs "map" (get $table .)) -}}{{- $_ := set $table . dict -}}{{- end -}}
+{{- $table = get $table . -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $value := $known.defaults -}}
+{{- $table := $values -}}
+{{- $steps := splitList "." $key -}}
+{{- range initial $steps -}}{{- $table = get $table . -}}{{- end -}}
+{{- if kindIs "invalid" (index $table (last $steps)) -}}{{- $_ := set $table (last $steps) $value -}}{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "identity-gateway.version" -}}
 {{- default .Chart.AppVersion .Values.image.tag | trunc 63 | trimAll "-._" -}}
 {{- end }}
 
 {{- define "identity-gateway.image" -}}
+{{- $repository := .Values.image.repository -}}
+{{- with .Values.image.registry }}{{ $repository = printf "%s/%s" (trimSuffix "/" .) $repository }}{{ end -}}
 {{- if .Values.image.digest -}}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- printf "%s@%s" $repository .Values.image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion .Values.image.tag) -}}
 {{- end -}}
 {{- end }}
 
@@ -99,13 +137,30 @@ privileged: false
 readOnlyRootFilesystem: true
 {{- end }}
 
+{{/* The pull secrets, once each, as a list of objects. */}}
+{{- define "identity-gateway.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat (.Values.image.pullSecrets | default list) ((.Values.global).imagePullSecrets | default list) -}}
+{{- $name := . -}}
+{{- if kindIs "map" . }}{{ $name = .name }}{{ end -}}
+{{- $names = append $names $name -}}
+{{- end -}}
+{{- range uniq $names }}
+- name: {{ . }}
+{{- end }}
+{{- end }}
+
 {{/* Of every pod of the chart. */}}
 {{- define "identity-gateway.podSecurity" -}}
-fsGroup: {{ int64 .Values.security.runAsGroup }}
+{{- with (.Values.security).runAsGroup }}
+fsGroup: {{ int64 . }}
 fsGroupChangePolicy: OnRootMismatch
-runAsGroup: {{ int64 .Values.security.runAsGroup }}
+runAsGroup: {{ int64 . }}
+{{- end }}
 runAsNonRoot: true
-runAsUser: {{ int64 .Values.security.runAsUser }}
+{{- with (.Values.security).runAsUser }}
+runAsUser: {{ int64 . }}
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end }}
@@ -129,6 +184,9 @@ httpGet:
 {{- $secrets := $values.secrets -}}
 {{- if eq (int64 $values.ports.grpc) (int64 $values.ports.admin) }}
 {{- fail "ports.admin: is the same as ports.grpc" }}
+{{- end }}
+{{- if not $values.config.auth.mode }}
+{{- fail "config.auth.mode: is required: how callers are identified. `jwt`, `keys`, `mtls` or `mesh` (with config.auth.policy_file), or `none`: then whoever reaches the port may call, and the network policy or a mesh says who does. docs/access.md has an example of each" }}
 {{- end }}
 {{- $sources := list -}}
 {{- if $secrets.existingSecret }}{{ $sources = append $sources "secrets.existingSecret" }}{{ end -}}

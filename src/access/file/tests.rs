@@ -21,7 +21,7 @@ fn one(lines: &str) -> Rule {
     rules(&text).remove(0)
 }
 
-fn refusal(text: &str) -> String {
+pub(super) fn refusal(text: &str) -> String {
     parse(text, &policies()).unwrap_err().to_string()
 }
 

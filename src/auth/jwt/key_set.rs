@@ -1,10 +1,12 @@
 //! A key set (JWKS, RFC 7517): the public keys of an issuer.
 //!
+//! A SPIFFE bundle is one too, of which those keys count that sign tokens (`use` is `jwt-svid`).
 //! Keys that are of no use here are passed over, as the standard asks for: of an unknown kind, not for
 //! signatures, or symmetric. A set without any usable key is a set: whoever withdraws the last one lets nobody in.
 
 use std::{fmt, sync::Arc};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     Algorithm, AlgorithmFamily, DecodingKey,
     jwk::{Jwk, KeyOperations, PublicKeyUse},
@@ -35,6 +37,16 @@ impl fmt::Debug for Key {
 #[derive(Debug)]
 pub struct KeySet(Vec<Arc<Key>>);
 
+/// What a discovery document is told apart by.
+#[derive(Deserialize)]
+struct Discovery {
+    #[serde(rename = "jwks_uri")]
+    _jwks_uri: String,
+}
+
+const IS_DISCOVERY: &str =
+    "is a discovery document and not a key set (JWKS): name it in discovery_url instead";
+
 #[derive(Deserialize)]
 struct Document {
     keys: Vec<Value>,
@@ -47,8 +59,13 @@ impl KeySet {
     ///
     /// If it is none.
     pub fn parse(json: &str) -> Result<Self, String> {
-        let document: Document = serde_json::from_str(json)
-            .map_err(|error| format!("is not a key set (JWKS): line {}", error.line()))?;
+        let document: Document = serde_json::from_str(json).map_err(|error| {
+            let is_discovery = serde_json::from_str::<Discovery>(json).is_ok();
+            match is_discovery {
+                true => IS_DISCOVERY.to_owned(),
+                false => format!("is not a key set (JWKS): line {}", error.line()),
+            }
+        })?;
         if document.keys.len() > MOST {
             return Err(format!("holds more than {MOST} keys"));
         }
@@ -80,12 +97,20 @@ impl KeySet {
     }
 }
 
-fn key(value: Value) -> Option<Arc<Key>> {
+fn key(mut value: Value) -> Option<Arc<Key>> {
+    // RFC 7518, 6.3.1.1: some issuers write their modulus with a leading zero all the same.
+    for number in ["n", "e"] {
+        if let Some(text) = value.get(number).and_then(without_leading_zeros) {
+            *value.get_mut(number)? = text.into();
+        }
+    }
     let jwk: Jwk = serde_json::from_value(value).ok()?;
     let common = &jwk.common;
     let of_use = match &common.public_key_use {
         None | Some(PublicKeyUse::Signature) => true,
-        Some(_) => false,
+        // SPIFFE Trust Domain and Bundle, 4.2.2.
+        Some(PublicKeyUse::Other(word)) => word == "jwt-svid",
+        Some(PublicKeyUse::Encryption) => false,
     };
     let operations = common.key_operations.as_ref();
     let verifies = operations.is_none_or(|all| all.contains(&KeyOperations::Verify));
@@ -103,4 +128,12 @@ fn key(value: Value) -> Option<Arc<Key>> {
         algorithm,
         decoding,
     }))
+}
+
+/// A number without the zeros before it; none if it has none.
+fn without_leading_zeros(value: &Value) -> Option<String> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(value.as_str()?).ok()?;
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let (_, number) = bytes.split_at_checked(zeros)?;
+    (zeros > 0).then(|| BASE64_URL_SAFE_NO_PAD.encode(number))
 }

@@ -12,7 +12,7 @@
 //! keys are good for `jwks_max_stale`, and others cannot be judged; afterwards none can: who keeps the key set from
 //! the gateway must not keep a withdrawn key good.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jsonwebtoken::Algorithm;
 use tokio::{
@@ -22,17 +22,17 @@ use tokio::{
 
 use super::{
     key_set::{Key, KeySet},
-    settings::Jwt as Settings,
+    place::Place,
+    settings::{Issuer as Settings, Section},
 };
 use crate::{
-    auth::{self, StartError, Unidentified},
+    auth::{StartError, Unidentified},
+    domain::cause::Cause,
+    reload::Watch,
     sha256::Sha256,
     telemetry::{labels::Reload, metrics},
-    transport::client::Document,
 };
 
-/// Largest key set, in bytes.
-const LARGEST: usize = 512 * 1024;
 /// A file is looked at so often, and for tokens with unknown key ids so often.
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
 const FILE_COOLDOWN: Duration = Duration::from_millis(100);
@@ -57,22 +57,6 @@ struct State {
     failing: Option<Instant>,
 }
 
-#[derive(Debug, Clone)]
-enum Place {
-    Url(Document, Duration),
-    File(Arc<PathBuf>),
-}
-
-impl Place {
-    /// The configuration key that names it.
-    const fn key(&self) -> &'static str {
-        match self {
-            Self::Url(..) => "auth.jwt.jwks_url",
-            Self::File(_) => "auth.jwt.jwks_file",
-        }
-    }
-}
-
 /// The key set in force. The task that fetches it ends with this.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -84,23 +68,16 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn start(settings: &Settings) -> Result<Self, StartError> {
+    pub(super) fn start(
+        section: &Section,
+        settings: &Settings,
+        watches: &mut Vec<Watch>,
+    ) -> Result<Self, StartError> {
         let timeout = settings.jwks_timeout.get();
-        let place = match (&settings.jwks_url, &settings.jwks_file) {
-            (Some(url), None) => {
-                let document = Document::at(url.get(), timeout)
-                    .map_err(|why| StartError::Setting("auth.jwt.jwks_url", why.to_string()))?;
-                Place::Url(document, timeout)
-            }
-            (None, Some(path)) => Place::File(Arc::new(path.clone())),
-            _ => {
-                let problem = "exactly one of jwks_url and jwks_file is required".to_owned();
-                return Err(StartError::Setting("auth.jwt.jwks_url", problem));
-            }
-        };
-        let (interval, cooldown) = match &place {
-            Place::Url(..) => (settings.jwks_refresh.get(), settings.jwks_cooldown.get()),
-            Place::File(_) => (FILE_INTERVAL, FILE_COOLDOWN),
+        let place = Place::of(section, settings, watches)?;
+        let (interval, cooldown) = match place.is_file() {
+            false => (settings.jwks_refresh.get(), settings.jwks_cooldown.get()),
+            true => (FILE_INTERVAL, FILE_COOLDOWN),
         };
         let (sender, state) = watch::channel(State::default());
         let wanted = Arc::new(Notify::new());
@@ -148,15 +125,15 @@ impl Source {
             Ok(Ok(())) => now
                 .find(kid, algorithm, self.max_stale)
                 .ok_or_else(|| self.unknown(&now)),
-            _ => Err(Unidentified::KeysUnavailable(self.cooldown)),
+            _ => Err(Unidentified::keys_unavailable(self.cooldown)),
         }
     }
 
     /// A key that is not in the set is nobody's; without the set there is no saying.
     fn unknown(&self, state: &State) -> Unidentified {
         match state.failing {
-            Some(_) => Unidentified::KeysUnavailable(self.cooldown.max(Duration::from_secs(1))),
-            None => Unidentified::Refused,
+            Some(_) => Unidentified::keys_unavailable(self.cooldown.max(Duration::from_secs(1))),
+            None => Cause::UnknownKey.into(),
         }
     }
 }
@@ -202,7 +179,7 @@ async fn fetch_for_ever(
     let (mut in_force, mut said) = (None, None);
     let (mut failing, mut said_stale) = (None, false);
     loop {
-        let fetched = fetch(&place).await;
+        let fetched = place.fetch().await;
         let digest = fetched.as_ref().ok().map(Sha256::digest);
         let news = match (fetched, in_force == digest) {
             (Ok(_), true) => Ok(None),
@@ -216,7 +193,7 @@ async fn fetch_for_ever(
             let first = said.is_none() && !failed;
             said = Some(outcome.clone());
             if !first {
-                tell(&place, outcome.map(|_| ()));
+                tell(place.key(), in_force, outcome.map(|_| ()));
             }
         }
         let keys = news.ok().flatten().map(Arc::new);
@@ -235,7 +212,7 @@ async fn fetch_for_ever(
         if is_stale && !said_stale {
             tracing::error!(
                 key = place.key(),
-                "key set unavailable for longer than auth.jwt.jwks_max_stale: the previous key set has expired"
+                "key set unavailable for longer than jwks_max_stale: the previous key set has expired"
             );
         }
         said_stale = is_stale;
@@ -264,9 +241,8 @@ async fn fetch_for_ever(
     }
 }
 
-/// Says what became of a new key set, as of any file that is read again.
-fn tell(place: &Place, taken: Result<(), String>) {
-    let key = place.key();
+/// Says what became of a new key set, as of any file that is read again, where there is one before it or not.
+fn tell(key: &'static str, previous: Option<[u8; 32]>, taken: Result<(), String>) {
     match taken {
         Ok(()) => {
             metrics::reloaded(key, Reload::Taken);
@@ -274,22 +250,16 @@ fn tell(place: &Place, taken: Result<(), String>) {
         }
         Err(why) => {
             metrics::reloaded(key, Reload::Kept);
-            tracing::warn!(key, why, "reload rejected, keeping the previous version");
+            match previous {
+                Some(_) => {
+                    tracing::warn!(key, why, "reload rejected, keeping the previous version")
+                }
+                None => tracing::warn!(
+                    key,
+                    why,
+                    "key set unavailable: no token of this issuer can be verified"
+                ),
+            }
         }
-    }
-}
-
-async fn fetch(place: &Place) -> Result<String, String> {
-    match place {
-        Place::File(path) => {
-            let path = Arc::clone(path);
-            let read = tokio::task::spawn_blocking(move || auth::text(&path)).await;
-            read.unwrap_or_else(|_| Err("cannot be read".to_owned()))
-        }
-        Place::Url(document, limit) => match timeout(*limit, document.fetch(LARGEST)).await {
-            Ok(fetched) => String::from_utf8(fetched.map_err(|why| why.to_string())?)
-                .map_err(|_| "is not UTF-8".to_owned()),
-            Err(_) => Err("did not answer in time".to_owned()),
-        },
     }
 }

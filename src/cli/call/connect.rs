@@ -18,7 +18,7 @@ use tokio::{
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-use super::security::Security;
+use super::{security::Security, tls_words};
 
 /// Why there is no channel.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,13 @@ impl Address {
     }
 }
 
+impl Address {
+    /// What is dialled.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -77,10 +84,6 @@ pub(crate) async fn connect(
     security: &Security,
     timeout: Duration,
 ) -> Result<Channel, ConnectError> {
-    let unreachable = |reason: String| ConnectError::Unreachable {
-        address: address.to_string(),
-        reason,
-    };
     let wrong = |_| ConnectError::Address(address.to_string());
     let scheme = match security {
         Security::Plain => "http",
@@ -96,17 +99,27 @@ pub(crate) async fn connect(
         let (address, security) = (to.clone(), over.clone());
         async move { dial(&address, &security).await.map(TokioIo::new) }
     });
-    endpoint
-        .connect_with_connector(dial)
-        .await
-        .map_err(|error| unreachable(innermost(&error)))
+    match endpoint.connect_with_connector(dial).await {
+        Ok(channel) => Ok(channel),
+        Err(error) => {
+            let reason = innermost(&error);
+            let reason = match TcpStream::connect(&address.0).await {
+                Ok(_) => tls_words::explained(&address.0, security, &reason).await,
+                Err(_) => reason,
+            };
+            let address = address.to_string();
+            Err(ConnectError::Unreachable { address, reason })
+        }
+    }
 }
 
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A connection of either kind.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-async fn dial(address: &str, security: &Security) -> std::io::Result<Box<dyn Io>> {
+/// Connects, over TLS if that is wanted.
+pub(crate) async fn dial(address: &str, security: &Security) -> std::io::Result<Box<dyn Io>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let Security::Tls { connector, name } = security else {

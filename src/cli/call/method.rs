@@ -3,10 +3,10 @@
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
 use super::{
-    Failure,
+    failure::Failure,
     reflect::{ReflectError, Reflection},
 };
-use crate::proto;
+use crate::{nearest::nearest, proto};
 
 /// Services that a bare method name never means.
 const INFRASTRUCTURE: [&str; 2] = ["grpc.reflection.", "grpc.health."];
@@ -79,14 +79,16 @@ impl MethodName {
                     let methods: Vec<_> = descriptor.methods().collect();
                     let methods: Vec<_> = methods.iter().map(MethodDescriptor::name).collect();
                     Failure::Usage(format!(
-                        "{service} has no method `{method}`; it has: {}",
+                        "{service} has no method `{method}`; {}it has: {}",
+                        meant(method, &methods),
                         methods.join(", ")
                     ))
                 }),
                 Err(ReflectError::NotFound(missing)) if missing == *service => {
                     let services = Vec::from_iter(server.services().await?);
                     Err(Failure::Usage(format!(
-                        "the server has no service `{service}`; it has: {}",
+                        "the server has no service `{service}`; {}it has: {}",
+                        meant(service, &services),
                         services.join(", ")
                     )))
                 }
@@ -100,10 +102,13 @@ impl MethodName {
 async fn search(method: &str, server: &mut Reflection) -> Result<MethodDescriptor, Failure> {
     let mut services = server.services().await?;
     services.retain(|name| !INFRASTRUCTURE.iter().any(|prefix| name.starts_with(prefix)));
-    let mut found = Vec::new();
+    let (mut found, mut others) = (Vec::new(), Vec::new());
     for service in &services {
         match server.service(service).await {
-            Ok(descriptor) => found.extend(named(&descriptor, method)),
+            Ok(descriptor) => {
+                others.extend(descriptor.methods().map(|other| other.name().to_owned()));
+                found.extend(named(&descriptor, method));
+            }
             // Listed without a descriptor: it cannot be called by reflection, so it is not meant.
             Err(ReflectError::NotFound(_)) => {}
             Err(error) => return Err(error.into()),
@@ -123,10 +128,17 @@ async fn search(method: &str, server: &mut Reflection) -> Result<MethodDescripto
             )))
         }
         (None, _) => Err(Failure::Usage(format!(
-            "no service has a method `{method}`; searched: {}",
+            "no service has a method `{method}`; {}searched: {}",
+            meant(method, &others),
             Vec::from_iter(services).join(", ")
         ))),
     }
+}
+
+/// The known name that was meant, if one is near.
+fn meant<T: AsRef<str>>(unknown: &str, known: &[T]) -> String {
+    let known = known.iter().map(AsRef::as_ref);
+    nearest(unknown, known).map_or_else(String::new, |meant| format!("did you mean {meant}? "))
 }
 
 fn named(service: &ServiceDescriptor, method: &str) -> Option<MethodDescriptor> {

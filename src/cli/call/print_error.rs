@@ -7,7 +7,10 @@
 
 use std::{collections::BTreeMap, io};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use serde_json::{Map, Value, json};
 use tonic::Status;
 use tonic_types::pb;
 
@@ -41,6 +44,48 @@ pub(crate) fn print(status: &Status, err: &mut impl io::Write) -> io::Result<()>
         }),
         Err(_) => writeln!(err, "details: not a google.rpc.Status"),
     }
+}
+
+/// `status` as JSON: code, number, reason if there is one, message, and each detail as proto JSON with its `@type`.
+pub(crate) fn json(status: &Status) -> Value {
+    let details = pb::Status::decode(status.details()).unwrap_or_default();
+    let details: Vec<_> = details.details.iter().map(detail_as_json).collect();
+    let info = |detail: &&Value| {
+        let named = detail.get("@type").and_then(Value::as_str);
+        named.is_some_and(|named| type_name(named) == ERROR_INFO)
+    };
+    let reason = details
+        .iter()
+        .find(info)
+        .and_then(|info| info.get("reason").cloned());
+    let mut error = json!({
+        "code": code_name(status.code()),
+        "status": i32::from(status.code()),
+        "message": status.message(),
+        "details": details,
+    });
+    if let (Some(reason), Some(error)) = (reason, error.as_object_mut()) {
+        error.insert("reason".to_owned(), reason);
+    }
+    json!({ "error": error })
+}
+
+/// What is unknown or broken is kept as it came, in base64.
+fn detail_as_json(any: &prost_types::Any) -> Value {
+    let pool = DescriptorPool::decode(tonic_types::pb::FILE_DESCRIPTOR_SET).ok();
+    let known = pool.and_then(|pool| pool.get_message_by_name(type_name(&any.type_url)));
+    let message = known.and_then(|known| DynamicMessage::decode(known, any.value.as_slice()).ok());
+    let options = SerializeOptions::new().use_proto_field_name(true);
+    let read = message.and_then(|message| {
+        let read = message.serialize_with_options(serde_json::value::Serializer, &options);
+        read.ok()?.as_object().cloned()
+    });
+    let mut object = Map::from_iter([("@type".to_owned(), json!(any.type_url))]);
+    match read {
+        Some(fields) => object.extend(fields),
+        None => object.extend([("value".to_owned(), json!(STANDARD.encode(&any.value)))]),
+    }
+    Value::Object(object)
 }
 
 /// The lines of one detail.

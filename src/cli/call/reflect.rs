@@ -77,9 +77,33 @@ impl Reflection {
 
     /// The descriptor of one service, with the files that its messages need.
     pub(crate) async fn service(&mut self, name: &str) -> Result<ServiceDescriptor, ReflectError> {
-        let symbol = Question::FileContainingSymbol(name.to_owned());
-        let mut wanted = self.fetch(symbol).await?;
         let mut needed = BTreeMap::new();
+        self.closure(name, &mut needed).await?;
+        together(needed)?
+            .get_service_by_name(name)
+            .ok_or_else(|| ReflectError::NotFound(name.to_owned()))
+    }
+
+    /// Everything that the server describes. Services that it lists without a descriptor are left out.
+    pub(crate) async fn pool(&mut self) -> Result<DescriptorPool, ReflectError> {
+        let mut needed = BTreeMap::new();
+        for service in self.services().await? {
+            match self.closure(&service, &mut needed).await {
+                Ok(()) | Err(ReflectError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        together(needed)
+    }
+
+    /// The files of a symbol, with all that they import.
+    async fn closure(
+        &mut self,
+        symbol: &str,
+        needed: &mut BTreeMap<String, FileDescriptorProto>,
+    ) -> Result<(), ReflectError> {
+        let symbol = Question::FileContainingSymbol(symbol.to_owned());
+        let mut wanted = self.fetch(symbol).await?;
         while let Some(name) = wanted.pop() {
             if needed.contains_key(&name) {
                 continue;
@@ -88,12 +112,7 @@ impl Reflection {
             wanted.extend(file.dependency.iter().cloned());
             needed.insert(name, file);
         }
-
-        let mut pool = DescriptorPool::new();
-        pool.add_file_descriptor_protos(needed.into_values())
-            .map_err(|_| ReflectError::Malformed("descriptors that do not fit together"))?;
-        pool.get_service_by_name(name)
-            .ok_or_else(|| ReflectError::NotFound(name.to_owned()))
+        Ok(())
     }
 
     async fn file(&mut self, name: &str) -> Result<FileDescriptorProto, ReflectError> {
@@ -172,6 +191,13 @@ impl Reflection {
         let answer = answers.message().await?;
         Ok(answer.and_then(|answer| answer.message_response))
     }
+}
+
+fn together(files: BTreeMap<String, FileDescriptorProto>) -> Result<DescriptorPool, ReflectError> {
+    let mut pool = DescriptorPool::new();
+    pool.add_file_descriptor_protos(files.into_values())
+        .map_err(|_| ReflectError::Malformed("descriptors that do not fit together"))?;
+    Ok(pool)
 }
 
 fn subject(question: Question) -> String {

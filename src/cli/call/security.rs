@@ -75,6 +75,8 @@ pub enum Trust {
     Cas(PathBuf),
     /// The first certificate of a file, and no other.
     Only(PathBuf),
+    /// Whoever answers: nothing is known of the server, and the caller is told so.
+    Anybody,
 }
 
 /// TLS, as it was said.
@@ -129,8 +131,13 @@ impl Tls {
                 let mut found = certificates(&file)?.into_iter();
                 let only = found.next();
                 let only = only.ok_or_else(|| no_certificate(&file))?;
-                let crypto = Arc::clone(builder.crypto_provider());
-                let verifier = Arc::new(Only(only, crypto));
+                let verifier = Unnamed::new(Some(only), builder.crypto_provider());
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(verifier)
+            }
+            Trust::Anybody => {
+                let verifier = Unnamed::new(None, builder.crypto_provider());
                 builder
                     .dangerous()
                     .with_custom_certificate_verifier(verifier)
@@ -168,11 +175,21 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, SecurityErr
     files::certificates(&pem).ok_or_else(|| no_certificate(file))
 }
 
-/// Believes one certificate, whatever its name; that its key is there, rustls' own functions check.
+/// Believes one certificate, or any, whatever its name; that its key is there, rustls' own functions check.
 #[derive(Debug)]
-struct Only(CertificateDer<'static>, Arc<CryptoProvider>);
+struct Unnamed {
+    only: Option<CertificateDer<'static>>,
+    crypto: Arc<CryptoProvider>,
+}
 
-impl ServerCertVerifier for Only {
+impl Unnamed {
+    fn new(only: Option<CertificateDer<'static>>, crypto: &Arc<CryptoProvider>) -> Arc<Self> {
+        let crypto = Arc::clone(crypto);
+        Arc::new(Self { only, crypto })
+    }
+}
+
+impl ServerCertVerifier for Unnamed {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -181,7 +198,7 @@ impl ServerCertVerifier for Only {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if *end_entity == self.0 {
+        if self.only.as_ref().is_none_or(|only| end_entity == only) {
             return Ok(ServerCertVerified::assertion());
         }
         Err(rustls::Error::General(
@@ -196,7 +213,7 @@ impl ServerCertVerifier for Only {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.1.signature_verification_algorithms;
+        let algorithms = &self.crypto.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
@@ -206,11 +223,13 @@ impl ServerCertVerifier for Only {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.1.signature_verification_algorithms;
+        let algorithms = &self.crypto.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.1.signature_verification_algorithms.supported_schemes()
+        self.crypto
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -124,7 +124,12 @@ fn no_secret_is_ever_shown() {
             ("IDGW_PROVIDERS__ACCUAUTH__API_ID", "canary"),
             ("IDGW_PROVIDERS__ACCUAUTH__API_SECRET", "canary"),
             ("IDGW_PROVIDERS__VERIFIK__PROXY", "http://u:canary@proxy"),
-            ("IDGW_CACHE__URL", "redis://u:canary@localhost/0"),
+            ("IDGW_CACHE__URL", "redis://canary.internal/0"),
+            ("IDGW_CACHE__MODE", "sentinel"),
+            ("IDGW_CACHE__SENTINEL_MASTER", "mymaster"),
+            ("IDGW_CACHE__USERNAME", "canary"),
+            ("IDGW_CACHE__PASSWORD", "canary"),
+            ("IDGW_CACHE__SENTINEL_PASSWORD", "canary"),
             ("IDGW_CACHE__KEY", "canary-of-thirty-two-bytes-or-more"),
             (
                 "IDGW_AUDIT__CHAIN_KEY",
@@ -136,7 +141,7 @@ fn no_secret_is_ever_shown() {
     let debug = format!("{sources:?}");
     let settings = load(sources).expect("right");
     let toml = settings.redacted_toml();
-    assert_eq!(toml.matches(" = \"[redacted]\"\n").count(), 8);
+    assert_eq!(toml.matches(" = \"[redacted]\"\n").count(), 11);
     for shown in [debug, toml, format!("{settings:?} {settings:#?}")] {
         assert!(!shown.contains("canary"), "{shown}");
     }
@@ -147,6 +152,8 @@ fn no_secret_is_ever_shown() {
     assert_eq!(
         secrets,
         [
+            "auth.jwt.proxy",
+            "auth.jwt.issuers.*.proxy",
             "providers.verifik.token",
             "providers.verifik.proxy",
             "providers.youverify.token",
@@ -159,6 +166,9 @@ fn no_secret_is_ever_shown() {
             "audit.key",
             "audit.chain_key",
             "cache.url",
+            "cache.username",
+            "cache.password",
+            "cache.sentinel_password",
             "cache.key",
         ]
     );

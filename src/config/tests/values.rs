@@ -16,7 +16,7 @@ use crate::transport::{
 fn the_defaults_are_those_of_the_contract() {
     for (variable, default) in [
         ("IDGW_SERVER__LISTEN", Some("127.0.0.1:50051")),
-        ("IDGW_ADMIN__LISTEN", Some("127.0.0.1:9090")),
+        ("IDGW_ADMIN__LISTEN", Some("127.0.0.1:9464")),
         ("IDGW_AUTH__MODE", None),
         (
             "IDGW_PROVIDERS__VERIFIK__BASE_URL",
@@ -203,14 +203,27 @@ fn walk(schema: &Value, path: &str, keys: &mut BTreeSet<String>) {
 fn every_key_of_the_schema_is_described_and_stands_in_the_table() {
     let mut keys = BTreeSet::new();
     walk(&Settings::schema(), "", &mut keys);
-    let known: BTreeSet<_> = leaves().map(schema::Leaf::key).collect();
+    // A list of tables has one row for all its keys.
+    let list = |leaf: &schema::Leaf| leaf.key().split_once(".*").map(|(list, _)| list.to_owned());
+    let known = leaves().map(|leaf| list(leaf).unwrap_or_else(|| leaf.key()));
+    let known: BTreeSet<_> = known.collect();
     assert_eq!(keys, known);
     let table = markdown();
     assert_eq!(table.lines().count(), keys.len() + 2);
     for leaf in leaves() {
-        let row = format!("| `{}` | `{}` | ", leaf.key(), leaf.variable());
+        let (row, meaning) = match list(leaf) {
+            Some(list) => (format!("| `{list}` | "), format!("`{}`", leaf.name())),
+            None => {
+                let row = format!("| `{}` | `{}` | ", leaf.key(), leaf.variable());
+                (row, leaf.meaning())
+            }
+        };
         let row = table.lines().find(|line| line.starts_with(&row));
-        assert!(row.is_some_and(|row| row.contains(&leaf.meaning())));
+        assert!(
+            row.is_some_and(|row| row.contains(&meaning)),
+            "{}",
+            leaf.key()
+        );
         let bounded = match leaf.kind {
             Kind::Integer => leaf.integers.is_some(),
             _ => leaf.form.as_deref() != Some(Span::FORM) || leaf.spans.is_some(),
@@ -302,44 +315,6 @@ fn the_transport_gets_what_was_configured() {
     assert_eq!(
         rate.per_second, rate.burst,
         "no burst said is as many as the rate"
-    );
-}
-
-#[test]
-fn a_cache_is_a_redis_with_a_key() {
-    const URL: &str = "IDGW_CACHE__URL";
-    const KEY: (&str, &str) = ("IDGW_CACHE__KEY", "canary-of-thirty-two-bytes-or-more");
-    for good in [
-        "redis://localhost",
-        "rediss://user:canary@cache.internal:6380/2",
-        "valkey://[::1]:6379",
-        "valkeys://cache",
-    ] {
-        let settings = from_env(&[(URL, good), KEY]).expect(good);
-        assert_eq!(settings.cache.url.expect("a URL").expose(), good);
-    }
-    for bad in [
-        "canary",
-        "localhost:6379",
-        "http://canary",
-        "unix:///canary",
-        "rediss://canary/#insecure",
-    ] {
-        let found = problems(from_env(&[(URL, bad), KEY]));
-        let problem = "cache.url (from IDGW_CACHE__URL): expected a URL such as redis://";
-        assert!(
-            found.len() == 1 && found[0].starts_with(problem),
-            "{found:?}"
-        );
-        assert!(!found[0].contains("canary"), "{found:?}");
-    }
-    assert_eq!(
-        problems(from_env(&[(URL, "redis://localhost")])),
-        ["cache.key: is required: cache.url is set, and nothing leaves this process unencrypted"]
-    );
-    assert_eq!(
-        problems(from_env(&[("IDGW_CACHE__KEY", "canary")])),
-        ["cache.key (from IDGW_CACHE__KEY): must be at least 32 bytes, in base64 or as text"]
     );
 }
 

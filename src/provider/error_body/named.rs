@@ -36,7 +36,7 @@ pub fn named_fields<'a>(
         .filter(|(_, field)| blamed.contains(field))
         .map(|(_, field)| Violation {
             field,
-            rule: "was refused by the provider",
+            rule: "was refused by the provider".into(),
         })
         .collect()
 }

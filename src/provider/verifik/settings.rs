@@ -16,10 +16,10 @@ with_common_keys! {
     token_file: Option<PathBuf> = None;
     /// The path of person records below `base_url`. `/v2/face-recognition/persons`, Verifik's newer API, is
     /// refused: its requests and records are not supported.
-    #[schemars(extend("x-form" = "a path such as /v2/persons: leading slash, no trailing slash"))]
+    #[schemars(extend("title" = "a path such as /v2/persons: leading slash, no trailing slash", "pattern" = PATH))]
     persons_path: String = "/v2/persons".to_owned();
     /// The path of identity cards (`VerifyPeDni`) below `base_url`; an older page of Verifik's has `/v2/pe/cedula`.
-    #[schemars(extend("x-form" = "a path such as /v3/pe/cedula: leading slash, no trailing slash"))]
+    #[schemars(extend("title" = "a path such as /v3/pe/cedula: leading slash, no trailing slash", "pattern" = PATH))]
     dni_path: String = "/v3/pe/cedula".to_owned();
 }
 
@@ -64,6 +64,9 @@ fn is_newer_dialect(path: &str) -> bool {
     segments.any(|segment| segment.eq_ignore_ascii_case("face-recognition"))
 }
 
+/// What [`is_path`] takes, for JSON schema: segments that are neither empty nor `.` nor `..`.
+const PATH: &str = r#"^(/([!"$&-\-0->@-\[\]-~][!"$&-.0->@-\[\]-~]*|\.[!"$&-\-0->@-\[\]-~][!"$&-.0->@-\[\]-~]*|\.\.[!"$&-.0->@-\[\]-~]+))+$"#;
+
 /// Whether it begins with a slash, ends with none, and is made of plain segments.
 fn is_path(path: &str) -> bool {
     let plain = |segment: &str| {
@@ -74,4 +77,19 @@ fn is_path(path: &str) -> bool {
     };
     path.strip_prefix('/')
         .is_some_and(|rest| rest.split('/').all(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn the_pattern_of_the_schema_takes_exactly_what_is_a_path(
+            path in "(/[a-z.]{0,4}){0,3}|/[ -~]{0,3}|/?[a-z?#%\\\\./\u{e9}-]{0,6}\\n?",
+        ) {
+            let pattern = regex::Regex::new(PATH).unwrap();
+            proptest::prop_assert_eq!(pattern.is_match(&path), is_path(&path), "{:?}", path);
+        }
+    }
 }

@@ -15,6 +15,7 @@ use crate::sandbox::case::gives::{
 };
 use crate::sandbox::case::{Case, case, find, spoilt};
 use crate::sandbox::faults::Fault;
+use crate::sandbox::fixtures::{Fixtures, Lookup};
 use crate::sandbox::reply::{Billing, Content, Received, Reply};
 use crate::sandbox::sample::{overlay, sample};
 use crate::sandbox::table::Rows;
@@ -27,7 +28,13 @@ const SAMPLE_CURP: &str = "RAZR811011HVZXPB01";
 const ODD_CURP: &str = "CURI900101MDFSND00";
 const INVALID: &str = "OK OUTCOME_INVALID_IDENTIFIER";
 
-pub(super) fn answer(received: &Received) -> Reply {
+pub(super) const LOOKUP: Lookup = Lookup {
+    method: METHOD,
+    path: PATH,
+    case: |curp| find(&[CASES], curp),
+};
+
+pub(super) fn answer(received: &Received, fixtures: &Fixtures) -> Reply {
     if received.method != Method::POST {
         return wrong_route();
     }
@@ -35,7 +42,13 @@ pub(super) fn answer(received: &Received) -> Reply {
         return refusal;
     }
     match argument(received) {
-        Ok(curp) => check(&curp),
+        Ok(curp) => fixtures.answer(
+            METHOD,
+            &curp,
+            || check(&curp),
+            |record| found(&curp, record),
+            not_exist,
+        ),
         Err(reason) => error(400, "INVALID_ARGUMENT", reason),
     }
 }

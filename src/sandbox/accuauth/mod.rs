@@ -18,13 +18,14 @@ pub(super) const COMPANY: Company = Company {
     title: "AccuAuth",
     prefixes: &["/verify/"],
     credentials: || format!("x-df-api-id: {API_ID}  x-df-api-secret: {API_SECRET}"),
+    lookups: &[curp::LOOKUP],
     answer,
     rows,
 };
 
-fn answer(received: &Received, _: &Memory) -> Reply {
+fn answer(received: &Received, memory: &Memory) -> Reply {
     match received.path.as_str() {
-        curp::PATH => curp::answer(received),
+        curp::PATH => curp::answer(received, &memory.fixtures),
         _ => wrong_route(),
     }
 }

@@ -8,8 +8,9 @@ use super::conditions::CONDITIONS;
 use super::error;
 use crate::sandbox::case::gives::{FOUND, NOT_FOUND};
 use crate::sandbox::case::{Case, find};
+use crate::sandbox::fixtures::{Fixtures, Lookup};
 use crate::sandbox::reply::{Billing, Received, Reply};
-use crate::sandbox::sample::{changed, sample};
+use crate::sandbox::sample::{changed, overlay, sample};
 use crate::sandbox::table::Rows;
 
 pub(super) const PATH: &str = "/v3/pe/cedula";
@@ -44,7 +45,13 @@ fn condition(number: &str) -> Option<&'static Case> {
     find(&[CONDITIONS], word)
 }
 
-pub(super) fn answer(received: &Received) -> Reply {
+pub(super) const LOOKUP: Lookup = Lookup {
+    method: METHOD,
+    path: PATH,
+    case: condition,
+};
+
+pub(super) fn answer(received: &Received, fixtures: &Fixtures) -> Reply {
     let document_type = received.query("documentType").unwrap_or_default();
     let number = received.query("documentNumber").unwrap_or_default();
     let wrong = if document_type != "DNI" {
@@ -54,24 +61,41 @@ pub(super) fn answer(received: &Received) -> Reply {
     } else if number.len() > 8 {
         "documentNumber maximum length: 8\n"
     } else {
-        return look_up(&number);
+        return fixtures.answer(
+            METHOD,
+            &number,
+            || look_up(&number),
+            |record| answered(200, found(&number, record)),
+            not_found,
+        );
     };
     error(409, "MissingParameter", wrong)
 }
 
 fn look_up(number: &str) -> Reply {
-    let answer = |status, body| Reply::json(status, body, Billing::Unknown);
     match (condition(number), number) {
-        (Some(case), _) => case.effect.apply(|| answer(200, found(number))),
-        (None, SAMPLE_NUMBER) => answer(200, sample(SAMPLE)),
-        (None, ODD_NUMBER) => answer(200, oddities()),
-        _ => answer(404, sample(NOT_FOUND_SAMPLE)),
+        (Some(case), _) => case
+            .effect
+            .apply(|| answered(200, found(number, json!({})))),
+        (None, SAMPLE_NUMBER) => answered(200, sample(SAMPLE)),
+        (None, ODD_NUMBER) => answered(200, oddities()),
+        _ => not_found(),
     }
 }
 
-/// Found: the sample's card under another number.
-fn found(number: &str) -> Value {
-    changed(SAMPLE, json!({ "data": { "documentNumber": number } }))
+fn answered(status: u16, body: Value) -> Reply {
+    Reply::json(status, body, Billing::Unknown)
+}
+
+fn not_found() -> Reply {
+    answered(404, sample(NOT_FOUND_SAMPLE))
+}
+
+/// Found: the sample's card under another number. `record` is what else differs from it.
+fn found(number: &str, record: Value) -> Value {
+    let mut body = changed(SAMPLE, json!({ "data": { "documentNumber": number } }));
+    overlay(&mut body, json!({ "data": record }));
+    body
 }
 
 /// Every oddity that a found answer may have, and unknown fields beside it.

@@ -10,8 +10,9 @@ use super::conditions::CONDITIONS;
 use super::error;
 use crate::sandbox::case::find;
 use crate::sandbox::case::gives::{FOUND, NOT_FOUND};
+use crate::sandbox::fixtures::{Fixtures, Lookup};
 use crate::sandbox::reply::{Billing, Received, Reply};
-use crate::sandbox::sample::{changed, sample};
+use crate::sandbox::sample::{changed, overlay, sample};
 use crate::sandbox::table::Rows;
 
 pub(super) const PATH: &str = "/v2/pe/foreigner-id/ce";
@@ -25,7 +26,13 @@ const NOT_FOUND_SAMPLE: &str = include_str!("../../../samples/verifik/foreigner_
 /// Found, full of oddities.
 const ODD_NUMBER: &str = "ODDITIES";
 
-pub(super) fn answer(received: &Received) -> Reply {
+pub(super) const LOOKUP: Lookup = Lookup {
+    method: METHOD,
+    path: PATH,
+    case: |number| find(&[CONDITIONS], number),
+};
+
+pub(super) fn answer(received: &Received, fixtures: &Fixtures) -> Reply {
     let number = received.query("documentNumber").unwrap_or_default();
     let birthdate = received.query("dateOfBirth").unwrap_or_default();
     let mut wrong = Vec::new();
@@ -40,23 +47,48 @@ pub(super) fn answer(received: &Received) -> Reply {
     if !wrong.is_empty() {
         return error(409, "MissingParameter", &wrong.join(". "));
     }
-    look_up(&number, &birthdate)
+    fixtures.answer(
+        METHOD,
+        &number,
+        || look_up(&number, &birthdate),
+        |record| card(&number, &birthdate, record),
+        not_found,
+    )
 }
 
-fn look_up(number: &str, birthdate: &str) -> Reply {
-    let answer = |status, body| Reply::json(status, body, Billing::Unknown);
-    match (find(&[CONDITIONS], number), number, birthdate) {
-        (Some(case), _, _) => case.effect.apply(|| answer(200, found(number, birthdate))),
-        (None, SAMPLE_NUMBER, SAMPLE_BIRTHDATE) => answer(200, sample(SAMPLE)),
-        (None, ODD_NUMBER, _) => answer(200, oddities()),
-        _ => answer(404, sample(NOT_FOUND_SAMPLE)),
+/// A fixture's card. Number and birth date must belong together here too, if the record has a birth date.
+fn card(number: &str, birthdate: &str, record: Value) -> Reply {
+    match record.get("dateOfBirth").and_then(Value::as_str) {
+        Some(own) if own != birthdate => not_found(),
+        _ => answered(200, found(number, birthdate, record)),
     }
 }
 
-/// Found: the sample's card under another number.
-fn found(number: &str, birthdate: &str) -> Value {
+fn look_up(number: &str, birthdate: &str) -> Reply {
+    match (find(&[CONDITIONS], number), number, birthdate) {
+        (Some(case), _, _) => case
+            .effect
+            .apply(|| answered(200, found(number, birthdate, json!({})))),
+        (None, SAMPLE_NUMBER, SAMPLE_BIRTHDATE) => answered(200, sample(SAMPLE)),
+        (None, ODD_NUMBER, _) => answered(200, oddities()),
+        _ => not_found(),
+    }
+}
+
+fn answered(status: u16, body: Value) -> Reply {
+    Reply::json(status, body, Billing::Unknown)
+}
+
+fn not_found() -> Reply {
+    answered(404, sample(NOT_FOUND_SAMPLE))
+}
+
+/// Found: the sample's card under another number. `record` is what else differs from it.
+fn found(number: &str, birthdate: &str, record: Value) -> Value {
     let asked = json!({ "documentNumber": number, "dateOfBirth": birthdate });
-    changed(SAMPLE, json!({ "data": asked }))
+    let mut body = changed(SAMPLE, json!({ "data": asked }));
+    overlay(&mut body, json!({ "data": record }));
+    body
 }
 
 /// Every oddity known of a found answer, and unknown fields beside it.

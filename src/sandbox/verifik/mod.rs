@@ -9,6 +9,7 @@ use http::Method;
 use serde_json::json;
 
 use super::company::{Company, Memory};
+use super::fixtures::Fixtures;
 use super::reply::{Billing, Received, Reply};
 use super::table::Rows;
 
@@ -21,14 +22,15 @@ pub(super) const COMPANY: Company = Company {
     title: "Verifik",
     prefixes: &["/v2/", "/v3/"],
     credentials: || format!("authorization: Bearer {TOKEN}"),
+    lookups: &[foreigner::LOOKUP, dni::LOOKUP],
     answer,
     rows,
 };
 
 fn answer(received: &Received, memory: &Memory) -> Reply {
     match received.path.as_str() {
-        dni::PATH => lookup(received, dni::answer),
-        foreigner::PATH => lookup(received, foreigner::answer),
+        dni::PATH => lookup(received, memory, dni::answer),
+        foreigner::PATH => lookup(received, memory, foreigner::answer),
         path if persons::owns(path) => persons::answer(received, &memory.persons),
         _ => wrong_route(),
     }
@@ -41,11 +43,15 @@ fn rows(rows: &mut Rows) {
 }
 
 /// A lookup: a GET with the token.
-fn lookup(received: &Received, answer: fn(&Received) -> Reply) -> Reply {
+fn lookup(
+    received: &Received,
+    memory: &Memory,
+    answer: fn(&Received, &Fixtures) -> Reply,
+) -> Reply {
     if received.method != Method::GET {
         return wrong_route();
     }
-    credential(received).unwrap_or_else(|| answer(received))
+    credential(received).unwrap_or_else(|| answer(received, &memory.fixtures))
 }
 
 /// The refusal of a request without the sandbox's token.

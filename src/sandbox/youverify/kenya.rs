@@ -14,6 +14,7 @@ use crate::sandbox::case::gives::{
 };
 use crate::sandbox::case::{Case, case, find, spoilt};
 use crate::sandbox::faults::Fault;
+use crate::sandbox::fixtures::{Fixtures, Lookup};
 use crate::sandbox::reply::{Billing, Content, Received, Reply};
 use crate::sandbox::sample::{changed, overlay, sample};
 use crate::sandbox::table::Rows;
@@ -36,7 +37,13 @@ const ID_TYPES: [&str; 4] = [NATIONAL_ID, PASSPORT, SERVICE_ID, ALIEN_ID];
 /// A national id.
 const ODD_ID: &str = "900001009";
 
-pub(super) fn answer(received: &Received) -> Reply {
+pub(super) const LOOKUP: Lookup = Lookup {
+    method: METHOD,
+    path: PATH,
+    case: |id| find(&[NATIONAL], id),
+};
+
+pub(super) fn answer(received: &Received, fixtures: &Fixtures) -> Reply {
     if received.method != Method::POST {
         return wrong_route();
     }
@@ -47,7 +54,13 @@ pub(super) fn answer(received: &Received) -> Reply {
     let body = received.json().unwrap_or_default();
     match arguments(&body) {
         Ok((id, id_type)) => {
-            let mut reply = scrub(id, id_type);
+            let mut reply = fixtures.answer(
+                METHOD,
+                id,
+                || scrub(id, id_type),
+                |record| found(id, id_type, record),
+                || not_found(id, id_type),
+            );
             if let (Content::Json(answer), Some(metadata)) =
                 (&mut reply.content, body.get("metadata"))
             {
@@ -109,8 +122,13 @@ fn scrub(id: &str, id_type: &'static str) -> Reply {
     let mut cases = tables.filter_map(|(_, table)| find(&[table], id));
     match cases.next() {
         Some(case) => case.effect.apply(|| found(id, id_type, json!({}))),
-        None => answer(changed(NOT_FOUND_SAMPLE, asked(id, id_type))),
+        None => not_found(id, id_type),
     }
+}
+
+fn not_found(id: &str, id_type: &str) -> Reply {
+    let body = changed(NOT_FOUND_SAMPLE, asked(id, id_type));
+    Reply::json(200, body, Billing::Unknown)
 }
 
 /// Found: the sample's person under another number. `data` is what differs from that.

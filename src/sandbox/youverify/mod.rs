@@ -15,13 +15,14 @@ pub(super) const COMPANY: Company = Company {
     title: "YouVerify",
     prefixes: &["/v2/api/"],
     credentials: || format!("token: {TOKEN}"),
+    lookups: &[kenya::LOOKUP],
     answer,
     rows,
 };
 
-fn answer(received: &Received, _: &Memory) -> Reply {
+fn answer(received: &Received, memory: &Memory) -> Reply {
     match received.path.as_str() {
-        kenya::PATH => kenya::answer(received),
+        kenya::PATH => kenya::answer(received, &memory.fixtures),
         _ => wrong_route(),
     }
 }

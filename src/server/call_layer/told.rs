@@ -1,7 +1,7 @@
 //! What is told of the call: its span, its figures, its log line. It is told when the call ends, however
 //! it ends.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, Response};
 use tokio::time::Instant;
@@ -9,8 +9,9 @@ use tonic::{Code, Status, body::Body};
 
 use super::Shared;
 use crate::{
+    auth::Unidentified,
     call::Call,
-    telemetry::{call_end::CallEnd, labels::Rpc, metrics, spans::CallSpan},
+    telemetry::{call_end::CallEnd, labels::Rpc, metrics, sampled::Sampled, spans::CallSpan},
 };
 
 /// What is told of one call. Its drop tells it.
@@ -20,6 +21,7 @@ pub(super) struct Told {
     call: Arc<Call>,
     started: Instant,
     code: Code,
+    is_of_nobody: bool,
     pub span: CallSpan,
 }
 
@@ -32,8 +34,14 @@ impl Told {
             started: Instant::now(),
             // Until it is known better: a future that is dropped was given up by the caller.
             code: Code::Cancelled,
+            is_of_nobody: false,
             span: CallSpan::start(rpc, headers),
         }
+    }
+
+    /// It was not asked who calls.
+    pub fn is_of_nobody(&mut self) {
+        self.is_of_nobody = true;
     }
 
     pub fn end(&mut self, response: Response<Body>) -> Response<Body> {
@@ -47,9 +55,13 @@ impl Told {
         if let Some(reason) = end.reason {
             metrics::failed(self.rpc, reason, end.provider);
         }
+        if let Some(refused) = end.refused {
+            metrics::caller_refused(self.rpc, refused.cause);
+        }
         if let Some(((provider, outcome), source)) = end.provider.zip(end.outcome).zip(end.source) {
             metrics::verified(provider, outcome, source);
         }
+        end.count_for_rule();
     }
 }
 
@@ -62,14 +74,32 @@ impl Drop for Told {
             .end_with(self.rpc, self.code, self.started.elapsed());
         self.span.tell(&end);
         self.count(&end);
-        let mut suppressed = None;
-        if self.code == Code::Unauthenticated {
-            // Whoever reaches the port could fill the log.
-            match self.shared.strangers.next() {
-                Some(left_out) => suppressed = Some(left_out).filter(|left_out| *left_out > 0),
-                None => return,
-            }
-        }
-        end.log(suppressed);
+        // Whoever reaches the port could fill the log, and so could whoever has some token of the issuer's. Neither
+        // hides what is said of the other, or of callers that are let in.
+        let sampled = match (end.refused, self.call.caller()) {
+            (Some(_), Some(_)) => Some(&self.shared.not_allowed),
+            (Some(_), None) => Some(&self.shared.strangers),
+            (None, _) => self.is_of_nobody.then_some(&self.shared.strangers),
+        };
+        log(&end, sampled);
     }
+}
+
+/// Writes the line, unless there are too many like it.
+fn log(end: &CallEnd<'_>, sampled: Option<&Sampled>) {
+    match sampled.map(Sampled::next) {
+        None => end.log(None),
+        Some(Some(left_out)) => end.log(Some(left_out).filter(|left_out| *left_out > 0)),
+        Some(None) => {}
+    }
+}
+
+/// Turns a caller away from what passes by, health or reflection, and tells of that.
+pub(super) fn passed_by(shared: &Shared, rpc: Rpc, unidentified: &Unidentified) -> Response<Body> {
+    let call = Call::default();
+    let status = call.fails(&call.is_not_identified(unidentified));
+    metrics::caller_refused(rpc, unidentified.cause);
+    let end = call.end_with(rpc, status.code(), Duration::ZERO);
+    log(&end, Some(&shared.strangers));
+    status.into_http()
 }

@@ -10,6 +10,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -19,7 +20,15 @@ use tokio::{
     time::Sleep,
 };
 
-use super::{flood::Patience, frames::Frames, held::Held, io::Io, places::Place, preface::PREFACE};
+use super::{
+    super::delivery::{self, Deliveries},
+    flood::Patience,
+    frames::Frames,
+    held::Held,
+    io::Io,
+    places::Place,
+    preface::PREFACE,
+};
 use crate::{
     auth::peer::Peer,
     telemetry::{
@@ -40,6 +49,9 @@ const DENSE: usize = 4096;
 const MARGIN: usize = 256 * 1024;
 const PAUSES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
+/// How many bytes are read at once after our own end, and how many of them at most: who floods is not listened to.
+const LAST: usize = 1024;
+const MOST_LAST: usize = 64 * 1024;
 
 /// A connection.
 #[derive(Debug)]
@@ -53,6 +65,11 @@ pub struct Connection {
     outgoing: Frames,
     patience: Patience,
     held: Held,
+    deliveries: Arc<Deliveries>,
+    /// The next look at what has arrived by then.
+    look: Option<Pin<Box<Sleep>>>,
+    /// Whether the client went without having read what it was sent.
+    is_broken: bool,
     /// Whether the client does not take what it is sent.
     is_stuck: bool,
     /// Who waits for it to take something before more is read.
@@ -63,6 +80,10 @@ pub struct Connection {
     /// How often there was no room, and the wait for it.
     pauses: u32,
     pause: Option<Pin<Box<Sleep>>>,
+    /// How long the client's end is waited for, once ours is sent.
+    linger: Option<Pin<Box<Sleep>>>,
+    /// How many bytes have come since.
+    after: usize,
     _place: Place,
     _counted: UnderWay,
 }
@@ -77,12 +98,17 @@ impl Connection {
             outgoing: Frames::default(),
             patience: Patience::default(),
             held,
+            deliveries: Arc::default(),
+            look: None,
+            is_broken: false,
             is_stuck: false,
             waiting: None,
             is_dense: false,
             yields: false,
             pauses: 0,
             pause: None,
+            linger: None,
+            after: 0,
             _place: place,
             _counted: UnderWay::connection(),
         }
@@ -92,6 +118,58 @@ impl Connection {
     #[must_use]
     pub const fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// What the client may not have got yet.
+    pub fn deliveries(&self) -> Arc<Deliveries> {
+        Arc::clone(&self.deliveries)
+    }
+
+    /// Forgets what has arrived, also if nothing more is read.
+    fn poll_looks(&mut self, context: &mut Context<'_>) {
+        loop {
+            if let Some(look) = &mut self.look {
+                if look.as_mut().poll(context).is_pending() {
+                    return;
+                }
+                self.look = None;
+            }
+            if !self.deliveries.is_watched() {
+                return;
+            }
+            self.look = Some(Box::pin(tokio::time::sleep(delivery::LINGER)));
+        }
+    }
+
+    /// The client sends no more: whether it hung up on what it was sent. A lost end of TLS alone says nothing of that.
+    fn notes_the_end(&mut self, read: &io::Result<()>) {
+        self.is_broken |= match read {
+            Ok(()) => self.io.is_reset(),
+            // What ended in order was refused before that, perhaps.
+            Err(error) => is_reset(error) || self.io.is_reset(),
+        };
+    }
+
+    /// Waits until the client closes too, or its time is over, or it has sent too much.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let time = || Box::pin(tokio::time::sleep(delivery::LINGER));
+        let is_over = self.linger.get_or_insert_with(time).as_mut().poll(context);
+        if is_over.is_ready() {
+            return Poll::Ready(());
+        }
+        let mut bytes = [0; LAST];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(&mut self.io).poll_read(context, &mut buffer));
+            if buffer.filled().is_empty() {
+                self.notes_the_end(&read);
+                return Poll::Ready(());
+            }
+            self.after += buffer.filled().len();
+            if self.read(buffer.filled()).is_err() || self.after > MOST_LAST {
+                return Poll::Ready(());
+            }
+        }
     }
 
     /// Waits until more may be read.
@@ -133,6 +211,7 @@ impl Connection {
             let patience = self.patience.read(&frame);
             patience.map_err(|_flood| ended(Refusal::Flood))?;
             self.held.read(&frame);
+            self.deliveries.read(&frame);
         }
         self.is_dense = self.held.streams() > before + AT_ONCE;
         self.yields = self.is_dense;
@@ -143,10 +222,14 @@ impl Connection {
     /// Takes note of what was written, or could not be.
     fn wrote(&mut self, written: &Poll<io::Result<usize>>, bytes: &[u8]) {
         self.is_stuck = written.is_pending();
+        if let Poll::Ready(Err(error)) = written {
+            self.is_broken |= is_reset(error);
+        }
         if let Poll::Ready(Ok(length)) = written {
             let mut taken = bytes.get(..*length).unwrap_or_default();
             while let Some(frame) = self.outgoing.next(&mut taken) {
                 self.held.wrote(&frame);
+                self.deliveries.wrote(&frame);
             }
             // It is never more than before.
             let _there_is_room = self.held.settle(self.incoming.unfinished());
@@ -157,6 +240,15 @@ impl Connection {
     }
 }
 
+fn is_reset(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+    )
+}
+
 impl AsyncRead for Connection {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -165,18 +257,24 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.first.is_empty() {
+            this.poll_looks(context);
             ready!(this.poll_turn(context));
             let before = buffer.filled().len();
-            if this.is_dense {
+            let ended = if this.is_dense {
                 let most = buffer.remaining().min(DENSE);
                 let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
-                ready!(Pin::new(&mut this.io).poll_read(context, &mut part))?;
+                let ended = ready!(Pin::new(&mut this.io).poll_read(context, &mut part));
                 let length = part.filled().len();
                 buffer.advance(length);
+                ended
             } else {
-                ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
-            }
+                ready!(Pin::new(&mut this.io).poll_read(context, buffer))
+            };
             let read = buffer.filled().get(before..).unwrap_or_default();
+            if read.is_empty() {
+                this.notes_the_end(&ended);
+            }
+            ended?;
             return Poll::Ready(this.read(read));
         }
         let length = this.first.len().min(buffer.remaining());
@@ -184,6 +282,12 @@ impl AsyncRead for Connection {
         buffer.put_slice(now);
         this.first = later;
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.deliveries.close(self.is_broken);
     }
 }
 
@@ -207,6 +311,10 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.io).poll_shutdown(context))?;
+        }
+        this.poll_end(context).map(Ok)
     }
 }

@@ -7,11 +7,15 @@ pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const PRIORITY: u8 = 2;
 pub const RST_STREAM: u8 = 3;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 pub const LAST_KNOWN: u8 = CONTINUATION;
-/// Flags of DATA and HEADERS, and of HEADERS and CONTINUATION.
+/// Flags of DATA and HEADERS, of HEADERS and CONTINUATION, and of PING.
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
+pub const ACK: u8 = 1;
 
 /// What the head of a frame says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

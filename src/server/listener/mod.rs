@@ -7,7 +7,7 @@
 
 mod connection;
 mod flood;
-mod frames;
+pub(super) mod frames;
 mod held;
 mod io;
 mod places;

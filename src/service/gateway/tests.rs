@@ -14,7 +14,7 @@ use crate::{
     domain::failure::{Failure, Kind},
     domain::redaction::Secret,
     proto,
-    service::request_ids::Fingerprint,
+    service::request_ids::{Asked, Fingerprint},
     sharing::store::Store as _,
 };
 
@@ -45,13 +45,19 @@ async fn a_process_that_leaves_waits_for_all_that_no_call_waits_for() {
         match runs {
             Runs::Create => {
                 let (print, call) = (Fingerprint::of("m", b"a"), Arc::new(Call::default()));
-                let create = |_| async move {
+                let create = |progress: Arc<crate::transport::Progress>| async move {
+                    progress.sent();
                     work.await;
                     Err(Failure::new(Kind::Internal))
                 };
-                let once = gateway
-                    .request_ids
-                    .once(Uuid::now_v7(), print, &call, create);
+                let asked = Asked {
+                    id: Uuid::now_v7(),
+                    fingerprint: print,
+                    provider: Provider::Verifik,
+                    lease: Duration::from_secs(60),
+                    left: Box::new(|_| None),
+                };
+                let once = gateway.creates.once(asked, &call, create);
                 let gave_up = tokio::time::timeout(Duration::from_secs(1), once).await;
                 assert!(gave_up.is_err());
             }

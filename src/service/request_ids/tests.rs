@@ -15,6 +15,37 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+type Created = Ended<Person>;
+
+fn of(capacity: u64, ttl: Duration) -> RequestIds<Person> {
+    let bounds = Bounds {
+        capacity,
+        max_bytes: usize::MAX,
+        ttl,
+    };
+    RequestIds::new(bounds, None)
+}
+
+async fn once<W>(
+    ids: &RequestIds<Person>,
+    id: Uuid,
+    fingerprint: Fingerprint,
+    call: &Call,
+    create: impl FnOnce(Arc<Progress>) -> W,
+) -> Created
+where
+    W: Future<Output = Created> + Send + 'static,
+{
+    let asked = Asked {
+        id,
+        fingerprint,
+        provider: Provider::Verifik,
+        lease: HOUR,
+        left: Box::new(|_| None),
+    };
+    ids.once(asked, call, create).await.ended
+}
+
 fn person(id: u32) -> Created {
     let id = format!("person_{id}");
     Ok(Person {
@@ -25,7 +56,7 @@ fn person(id: u32) -> Created {
 
 #[tokio::test(start_paused = true)]
 async fn a_repeat_gets_the_first_answer_also_while_the_first_runs() {
-    let ids = RequestIds::new(10, HOUR, None);
+    let ids = of(10, HOUR);
     let ran = Arc::new(AtomicU32::new(0));
     let create = || {
         let ran = Arc::clone(&ran);
@@ -37,25 +68,23 @@ async fn a_repeat_gets_the_first_answer_also_while_the_first_runs() {
     let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
     let call = Arc::default();
     let both = tokio::join!(
-        ids.once(id, print, &call, |_| create()),
-        ids.once(id, print, &call, |_| create()),
+        once(&ids, id, print, &call, |_| create()),
+        once(&ids, id, print, &call, |_| create()),
     );
     assert_eq!(both.0.unwrap().id, "person_0");
     assert_eq!(both.1.unwrap().id, "person_0");
     assert_eq!(
-        ids.once(id, print, &call, |_| create()).await.unwrap().id,
+        once(&ids, id, print, &call, |_| create()).await.unwrap().id,
         "person_0"
     );
-    let other = ids
-        .once(id, Fingerprint::of("m", b"b"), &call, |_| create())
-        .await;
+    let other = once(&ids, id, Fingerprint::of("m", b"b"), &call, |_| create()).await;
     assert_eq!(other.unwrap_err().kind, Kind::RequestIdReused);
     assert_eq!(ran.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_gives_up_leaves_the_create_running() {
-    let ids = RequestIds::new(10, HOUR, None);
+async fn a_caller_that_gives_up_leaves_what_was_sent_running() {
+    let ids = of(10, HOUR);
     let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
     let slow = |progress: Arc<Progress>| async move {
         progress.sent();
@@ -63,10 +92,10 @@ async fn a_caller_that_gives_up_leaves_the_create_running() {
         person(7)
     };
     let call = Arc::new(Call::default());
-    let once = ids.once(id, print, &call, slow);
-    let gave_up = tokio::time::timeout(Duration::from_secs(1), once);
+    let first = once(&ids, id, print, &call, slow);
+    let gave_up = tokio::time::timeout(Duration::from_secs(1), first);
     assert!(gave_up.await.is_err());
-    let repeat = ids.once(id, print, &call, |_| async { person(8) });
+    let repeat = once(&ids, id, print, &call, |_| async { person(8) });
     let mut repeat = std::pin::pin!(repeat);
     let gave_up = tokio::time::timeout(Duration::from_secs(1), repeat.as_mut());
     assert!(gave_up.await.is_err());
@@ -78,8 +107,74 @@ async fn a_caller_that_gives_up_leaves_the_create_running() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_that_gives_up_before_anything_was_sent_leaves_nothing_and_a_free_id() {
+    let ids = of(10, HOUR);
+    let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
+    let ran = Arc::new(AtomicU32::new(0));
+    // What it has sent was free, and it is about to send again.
+    for sends_first in [false, true] {
+        let queued = |progress: Arc<Progress>| {
+            let ran = Arc::clone(&ran);
+            async move {
+                if sends_first {
+                    progress.sent();
+                    progress.settled();
+                }
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                progress.sent();
+                person(ran.fetch_add(1, Ordering::SeqCst))
+            }
+        };
+        let call = asks();
+        let gave_up = once(&ids, id, print, &call, queued);
+        let gave_up = tokio::time::timeout(Duration::from_secs(1), gave_up);
+        assert!(gave_up.await.is_err());
+        assert!(!call.progress.may_be_charged());
+        tokio::time::sleep(HOUR).await;
+        assert_eq!(ran.load(Ordering::SeqCst), 0, "sent for nobody");
+        assert!(!call.progress.may_be_charged());
+    }
+    assert!(after(&ids, id).await.1);
+}
+
+/// The work is a task of its own, so it may be about to send in the very moment in which its caller goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_goes_and_finds_that_nothing_was_sent_may_rely_on_it() {
+    let mut free = 0;
+    for round in 0..5_000_u64 {
+        let (ids, call) = (of(10, HOUR), asks());
+        let sent = Arc::new(AtomicU32::new(0));
+        let sends = Arc::clone(&sent);
+        let work = move |progress: Arc<Progress>| async move {
+            for _ in 0..round % 16 {
+                tokio::task::yield_now().await;
+            }
+            spin(20);
+            progress.sent();
+            sends.fetch_add(1, Ordering::SeqCst);
+            person(0)
+        };
+        let print = Fingerprint::of("m", b"a");
+        let mut once = Box::pin(self::once(&ids, Uuid::now_v7(), print, &call, work));
+        let _pending = futures_util::poll!(&mut once);
+        spin(round % 64);
+        drop(once);
+        if !call.progress.may_be_charged() {
+            free += 1;
+            ids.finished().await;
+            assert_eq!(sent.load(Ordering::SeqCst), 0, "round {round}");
+        }
+    }
+    println!("{free} of 5000 were gone before anything was sent");
+}
+
+fn spin(times: u64) {
+    (0..times * 10).for_each(|_| std::hint::spin_loop());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repeat_may_cost_something_from_when_the_first_was_sent() {
-    let ids = RequestIds::new(10, HOUR, None);
+    let ids = of(10, HOUR);
     let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
     let second = Duration::from_secs(1);
     let slow = |progress: Arc<Progress>| async move {
@@ -91,7 +186,7 @@ async fn a_repeat_may_cost_something_from_when_the_first_was_sent() {
     let [first, repeat, late] = [(); 3].map(|()| Arc::new(Call::default()));
     let waits = async {
         tokio::time::sleep(second / 2).await;
-        let mut answer = std::pin::pin!(ids.once(id, print, &repeat, |_| async { person(2) }));
+        let mut answer = std::pin::pin!(once(&ids, id, print, &repeat, |_| async { person(2) }));
         for may_be_charged in [false, true] {
             // After 1.5 s, and after 2.5 s.
             let waited = tokio::time::timeout(second, answer.as_mut());
@@ -99,17 +194,17 @@ async fn a_repeat_may_cost_something_from_when_the_first_was_sent() {
             assert_eq!(repeat.progress.may_be_charged(), may_be_charged);
         }
     };
-    tokio::join!(ids.once(id, print, &first, slow), waits)
+    tokio::join!(once(&ids, id, print, &first, slow), waits)
         .0
         .unwrap();
-    let kept = ids.once(id, print, &late, |_| async { person(3) }).await;
+    let kept = once(&ids, id, print, &late, |_| async { person(3) }).await;
     assert_eq!(kept.unwrap().id, "person_1");
     assert!(late.progress.may_be_charged(), "what was created is told");
 }
 
 #[tokio::test]
 async fn a_refused_create_frees_the_id_and_an_unknown_one_keeps_it() {
-    let ids = RequestIds::new(10, HOUR, None);
+    let ids = of(10, HOUR);
     let (print, call) = (Fingerprint::of("m", b"a"), Arc::default());
     for (failure, second) in [
         (
@@ -125,20 +220,19 @@ async fn a_refused_create_frees_the_id_and_an_unknown_one_keeps_it() {
         ),
     ] {
         let id = Uuid::now_v7();
-        let first = ids
-            .once(id, print, &call, |_| {
-                std::future::ready(Err(failure.clone()))
-            })
-            .await;
+        let first = once(&ids, id, print, &call, |_| {
+            std::future::ready(Err(failure.clone()))
+        })
+        .await;
         assert_eq!(first, Err(failure));
-        let repeat = ids.once(id, print, &call, |_| async { person(2) }).await;
+        let repeat = once(&ids, id, print, &call, |_| async { person(2) }).await;
         assert_eq!(repeat, second);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_outlives_the_deadline_of_its_caller_and_the_process_waits_for_it() {
-    let ids = RequestIds::new(10, HOUR, None);
+async fn what_was_sent_outlives_the_deadline_of_its_caller_and_the_process_waits_for_it() {
+    let ids = of(10, HOUR);
     let (id, print) = (Uuid::now_v7(), Fingerprint::of("m", b"a"));
     let until = |seconds| {
         let call = Arc::new(Call::default());
@@ -148,17 +242,17 @@ async fn a_create_outlives_the_deadline_of_its_caller_and_the_process_waits_for_
     };
     let (hasty, patient) = (until(1), until(20));
     let create = |progress: Arc<Progress>| async move {
+        progress.sent();
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(progress.deadline(), None);
         person(7)
     };
-    let first = ids.once(id, print, &hasty, create);
+    let first = once(&ids, id, print, &hasty, create);
     let gave_up = tokio::time::timeout(Duration::from_secs(1), first).await;
     assert!(gave_up.is_err());
     let begun = Instant::now();
     ids.finished().await;
     assert_eq!(begun.elapsed(), Duration::from_secs(1));
-    let repeat = ids.once(id, print, &patient, |_| async { person(8) });
+    let repeat = once(&ids, id, print, &patient, |_| async { person(8) });
     assert_eq!(repeat.await.unwrap().id, "person_7");
 }
 
@@ -172,14 +266,16 @@ fn a_refusal_never_outlives_its_create_however_quick_it_is() {
         .worker_threads(4)
         .build()
         .unwrap();
-    let ids = RequestIds::new(1_000_000, HOUR, None);
+    let ids = of(1_000_000, HOUR);
     let print = Fingerprint::of("m", b"a");
     let refused = || Failure::before_sending(Kind::RateLimited, Provider::Verifik);
     let twice = async || {
         let (id, call) = (Uuid::now_v7(), Arc::default());
-        let first = ids.once(id, print, &call, |_| std::future::ready(Err(refused())));
+        let first = once(&ids, id, print, &call, |_| {
+            std::future::ready(Err(refused()))
+        });
         assert_eq!(first.await, Err(refused()));
-        let second = ids.once(id, print, &call, |_| std::future::ready(person(1)));
+        let second = once(&ids, id, print, &call, |_| std::future::ready(person(1)));
         usize::from(second.await.is_err())
     };
     let poisoned: usize = std::thread::scope(|scope| {
@@ -191,12 +287,12 @@ fn a_refusal_never_outlives_its_create_however_quick_it_is() {
 }
 
 /// What a repeat hears after the first was lost, and whether it ran.
-async fn after(ids: &RequestIds, id: Uuid) -> (Created, bool) {
+async fn after(ids: &RequestIds<Person>, id: Uuid) -> (Created, bool) {
     let ran = Arc::new(AtomicU32::new(0));
     let runs = Arc::clone(&ran);
     let create = |_| async move { person(runs.fetch_add(1, Ordering::SeqCst)) };
     let print = Fingerprint::of("m", b"a");
-    let heard = ids.once(id, print, &asks(), create).await;
+    let heard = once(ids, id, print, &asks(), create).await;
     (heard, ran.load(Ordering::SeqCst) == 1)
 }
 
@@ -209,7 +305,7 @@ fn asks() -> Arc<Call> {
 #[tokio::test]
 async fn a_panic_is_an_unknown_outcome_if_anything_was_sent_and_frees_the_id_if_not() {
     for sent in [false, true] {
-        let (ids, id) = (RequestIds::new(10, HOUR, None), Uuid::now_v7());
+        let (ids, id) = (of(10, HOUR), Uuid::now_v7());
         let call = asks();
         let create = |progress: Arc<Progress>| async move {
             if sent {
@@ -218,7 +314,7 @@ async fn a_panic_is_an_unknown_outcome_if_anything_was_sent_and_frees_the_id_if_
             tokio::task::yield_now().await;
             panic!("of the test")
         };
-        let first = ids.once(id, Fingerprint::of("m", b"a"), &call, create);
+        let first = once(&ids, id, Fingerprint::of("m", b"a"), &call, create);
         let first = first.await.unwrap_err();
         let (kind, billing) = match sent {
             true => (Kind::OutcomeUnknown, Billing::Unknown),
@@ -238,7 +334,7 @@ async fn a_panic_is_an_unknown_outcome_if_anything_was_sent_and_frees_the_id_if_
 async fn a_create_that_is_killed_at_any_await_is_never_run_again_if_anything_was_sent() {
     const POLLS: u32 = 6;
     for killed_at in 0..=POLLS {
-        let (ids, id) = (RequestIds::new(10, HOUR, None), Uuid::now_v7());
+        let (ids, id) = (of(10, HOUR), Uuid::now_v7());
         let sent = Arc::new(AtomicU32::new(0));
         let sends = Arc::clone(&sent);
         let create = move |progress: Arc<Progress>| async move {
@@ -257,7 +353,7 @@ async fn a_create_that_is_killed_at_any_await_is_never_run_again_if_anything_was
         // A runtime that is driven step by step, and then ends.
         let kills = std::thread::spawn(move || {
             let runtime = { doomed }.build().unwrap();
-            let once = ours.once(id, Fingerprint::of("m", b"a"), &call, create);
+            let once = self::once(&ours, id, Fingerprint::of("m", b"a"), &call, create);
             runtime.block_on(async {
                 let mut once = Box::pin(once);
                 for _ in 0..killed_at {
@@ -280,7 +376,7 @@ async fn a_create_that_is_killed_at_any_await_is_never_run_again_if_anything_was
 
 #[tokio::test(start_paused = true)]
 async fn kept_outcomes_go_by_time_and_the_oldest_of_too_many_go_first() {
-    let ids = RequestIds::new(2, HOUR, None);
+    let ids = of(2, HOUR);
     let names = [Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
     for id in names {
         assert!(after(&ids, id).await.1);
@@ -293,7 +389,7 @@ async fn kept_outcomes_go_by_time_and_the_oldest_of_too_many_go_first() {
 
 #[tokio::test(start_paused = true)]
 async fn a_running_create_is_never_dropped_whatever_the_capacity_and_the_lifetime() {
-    let ids = RequestIds::new(2, Duration::from_millis(1), None);
+    let ids = of(2, Duration::from_millis(1));
     let ran = Arc::new(AtomicU32::new(0));
     let print = Fingerprint::of("m", b"a");
     let names: Vec<_> = (0..12).map(|_| Uuid::now_v7()).collect();
@@ -306,7 +402,7 @@ async fn a_running_create_is_never_dropped_whatever_the_capacity_and_the_lifetim
                 tokio::time::sleep(Duration::from_secs(10)).await;
                 person(ran.fetch_add(1, Ordering::SeqCst))
             };
-            ids.once(*id, print, &call, create).await.unwrap().id
+            once(ids, *id, print, &call, create).await.unwrap().id
         })
     };
     let (first, second) = tokio::join!(

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::{explore::explore, sharing::keys::Keys};
+use crate::{domain::verification::Provider, explore::explore, sharing::keys::Keys};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -19,6 +19,17 @@ struct Bench {
     calls: Arc<AtomicU32>,
     done: Arc<AtomicU32>,
     kept: Arc<Mutex<Vec<(u32, Keep)>>>,
+    owed: Arc<Mutex<Vec<Owed>>>,
+}
+
+/// Of a caller whose name stands for who it is.
+fn seat(name: Name, keep: Keep, progress: &Progress) -> Seat<'_> {
+    Seat {
+        name,
+        keep,
+        progress,
+        owed: &|| unreachable!("nobody is owed anything"),
+    }
 }
 
 fn name(keys: &Keys, text: &str) -> Name {
@@ -37,12 +48,17 @@ impl Bench {
             done.fetch_add(1, Ordering::SeqCst);
             number
         };
-        let kept = Arc::clone(&self.kept);
-        let conclude = move |answer: &u32, keep| kept.lock().unwrap().push((*answer, keep));
+        let (kept, owed) = (Arc::clone(&self.kept), Arc::clone(&self.owed));
+        let conclude = move |answer: &u32, keep, owes: Vec<Owed>| {
+            if keep != Keep::Nothing {
+                kept.lock().unwrap().push((*answer, keep));
+            }
+            owed.lock().unwrap().extend(owes);
+        };
         let none = || None::<()>;
         match self
             .flights
-            .board(name, keep, progress, none, work, conclude)
+            .board(seat(name, keep, progress), none, work, conclude)
         {
             Boarded::Flight(flight, part) => (flight, part),
             Boarded::Kept(()) => unreachable!("nothing is kept here"),
@@ -142,15 +158,13 @@ async fn a_panic_ends_the_waiting_of_all() {
     let (flights, keys) = (Flights::<u32>::default(), Keys::random().unwrap());
     let board = || {
         let boarded = flights.board(
-            name(&keys, "a"),
-            Keep::Answer,
-            &Progress::default(),
+            seat(name(&keys, "a"), Keep::Answer, &Progress::default()),
             || None::<()>,
             |_| async {
                 sleep(SECOND).await;
                 panic!("of the test")
             },
-            |_, _| {},
+            |_, _, _| {},
         );
         match boarded {
             Boarded::Flight(flight, _) => flight,
@@ -168,12 +182,10 @@ async fn a_panic_ends_the_waiting_of_all() {
 async fn what_was_kept_a_moment_ago_is_found_instead_of_a_new_flight() {
     let (flights, keys) = (Flights::<u32>::default(), Keys::random().unwrap());
     let boarded = flights.board(
-        name(&keys, "a"),
-        Keep::Answer,
-        &Progress::default(),
+        seat(name(&keys, "a"), Keep::Answer, &Progress::default()),
         || Some("kept"),
         |_| async { unreachable!("no flight is started") },
-        |_, _| {},
+        |_, _, _| {},
     );
     assert!(matches!(boarded, Boarded::Kept("kept")));
     assert!(locked(&flights.0).is_empty());
@@ -260,8 +272,8 @@ fn in_every_order_of_polls_and_leavings_who_stays_is_answered_and_who_leaves_kno
                         flights_so_far
                     };
                     let none = || None::<()>;
-                    let boarded =
-                        flights.board(name, Keep::Nothing, &progress, none, work, |_, _| {});
+                    let seat = seat(name, Keep::Nothing, &progress);
+                    let boarded = flights.board(seat, none, work, |_, _, _| {});
                     let Boarded::Flight(flight, part) = boarded else {
                         unreachable!("nothing is kept here")
                     };
@@ -299,4 +311,79 @@ fn in_every_order_of_polls_and_leavings_who_stays_is_answered_and_who_leaves_kno
         assert!(locked(&flights.0).is_empty());
     });
     assert!(runs > 1_000, "{runs}");
+}
+
+/// Who goes and comes back, and for whom the answer is kept in the end: once for each call that went and has not
+/// come back.
+#[tokio::test(start_paused = true)]
+async fn the_answer_is_kept_for_each_call_that_went_and_did_not_come_back() {
+    let keys = Keys::random().unwrap();
+    let (a, one, other) = (name(&keys, "a"), name(&keys, "one"), name(&keys, "other"));
+    let unattended = || UnderWay::unattended(Provider::Verifik);
+    // Who goes, and who comes back after that.
+    for (gone, back, owed) in [
+        (vec![one], vec![], vec![(one, 1)]),
+        (vec![one], vec![one], vec![]),
+        (vec![one, one], vec![], vec![(one, 2)]),
+        (vec![one, one], vec![one], vec![(one, 1)]),
+        (vec![one, other], vec![other], vec![(one, 1)]),
+        (vec![other], vec![one], vec![(other, 1)]),
+    ] {
+        let bench = Bench::default();
+        let calls: Vec<_> = gone.iter().map(|who| (Progress::default(), *who)).collect();
+        let mut flights = Vec::new();
+        for (progress, _) in &calls {
+            flights.push(bench.board(a, Keep::Nothing, progress).0);
+        }
+        let flight = flights.pop().unwrap();
+        assert!(timeout(SECOND / 2, flight.clone()).await.is_err());
+        for (progress, who) in &calls {
+            let owed = || *who;
+            let seat = Seat {
+                owed: &owed,
+                ..seat(a, Keep::Nothing, progress)
+            };
+            assert!(bench.flights.owe(seat).is_some());
+            let _last = bench.flights.leave(seat, Some(unattended));
+        }
+        {
+            let register = locked(&bench.flights.0);
+            let entry = register.values().next().unwrap();
+            assert!(entry.unattended.is_some(), "nobody waits");
+            assert!(
+                entry.progress.deadline().unwrap() <= Instant::now(),
+                "and nothing further is sent"
+            );
+        }
+        for who in &back {
+            let (progress, owed) = (Progress::default(), || *who);
+            let seat = Seat {
+                owed: &owed,
+                ..seat(a, Keep::Nothing, &progress)
+            };
+            assert!(bench.flights.join(seat).is_some());
+            assert!(
+                locked(&bench.flights.0)
+                    .values()
+                    .all(|entry| entry.unattended.is_none())
+            );
+        }
+        assert_eq!(flight.await, Some(0));
+        assert_eq!(*bench.owed.lock().unwrap(), owed, "{gone:?} {back:?}");
+        assert!(bench.is_empty());
+        // Who did not take part changes nothing about a later flight with the same name.
+        let _later = bench.board(a, Keep::Nothing, &Progress::default());
+        let (progress, owed) = (&calls[0].0, || one);
+        let seat = Seat {
+            owed: &owed,
+            ..seat(a, Keep::Nothing, progress)
+        };
+        assert!(bench.flights.owe(seat).is_none());
+        assert!(bench.flights.leave(seat, Some(unattended)).is_none());
+        assert!(
+            locked(&bench.flights.0)
+                .values()
+                .all(|entry| entry.callers == 1)
+        );
+    }
 }

@@ -27,13 +27,17 @@ use tonic::Code;
 
 use self::{exemplars::Exemplars, instruments::Instruments, series::Series};
 use super::{
-    labels::{CacheResult, Drift, Limit, Recorded, Refusal, Reload, Rpc, Signal, State},
+    labels::{
+        CacheFailure, CacheResult, Drift, Fate, Limit, Recorded, Refusal, Reload, Rpc, Rule,
+        Signal, State,
+    },
     names,
 };
 use crate::{
     domain::{
+        cause::Cause,
         failure::Kind,
-        price::Price,
+        price::{Cost, Price},
         verification::{Billing, Outcome, Provider, Source},
     },
     proto::gateway::v1::Charge,
@@ -58,6 +62,7 @@ struct Bound {
     cache: Series<(Provider, CacheResult), BoundCounter<u64>>,
     cache_age: Series<Provider, BoundHistogram<f64>>,
     audit: Series<Recorded, BoundCounter<u64>>,
+    rule_verifications: Series<(Rule, Provider, Source), BoundCounter<u64>>,
     under_way: Series<(What, Option<Provider>), BoundUpDownCounter<i64>>,
 }
 
@@ -161,6 +166,17 @@ pub fn failed(rpc: Rpc, reason: &'static str, provider: Option<Provider>) {
     });
 }
 
+/// A caller was not let in.
+pub fn caller_refused(rpc: Rpc, cause: Cause) {
+    with(|metrics| {
+        let labels = [
+            KeyValue::new(names::RPC_METHOD, rpc.as_str()),
+            KeyValue::new(names::CAUSE, cause.as_str()),
+        ];
+        metrics.instruments.callers_refused.add(1, &labels);
+    });
+}
+
 /// A verification was answered.
 pub fn verified(provider: Provider, outcome: Outcome, source: Source) {
     with(|metrics| {
@@ -177,6 +193,43 @@ pub fn verified(provider: Provider, outcome: Outcome, source: Source) {
             .verifications
             .of(key, bind, |series| series.add(1));
     });
+}
+
+/// The gateway refused a call of a rule, for what the policy file says: a reason of the contract's table.
+pub fn rule_refused(rule: Rule, reason: &'static str) {
+    with(|metrics| {
+        let labels = [of_rule(rule), KeyValue::new(names::REASON, reason)];
+        metrics.instruments.rule_refused.add(1, &labels);
+    });
+}
+
+/// A verification of a rule's caller was answered.
+pub fn rule_verified(rule: Rule, provider: Provider, source: Source) {
+    with(|metrics| {
+        let bind = || {
+            let source = KeyValue::new(names::SOURCE, source.as_str());
+            let labels = [of_rule(rule), on(provider), source];
+            metrics.instruments.rule_verifications.bind(&labels)
+        };
+        let key = (rule, provider, source);
+        let bound = &metrics.bound.rule_verifications;
+        bound.of(key, bind, |series| series.add(1));
+    });
+}
+
+/// What a call of a rule added to the bill.
+pub fn rule_paid(rule: Rule, provider: Provider, cost: Cost) {
+    if let Some(currency) = cost.currency() {
+        with(|metrics| {
+            let currency = KeyValue::new(names::CURRENCY, currency.to_owned());
+            let labels = [of_rule(rule), on(provider), currency];
+            metrics.instruments.rule_cost.add(cost.amount(), &labels);
+        });
+    }
+}
+
+fn of_rule(rule: Rule) -> KeyValue {
+    KeyValue::new(names::CALLER, rule.as_str())
 }
 
 /// A request to a provider ended, and this is known of its price.
@@ -281,9 +334,76 @@ pub fn no_drift(provider: Provider) {
     });
 }
 
-/// The outcome of a create was dropped before its time.
+/// What became of an answer whose caller had gone; a price if it was charged, or may have been.
+pub fn left(provider: Provider, fate: Fate, price: Option<&Price>) {
+    with(|metrics| {
+        let fate = KeyValue::new(names::FATE, fate.as_str());
+        metrics
+            .instruments
+            .left
+            .add(1, &[on(provider), fate.clone()]);
+        if let Some(price) = price {
+            let currency = KeyValue::new(names::CURRENCY, price.currency().to_owned());
+            let labels = [on(provider), fate, currency];
+            metrics.instruments.left_cost.add(price.amount(), &labels);
+        }
+    });
+}
+
+/// No answer has been left yet: a counter that begins with its event has no increase.
+pub fn none_left(provider: Provider, price: Option<&Price>) {
+    with(|metrics| {
+        for fate in Fate::ALL {
+            let fate = KeyValue::new(names::FATE, fate.as_str());
+            let labels = [on(provider), fate.clone()];
+            metrics.instruments.left.add(0, &labels);
+            if let Some(price) = price {
+                let currency = KeyValue::new(names::CURRENCY, price.currency().to_owned());
+                let labels = [on(provider), fate, currency];
+                metrics.instruments.left_cost.add(0.0, &labels);
+            }
+        }
+    });
+}
+
+/// The outcome of a request id was dropped before its time.
 pub fn request_id_dropped() {
     with(|metrics| metrics.instruments.request_ids_dropped.add(1, &[]));
+}
+
+/// Redis had lost the entry of a request id before its time.
+pub fn request_id_lost() {
+    with(|metrics| metrics.instruments.request_ids_lost.add(1, &[]));
+}
+
+/// How many connections to Redis there are: one, or none.
+pub fn cache_connected(connections: u64) {
+    with(|metrics| metrics.instruments.cache_connected.record(connections, &[]));
+}
+
+/// Redis did not do something, or could not be reached.
+pub fn cache_failed(cause: CacheFailure) {
+    with(|metrics| {
+        let labels = [KeyValue::new(names::CACHE_FAILURE, cause.as_str())];
+        metrics.instruments.cache_failures.add(1, &labels);
+    });
+}
+
+/// The primary of Redis is another server than before.
+pub fn cache_primary_changed() {
+    with(|metrics| metrics.instruments.cache_primary_changes.add(1, &[]));
+}
+
+/// Nothing of this was seen yet: a counter that begins with its event has no increase.
+pub fn no_cache_failures() {
+    with(|metrics| {
+        for cause in CacheFailure::ALL {
+            let labels = [KeyValue::new(names::CACHE_FAILURE, cause.as_str())];
+            metrics.instruments.cache_failures.add(0, &labels);
+        }
+        metrics.instruments.cache_primary_changes.add(0, &[]);
+        metrics.instruments.request_ids_lost.add(0, &[]);
+    });
 }
 
 /// When a provider's token expires, if it says so.
@@ -413,6 +533,7 @@ enum What {
     Connection,
     InFlight,
     Queued,
+    Unattended,
 }
 
 impl UnderWay {
@@ -436,6 +557,11 @@ impl UnderWay {
         Self::begin(What::Queued, Some(provider))
     }
 
+    /// A lookup that nobody waits for, and that may have been charged.
+    pub fn unattended(provider: Provider) -> Self {
+        Self::begin(What::Unattended, Some(provider))
+    }
+
     fn begin(what: What, provider: Option<Provider>) -> Self {
         let begun = Self { what, provider };
         begun.add(1);
@@ -450,6 +576,7 @@ impl UnderWay {
                 What::Connection => &instruments.connections,
                 What::InFlight => &instruments.in_flight,
                 What::Queued => &instruments.queued,
+                What::Unattended => &instruments.unattended,
             };
             let labels = || self.provider.map(on);
             metrics.bound.under_way.of(

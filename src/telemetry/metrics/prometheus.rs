@@ -70,14 +70,50 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format for a request with this `Accept` header.
+    /// The format for a request with these `Accept` headers: the one of the greater `q`, of the same the one that is named
+    /// more exactly, else the text; also for who accepts neither, as Prometheus' own libraries have it.
     #[must_use]
-    pub fn accepted(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") {
-            Self::OpenMetrics
-        } else {
-            Self::Text
+    pub fn accepted<'a>(accept: impl Iterator<Item = &'a str>) -> Self {
+        let ranges: Vec<_> = accept
+            .flat_map(|header| header.split(','))
+            .filter_map(Range::read)
+            .collect();
+        let (text, open) = (
+            Self::Text.quality(&ranges),
+            Self::OpenMetrics.quality(&ranges),
+        );
+        match open > text {
+            true => Self::OpenMetrics,
+            false => Self::Text,
         }
+    }
+
+    /// How much it is wanted: the `q` of the most specific range that fits, and how specific that is.
+    fn quality(self, ranges: &[Range<'_>]) -> (u16, u8) {
+        let (kind, version) = match self {
+            Self::Text => ("text/plain", "0.0.4"),
+            Self::OpenMetrics => ("application/openmetrics-text", "1.0.0"),
+        };
+        let fitting = ranges.iter().filter_map(|range| {
+            let specific = match range.kind {
+                named if named.eq_ignore_ascii_case(kind) => match range.version {
+                    None => 2,
+                    Some(named) if named == version => 3,
+                    Some(_) => return None,
+                },
+                "*/*" => 0,
+                any => {
+                    let (of, rest) = any.split_once('/')?;
+                    let (own, _) = kind.split_once('/')?;
+                    (rest == "*" && of.eq_ignore_ascii_case(own)).then_some(1)?
+                }
+            };
+            Some((specific, range.quality))
+        });
+        // Of two that are as specific the one that wants it more.
+        let best = fitting.max();
+        best.filter(|(_, quality)| *quality > 0)
+            .map_or((0, 0), |(specific, quality)| (quality, specific))
     }
 
     /// Its content type.
@@ -87,6 +123,47 @@ impl Format {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
+    }
+}
+
+/// One of the kinds of content that a client accepts.
+struct Range<'a> {
+    kind: &'a str,
+    version: Option<&'a str>,
+    /// In thousandths.
+    quality: u16,
+}
+
+impl<'a> Range<'a> {
+    /// Reads one; none if its weight is none.
+    fn read(text: &'a str) -> Option<Self> {
+        let mut parts = text.split(';').map(str::trim);
+        let mut range = Self {
+            kind: parts.next()?,
+            version: None,
+            quality: 1000,
+        };
+        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+            let value = value.trim().trim_matches('"');
+            match name.trim() {
+                name if name.eq_ignore_ascii_case("version") => range.version = Some(value),
+                name if name.eq_ignore_ascii_case("q") => range.quality = thousandths(value)?,
+                _ => {}
+            }
+        }
+        Some(range)
+    }
+}
+
+/// A weight as RFC 9110 writes it: 0 to 1, with three decimals at most.
+fn thousandths(weight: &str) -> Option<u16> {
+    let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
+    let is_plain = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
+    let decimals = format!("{decimals:0<3}").parse::<u16>().ok()?;
+    match (whole, decimals) {
+        ("0", decimals) if is_plain => Some(decimals),
+        ("1", 0) if is_plain => Some(1000),
+        _ => None,
     }
 }
 
@@ -280,5 +357,70 @@ impl Page {
 
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
         let _written = writeln!(self.text, "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_the_one_that_the_client_wants_more() {
+        use Format::{OpenMetrics, Text};
+        for (accept, expected) in [
+            ("", Text),
+            ("*/*", Text),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", Text),
+            ("application/openmetrics-text", OpenMetrics),
+            (
+                "application/openmetrics-text, text/plain;q=0.5",
+                OpenMetrics,
+            ),
+            ("application/openmetrics-text, */*", OpenMetrics),
+            (
+                "Application/OpenMetrics-Text; Version=\"1.0.0\"; Q=1.0",
+                OpenMetrics,
+            ),
+            ("application/*", OpenMetrics),
+            ("text/plain, application/openmetrics-text;q=0.9", Text),
+            (
+                "text/plain;q=0.9, application/openmetrics-text;q=0.91",
+                OpenMetrics,
+            ),
+            ("application/openmetrics-text;q=0, */*", Text),
+            ("application/openmetrics-text;q=0.000,text/plain;q=0", Text),
+            ("application/openmetrics-text;version=0.0.1", Text),
+            ("application/openmetrics-text;q=2, text/plain;q=0.1", Text),
+            ("application/openmetrics-text;q=-1;q=x", Text),
+            // Prometheus 2.
+            (
+                "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
+                 text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+                OpenMetrics,
+            ),
+            // Prometheus 3, and with `scrape_protocols` that want the text first.
+            (
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,\
+                 application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+                 application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
+                 text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+                OpenMetrics,
+            ),
+            (
+                "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.4",
+                Text,
+            ),
+        ] {
+            assert_eq!(Format::accepted([accept].into_iter()), expected, "{accept}");
+        }
+        let headers = ["text/plain;q=0.1", "application/openmetrics-text"];
+        assert_eq!(Format::accepted(headers.into_iter()), OpenMetrics);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_gets_one_of_the_two(accept in "\\PC{0,200}") {
+            let _format = Format::accepted([accept.as_str()].into_iter());
+        }
     }
 }

@@ -350,3 +350,64 @@ async fn a_probe_given_up_early_costs_the_shortest_time_and_a_late_one_the_doubl
         assert!(rest >= longest / 2 && rest <= longest, "{rest:?}");
     }
 }
+
+/// What callers leave is finished: a provider that answers it, however late, is well.
+#[tokio::test(start_paused = true)]
+async fn five_that_are_left_in_silence_open_the_circuit_and_a_slow_answer_in_between_does_not() {
+    let slow = 3 * ENOUGH;
+    for (answers, opens) in [(false, true), (true, false)] {
+        let breaker = breaker();
+        for number in 0..5 {
+            let mut permit = breaker.admit().expect("closed");
+            permit.send(Counts::Yes);
+            tokio::time::sleep(2 * ENOUGH).await;
+            assert!(breaker.left(), "{number}");
+            if breaker.refuses() {
+                break;
+            }
+            tokio::time::sleep(slow - 2 * ENOUGH).await;
+            match answers {
+                true => permit.tell(Verdict::Success),
+                false => permit.failed_before(),
+            }
+        }
+        assert_eq!(breaker.refuses(), opens);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_left_before_there_was_time_or_while_others_are_answered_says_nothing() {
+    let breaker = breaker();
+    let [mut one, mut other] = [(); 2].map(|()| breaker.admit().unwrap());
+    one.send(Counts::Yes);
+    other.send(Counts::Yes);
+    tokio::time::sleep(ENOUGH / 2).await;
+    assert!(!breaker.left());
+    tokio::time::sleep(ENOUGH).await;
+    other.tell(Verdict::Success);
+    tokio::time::sleep(ENOUGH / 2).await;
+    assert!(!breaker.left(), "something has come back meanwhile");
+    one.tell(Verdict::Success);
+}
+
+/// Where failures in a row open nothing, too many of them do.
+#[tokio::test(start_paused = true)]
+async fn those_that_are_left_in_silence_count_for_the_rate_as_well() {
+    let breaker = Breaker::new(
+        Provider::Verifik,
+        Settings {
+            consecutive_failures: 0,
+            window: Duration::from_secs(600),
+            ..settings()
+        },
+    );
+    for _ in 0..20 {
+        assert!(!breaker.refuses());
+        let mut permit = breaker.admit().unwrap();
+        permit.send(Counts::Yes);
+        tokio::time::sleep(2 * ENOUGH).await;
+        assert!(breaker.left());
+        permit.failed_before();
+    }
+    assert!(breaker.refuses());
+}

@@ -1,6 +1,6 @@
 //! How a connection is made: TCP, the proxy if there is one, TLS, and the handshake of HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use http::{Uri, uri::Scheme};
 use http_body_util::Full;
@@ -75,10 +75,14 @@ impl Tls {
     }
 
     /// The handshake; whether HTTP/2 was agreed on.
-    pub async fn shake(&self, wire: Box<dyn Wire>) -> Option<(Box<dyn Wire>, bool)> {
-        let shaken = self.connector.connect(self.name.clone(), wire).await.ok()?;
+    ///
+    /// # Errors
+    ///
+    /// Why it failed; within is what TLS says of it.
+    pub async fn shake(&self, wire: Box<dyn Wire>) -> io::Result<(Box<dyn Wire>, bool)> {
+        let shaken = self.connector.connect(self.name.clone(), wire).await?;
         let is_http2 = shaken.get_ref().1.alpn_protocol() == Some(b"h2");
-        Some((Box::new(shaken), is_http2))
+        Ok((Box::new(shaken), is_http2))
     }
 }
 
@@ -133,10 +137,10 @@ impl Dialer {
         let mut wire = self.tcp().await?;
         let mut is_http2 = false;
         if let Some(proxy) = &self.proxy {
-            wire = proxy.tunnel(wire, &self.target).await?;
+            wire = proxy.tunnel(wire, &self.target).await.ok()?;
         }
         if let Some(tls) = &self.tls {
-            (wire, is_http2) = tls.shake(wire).await?;
+            (wire, is_http2) = tls.shake(wire).await.ok()?;
         }
         if is_http2 {
             let (max_in_flight, unread) = (self.max_in_flight, self.unread);

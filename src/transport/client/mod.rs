@@ -10,6 +10,7 @@
 
 mod dial;
 mod fetch;
+mod fetch_error;
 mod http1;
 mod http2;
 mod keep_alive;
@@ -37,10 +38,7 @@ use self::{
     http1::{Http1, Idle},
     http2::{Http2, Stream},
 };
-pub use self::{
-    fetch::{Document, FetchError, SourceError},
-    keep_alive::KeepAlive,
-};
+pub use self::{fetch::Documents, fetch_error::FetchError, keep_alive::KeepAlive};
 use super::{Request, address::Address};
 use crate::domain::{redaction::Secret, verification::Provider};
 

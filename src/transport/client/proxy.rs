@@ -23,6 +23,17 @@ pub struct Proxy {
     authorization: Option<HeaderValue>,
 }
 
+/// Why a proxy does not connect.
+#[derive(Debug)]
+pub enum NoTunnel {
+    /// TLS to the proxy itself.
+    Tls(std::io::Error),
+    /// It answers with another HTTP status than success.
+    Status(u16),
+    /// It ends the connection.
+    Broken,
+}
+
 impl Proxy {
     /// The proxy of a URL, with user and password if it has them.
     ///
@@ -49,12 +60,36 @@ impl Proxy {
         &self.uri
     }
 
-    /// Has it connect to a target; none if it does not.
-    pub async fn tunnel(&self, wire: Box<dyn Wire>, target: &Uri) -> Option<Box<dyn Wire>> {
+    /// Has it connect to a target.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not.
+    pub async fn tunnel(
+        &self,
+        wire: Box<dyn Wire>,
+        target: &Uri,
+    ) -> Result<Box<dyn Wire>, NoTunnel> {
         let wire = match &self.tls {
             None => wire,
-            Some(tls) => tls.shake(wire).await?.0,
+            Some(tls) => tls.shake(wire).await.map_err(NoTunnel::Tls)?.0,
         };
+        let request = self.connect(target).ok_or(NoTunnel::Broken)?;
+        let shaken = http1::handshake(TokioIo::new(wire)).await;
+        let (mut sender, connection) = shaken.map_err(|_| NoTunnel::Broken)?;
+        tokio::spawn(connection.with_upgrades());
+        let answer = sender.send_request(request).await;
+        let answer = answer.map_err(|_| NoTunnel::Broken)?;
+        if !answer.status().is_success() {
+            return Err(NoTunnel::Status(answer.status().as_u16()));
+        }
+        let tunnel = hyper::upgrade::on(answer).await;
+        Ok(Box::new(TokioIo::new(
+            tunnel.map_err(|_| NoTunnel::Broken)?,
+        )))
+    }
+
+    fn connect(&self, target: &Uri) -> Option<Request<Empty<Bytes>>> {
         let usual = if target.scheme_str() == Some("http") {
             80
         } else {
@@ -71,14 +106,7 @@ impl Proxy {
         if let Some(authorization) = &self.authorization {
             headers.insert(header::PROXY_AUTHORIZATION, authorization.clone());
         }
-        let (mut sender, connection) = http1::handshake(TokioIo::new(wire)).await.ok()?;
-        tokio::spawn(connection.with_upgrades());
-        let answer = sender.send_request(request).await.ok()?;
-        if !answer.status().is_success() {
-            return None;
-        }
-        let tunnel = hyper::upgrade::on(answer).await.ok()?;
-        Some(Box::new(TokioIo::new(tunnel)))
+        Some(request)
     }
 }
 

@@ -196,7 +196,7 @@ fn of(sample: &Sample) -> Vec<Row> {
     let answered = |case: &'static cases::Case| case.unanswered(unknown).status(200);
     let large = || bytes(200, format!("{{\"padding\":\"{}\"}}", "x".repeat(800)));
     let own_deadline = Duration::from_millis(600);
-    vec![
+    let mut rows = vec![
         row("no answer within the timeout", Some(Does::Hangs))
             .setting(Setting::Impatient)
             .fails(cases::TIMED_OUT.unanswered(unknown)),
@@ -274,12 +274,15 @@ fn of(sample: &Sample) -> Vec<Row> {
             "the caller's deadline passes before the answer",
             Some(Does::Hangs),
         )
+        .setting(Setting::GivesUp)
         .deadline(own_deadline)
+        .hidden()
         .fails(cases::DEADLINE.unanswered(unknown)),
         row(
             "the caller's deadline passes within the answer",
             Some(Does::Trickles(answer.clone())),
         )
+        .setting(Setting::GivesUp)
         .deadline(own_deadline)
         .hidden()
         .fails(cases::DEADLINE.unanswered(unknown)),
@@ -304,7 +307,18 @@ fn of(sample: &Sample) -> Vec<Row> {
         row("no credential configured", None)
             .setting(Setting::Without(provider))
             .fails(cases::NOT_CONFIGURED.unanswered("not_billed")),
-    ]
+    ];
+    // What was sent is finished, and waits for the caller.
+    if call.method.starts_with("idgw.identity.") {
+        let left = row(
+            "the caller's deadline passes before the answer: it is kept",
+            Some(Does::Waits(2 * own_deadline, answer.clone())),
+        );
+        let fails = cases::DEADLINE.unanswered(unknown).recoverable();
+        let left = left.setting(Setting::LeftBehind).deadline(own_deadline);
+        rows.push(left.fails(fails));
+    }
+    rows
 }
 
 /// `ERRORS_ARE_FREE=false`: an error answer may have been charged, unless the call never is.

@@ -227,7 +227,23 @@ pub fn refused() -> Vec<(&'static str, Value)> {
             DNI,
             json!({"document_number": "71640001", "read_mask": "zqx"}),
         ),
-        (DNI, json!({"document_number": "zqx zqx"})),
+        (
+            DNI,
+            json!({"document_number": "zqx zqx", "request_id": "zqx"}),
+        ),
+        (
+            KENYA,
+            json!({"id": "1234567", "id_type": "KENYA_ID_TYPE_NATIONAL_ID", "subject_consent": true,
+                "request_id": "zqx"}),
+        ),
+        (
+            FOREIGNER,
+            json!({"document_number": "005015372", "birthdate": "1993-08-16", "request_id": "zqx"}),
+        ),
+        (
+            CURP,
+            json!({"curp": "AAPR630321HDFLRC09", "request_id": "zqx"}),
+        ),
         (CURP, json!({"curp": "zqx"})),
         (
             CURP,

@@ -135,7 +135,7 @@ fn an_error_names_the_field_and_what_it_should_be() {
             "idgw.identity.v1.CheckCurpRequest",
             r#"{"curpp": "canary"}"#,
             "unknown field `curpp`: idgw.identity.v1.CheckCurpRequest has curp, include_document, \
-             max_age, read_mask",
+             max_age, read_mask, request_id",
         ),
         (
             "idgw.person.v1.CreatePersonRequest",

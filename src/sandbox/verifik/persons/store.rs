@@ -44,6 +44,20 @@ impl PersonStore {
         make_room(&mut kept, MAX_PERSONS, MAX_BYTES);
     }
 
+    /// Puts persons in the place of others.
+    pub fn replace(&self, others: &[Value], persons: &[Value]) {
+        let ids = || {
+            others
+                .iter()
+                .chain(persons)
+                .filter_map(|one| one.get("id")?.as_str())
+        };
+        let mut kept = self.lock();
+        kept.retain(|k| !ids().any(|id| k.has(id)));
+        kept.extend(persons.iter().cloned().map(Kept::new));
+        make_room(&mut kept, MAX_PERSONS, MAX_BYTES);
+    }
+
     pub fn get(&self, id: &str) -> Option<Value> {
         let kept = self.lock();
         kept.iter().find(|k| k.has(id)).map(|k| k.person.clone())

@@ -10,12 +10,24 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Empty, StreamBody};
-use hyper::{body::Frame, service::service_fn};
+use hyper::{body, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 
 use super::*;
-use crate::server::{listener::places::Places, quota::Quota};
+use crate::{
+    call::handed::Handed,
+    server::{
+        listener::{
+            frames::{END_STREAM, Frame, HEADERS, PING, RST_STREAM, tests::bytes},
+            places::Places,
+        },
+        quota::Quota,
+    },
+};
 
 fn held(bytes: usize) -> Held {
     Held::new(
@@ -81,8 +93,70 @@ async fn reply(
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     let message = Bytes::from(vec![7; 600]);
-    let frames = [Ok(Frame::data(message)), Ok(Frame::trailers(trailers))];
+    let frames = [
+        Ok(body::Frame::data(message)),
+        Ok(body::Frame::trailers(trailers)),
+    ];
     Ok(Response::new(StreamBody::new(tokio_stream::iter(frames))))
+}
+
+/// A connection whose preface is read, and its client.
+async fn connected() -> (Connection, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let (stream, address) = listener.accept().await.unwrap();
+    let place = Places::new(1, 1)
+        .take(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        .unwrap();
+    let peer = Peer::new(address, None);
+    let mut connection = Connection::new(Io::Plain(stream), peer, place, held(1 << 20));
+    connection.first = &[];
+    (connection, client)
+}
+
+/// What the client sends after the gateway's own end, whether it closes then, and whether the reply comes back.
+#[tokio::test(start_paused = true)]
+async fn after_our_own_end_the_clients_is_waited_for_and_what_it_sends_counts() {
+    const REPLIED: u32 = 1;
+    for (sends, closes, comes_back) in [
+        (bytes(RST_STREAM, 0, REPLIED, 4), true, true),
+        (bytes(RST_STREAM, 0, REPLIED, 4), false, true),
+        (bytes(PING, 0, 0, 8), true, false),
+        (Vec::new(), true, false),
+        (Vec::new(), false, false),
+    ] {
+        let (mut connection, mut client) = connected().await;
+        let deliveries = connection.deliveries();
+        let frame = |kind, flags| Frame {
+            kind,
+            flags,
+            stream: REPLIED,
+            length: 0,
+        };
+        deliveries.read(&frame(HEADERS, END_STREAM));
+        let back = Arc::<AtomicUsize>::default();
+        let counts = Arc::clone(&back);
+        let answer = Handed::new(100, move || {
+            counts.fetch_add(1, Ordering::Relaxed);
+        });
+        let begun = tokio::time::Instant::now();
+        deliveries.begin().unwrap().begins(answer, begun + PAUSE);
+        deliveries.wrote(&frame(HEADERS, END_STREAM));
+        let ended = tokio::spawn(async move { connection.shutdown().await });
+        assert_eq!(client.read(&mut [0; 9]).await.unwrap(), 0, "our own end");
+        client.write_all(&sends).await.unwrap();
+        // Nothing was reset by then.
+        tokio::time::sleep(PAUSE).await;
+        client.write_all(&bytes(PING, 0, 0, 8)).await.unwrap();
+        if closes {
+            client.shutdown().await.unwrap();
+        }
+        ended.await.unwrap().unwrap();
+        assert_eq!(begun.elapsed() < delivery::LINGER, closes);
+        assert_eq!(back.load(Ordering::Relaxed), usize::from(comes_back));
+    }
 }
 
 #[tokio::test]

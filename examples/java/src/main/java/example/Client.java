@@ -2,6 +2,7 @@ package example;
 
 import com.google.gson.Gson;
 import com.google.protobuf.Any;
+import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import com.google.rpc.BadRequest;
@@ -12,6 +13,8 @@ import idgw.identity.v1.IdentityServiceOuterClass.CheckCurpRequest;
 import idgw.identity.v1.IdentityServiceOuterClass.ScrubKenyaIdRequest;
 import idgw.identity.v1.IdentityServiceOuterClass.VerifyPeForeignerIdRequest;
 import idgw.identity.v1.KenyaId.KenyaIdType;
+import idgw.identity.v1.VerificationOuterClass.Source;
+import idgw.identity.v1.VerificationOuterClass.Verification;
 import io.grpc.CallCredentials;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
@@ -29,19 +32,27 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.TlsChannelCredentials;
 import io.grpc.protobuf.StatusProto;
+import io.grpc.stub.AbstractStub;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import idgw.person.v1.PersonOuterClass.BiometricData;
 import idgw.person.v1.PersonOuterClass.Person;
+import idgw.person.v1.PersonOuterClass.PersonView;
 import idgw.person.v1.PersonServiceGrpc;
 import idgw.person.v1.PersonServiceOuterClass.CreatePersonRequest;
 import idgw.person.v1.PersonServiceOuterClass.GetPersonRequest;
@@ -50,6 +61,15 @@ import idgw.person.v1.PersonServiceOuterClass.GetPersonRequest;
 public final class Client {
   private static final Metadata.Key<String> AUTHORIZATION = key("authorization");
   private static final Metadata.Key<String> TRACEPARENT = key("traceparent");
+  /** As long as the gateway itself gives a call that names no deadline. */
+  private static final Duration LONGEST = Duration.ofSeconds(30);
+  /** The attempts of a call of which the gateway did not say how long its answer can be had. */
+  private static final int ATTEMPTS = 5;
+  /**
+   * What the gateway sends at most (`server.max_response_bytes`). Libraries take 4 MiB unless told otherwise, which is
+   * too little for images and documents.
+   */
+  private static final int LARGEST_REPLY = 16 << 20;
 
   /** Sends the token with each call. The file is read each time: tokens are renewed in place. */
   private static final class BearerToken extends CallCredentials {
@@ -91,8 +111,14 @@ public final class Client {
     }
   }
 
+  /** The service config. Without `waitForReady` calls fail at once while no gateway can be reached. */
+  private static String serviceConfig() throws IOException {
+    return Files.readString(
+        Path.of(setting("GATEWAY_SERVICE_CONFIG", "../../deploy/client/service-config.json")));
+  }
+
   /** A channel by the environment: TLS if there is a CA file, a token if there is a token file. */
-  private static ManagedChannel connect(String traceId) throws IOException {
+  private static ManagedChannel connect(String traceId, String address, String serviceConfig) throws IOException {
     String caFile = System.getenv("GATEWAY_CA_FILE");
     String tokenFile = System.getenv("GATEWAY_TOKEN_FILE");
     if (caFile == null && tokenFile != null) {
@@ -105,12 +131,11 @@ public final class Client {
     if (tokenFile != null) {
       credentials = CompositeChannelCredentials.create(credentials, new BearerToken(Path.of(tokenFile)));
     }
-    Path serviceConfig =
-        Path.of(setting("GATEWAY_SERVICE_CONFIG", "../../deploy/client/service-config.json"));
     @SuppressWarnings("unchecked")
-    Map<String, ?> config = new Gson().fromJson(Files.readString(serviceConfig), Map.class);
-    return Grpc.newChannelBuilder(setting("GATEWAY_ADDRESS", "localhost:50051"), credentials)
+    Map<String, ?> config = new Gson().fromJson(serviceConfig, Map.class);
+    return Grpc.newChannelBuilder(address, credentials)
         .defaultServiceConfig(config)
+        .maxInboundMessageSize(LARGEST_REPLY)
         .intercept(new TraceContext(traceId))
         .build();
   }
@@ -124,7 +149,8 @@ public final class Client {
       // It has details only if the gateway's answer was quicker than the library's own clock.
       return error.getStatus().getCode().toString();
     }
-    String cause = "";
+    // Without ErrorInfo it is not the gateway's: nobody says what it cost, or whether anything was sent.
+    String cause = " without ErrorInfo";
     String fields = "";
     String again = "";
     for (Any detail : StatusProto.fromThrowable(error).getDetailsList()) {
@@ -146,6 +172,61 @@ public final class Client {
       }
     }
     return error.getStatus().getCode() + cause + fields + again;
+  }
+
+  /** A call of a stub. */
+  private interface Rpc<S, Q, A> {
+    A call(S stub, Q request);
+  }
+
+  /**
+   * Makes a call whose request has a `request_id`, and again with twice the time whenever its deadline has passed. It
+   * is the same call for the gateway: what was paid for is not paid for again. `late` is told of each error that is
+   * not the last. When the answer cannot be had any more, or the call has failed otherwise, that error is thrown.
+   */
+  private static <S extends AbstractStub<S>, Q, A> A untilAnswered(
+      S stub, Rpc<S, Q, A> rpc, Q request, Duration limit, Consumer<StatusRuntimeException> late)
+      throws InvalidProtocolBufferException {
+    Instant until = null;
+    for (int attempt = 1; ; attempt++) {
+      try {
+        return rpc.call(stub.withDeadlineAfter(limit.toMillis(), TimeUnit.MILLISECONDS), request);
+      } catch (StatusRuntimeException error) {
+        if (error.getStatus().getCode() != Status.Code.DEADLINE_EXCEEDED) {
+          throw error;
+        }
+        for (Any detail : StatusProto.fromThrowable(error).getDetailsList()) {
+          if (!detail.is(ErrorInfo.class)) {
+            continue;
+          }
+          ErrorInfo info = detail.unpack(ErrorInfo.class);
+          if (!info.getReason().equals("DEADLINE_EXCEEDED")) {
+            throw error; // The provider's time has passed, and not this call's: there will be no answer.
+          }
+          if (info.containsMetadata("recoverable_until")) {
+            until = Instant.parse(info.getMetadataOrThrow("recoverable_until"));
+          }
+        }
+        // `until` is not known if the library's own clock was quicker, nor if nothing was sent to the provider.
+        boolean isOver = until == null ? attempt == ATTEMPTS : !Instant.now().isBefore(until);
+        if (isOver) {
+          throw error;
+        }
+        late.accept(error);
+      }
+      limit = limit.multipliedBy(2).compareTo(LONGEST) < 0 ? limit.multipliedBy(2) : LONGEST;
+    }
+  }
+
+  /** Whether an earlier call has paid for the answer. It was there already, or still on its way to that call. */
+  private static boolean isRecovered(Verification verification) {
+    return verification.getSource() == Source.SOURCE_RECOVERED
+        || verification.getSource() == Source.SOURCE_COALESCED;
+  }
+
+  /** A `request_id`: one for each question, kept for as long as it is asked again. */
+  private static String newId() {
+    return UUID.randomUUID().toString();
   }
 
   /** Makes a call that must fail; its explanation. */
@@ -180,10 +261,8 @@ public final class Client {
     var persons = PersonServiceGrpc.newBlockingStub(channel);
 
     // A verification. The answer says what was found, who said it, and what it cost.
-    var answer =
-        identities
-            .withDeadlineAfter(10, TimeUnit.SECONDS)
-            .checkCurp(CheckCurpRequest.newBuilder().setCurp("RAZR811011HVZXPB01").build());
+    var curp = CheckCurpRequest.newBuilder().setCurp("RAZR811011HVZXPB01").setRequestId(newId()).build();
+    var answer = identities.withDeadlineAfter(10, TimeUnit.SECONDS).checkCurp(curp);
     var found = answer.getVerification();
     System.out.printf(
         "found: %s by %s, %s, %s%n",
@@ -195,6 +274,7 @@ public final class Client {
             .setId("00000000")
             .setIdType(KenyaIdType.KENYA_ID_TYPE_NATIONAL_ID)
             .setSubjectConsent(true)
+            .setRequestId(newId())
             .build();
     var nobody = identities.withDeadlineAfter(10, TimeUnit.SECONDS).scrubKenyaId(kenyan).getVerification();
     System.out.printf("nobody: %s by %s%n", nobody.getOutcome(), nobody.getProvider());
@@ -202,46 +282,83 @@ public final class Client {
     // Errors, read by their details. The message is for people; programs go by code and reason. These calls set
     // no deadline: the service config has one for each.
     var bad =
-        VerifyPeForeignerIdRequest.newBuilder().setDocumentNumber("?").setBirthdate("2999-01-01").build();
+        VerifyPeForeignerIdRequest.newBuilder()
+            .setDocumentNumber("?")
+            .setBirthdate("2999-01-01")
+            .setRequestId(newId())
+            .build();
     System.out.println("bad request: " + refused(identities::verifyPeForeignerId, bad));
-    var noConsent = kenyan.toBuilder().setSubjectConsent(false).build();
+    var noConsent = kenyan.toBuilder().setSubjectConsent(false).setRequestId(newId()).build();
     System.out.println("no consent: " + refused(identities::scrubKenyaId, noConsent));
-    var down = CheckCurpRequest.newBuilder().setCurp("DOWN900101HDFSND09").build();
+    var down = curp.toBuilder().setCurp("DOWN900101HDFSND09").setRequestId(newId()).build();
     System.out.println("provider down: " + refused(identities::checkCurp, down));
-    var slow = kenyan.toBuilder().setId("900002002").build();
-    var hasty = identities.withDeadlineAfter(1, TimeUnit.SECONDS);
-    System.out.println("too slow: " + refused(hasty::scrubKenyaId, slow));
+
+    // A registry that takes longer than the call may: the same call again gets what the first one has paid for.
+    var slow = kenyan.toBuilder().setId("900002001").setRequestId(newId()).build();
+    List<StatusRuntimeException> errors = new ArrayList<>();
+    var late =
+        untilAnswered(
+                identities,
+                IdentityServiceGrpc.IdentityServiceBlockingStub::scrubKenyaId,
+                slow,
+                Duration.ofSeconds(1),
+                errors::add)
+            .getVerification();
+    System.out.printf(
+        "too slow: %s, then %s, %s%n",
+        explain(errors.get(0)), late.getOutcome(), isRecovered(late) ? "recovered" : "asked again");
 
     // A create can be sent again with its request_id: it returns the first answer.
     var create =
         CreatePersonRequest.newBuilder()
-            .setPerson(Person.newBuilder().setGivenName("Grace").setFamilyName("Muster"))
-            .setRequestId(UUID.randomUUID().toString())
+            .setPerson(
+                Person.newBuilder()
+                    .setGivenName("Grace")
+                    .setFamilyName("Muster")
+                    .setBiometricData(BiometricData.newBuilder().setFaceImage(ByteString.copyFrom(new byte[5 << 20]))))
+            .setRequestId(newId())
             .build();
     var first = persons.withDeadlineAfter(10, TimeUnit.SECONDS).createPerson(create).getPerson();
     var again = persons.withDeadlineAfter(10, TimeUnit.SECONDS).createPerson(create).getPerson();
     System.out.println("created: " + (first.getId().equals(again.getId()) ? "once" : "twice"));
 
     // A read is free: after UNAVAILABLE the library repeats it as the service config says.
-    var byId = GetPersonRequest.newBuilder().setId(first.getId()).build();
+    var byId = GetPersonRequest.newBuilder().setId(first.getId()).setView(PersonView.PERSON_VIEW_FULL).build();
     var read = persons.withDeadlineAfter(10, TimeUnit.SECONDS).getPerson(byId).getPerson();
-    System.out.println("read: " + read.getGivenName() + " " + read.getVerificationStatus());
+    System.out.printf(
+        "read: %s %s, an image of %d MiB%n",
+        read.getGivenName(), read.getVerificationStatus(), read.getBiometricData().getFaceImage().size() >> 20);
     var failing = GetPersonRequest.newBuilder().setId("person_outofservice").build();
     System.out.println("read, provider down: " + refused(persons::getPerson, failing));
 
-    var limited = CheckCurpRequest.newBuilder().setCurp("MUCH900101HDFSND01").build();
+    var limited = curp.toBuilder().setCurp("MUCH900101HDFSND01").setRequestId(newId()).build();
     System.out.println("rate limit: " + refused(identities::checkCurp, limited));
+  }
+
+  /**
+   * No gateway at all. Nothing has left here, but the library says the same of a connection that broke after the request
+   * was sent: so it is asked again with the same request_id, which never pays twice.
+   */
+  private static void runWithoutGateway(ManagedChannel nowhere) throws InvalidProtocolBufferException {
+    var curp = CheckCurpRequest.newBuilder().setCurp("RAZR811011HVZXPB01").setRequestId(newId()).build();
+    var identities = IdentityServiceGrpc.newBlockingStub(nowhere).withDeadlineAfter(10, TimeUnit.SECONDS);
+    System.out.println("gateway down: " + refused(identities::checkCurp, curp));
   }
 
   public static void main(String[] arguments) throws Exception {
     String traceparent = System.getenv("TRACEPARENT");
     String traceId = traceparent == null ? randomHex(16) : traceparent.split("-")[1];
     System.out.println("trace: " + traceId);
-    ManagedChannel channel = connect(traceId);
+    String config = serviceConfig();
+    ManagedChannel channel = connect(traceId, setting("GATEWAY_ADDRESS", "localhost:50051"), config);
+    ManagedChannel nowhere =
+        connect(traceId, "localhost:1", config.replace("\"waitForReady\": true", "\"waitForReady\": false"));
     try {
       run(channel);
+      runWithoutGateway(nowhere);
     } finally {
       channel.shutdownNow().awaitTermination(5, TimeUnit.SECONDS);
+      nowhere.shutdownNow().awaitTermination(5, TimeUnit.SECONDS);
     }
   }
 

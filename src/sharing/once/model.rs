@@ -15,6 +15,30 @@ const SHORTEST: Duration = LEASE.saturating_add(GRACE);
 const HOUR: Duration = Duration::from_secs(3600);
 const BUDGET: Duration = Duration::from_millis(500);
 
+/// Which of them it was.
+#[derive(Debug, Clone, PartialEq)]
+struct Made(String);
+
+impl Outcome for Made {
+    fn encode(&self) -> Bytes {
+        self.0.clone().into()
+    }
+
+    fn decode(bytes: Bytes) -> Option<Self> {
+        String::from_utf8(bytes.into()).ok().map(Self)
+    }
+
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    fn frees_the_id(failure: &Failure) -> bool {
+        !failure.leaves_outcome_unknown()
+    }
+}
+
+type Created = Ended<Made>;
+
 /// What is known of a create that began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -79,7 +103,7 @@ impl Replica {
             }
         }
         sleep(BUDGET).await;
-        Err(NoAnswer)
+        Err(NoAnswer(CacheFailure::Timeout))
     }
 
     /// The same for what changes something.
@@ -125,10 +149,7 @@ impl Replica {
         match self.chooser.choose(3) {
             0 => {
                 ends(Fate::Created);
-                Ok(Person {
-                    id: format!("person_{id}"),
-                    ..Person::default()
-                })
+                Ok(Made(format!("person_{id}")))
             }
             1 => {
                 ends(Fate::Refused);
@@ -161,9 +182,19 @@ impl Store for Replica {
         self.changes(set).await
     }
 
-    async fn set(&self, _: &str, value: &[u8], lifetime: Duration) -> Result<(), NoAnswer> {
-        let value = value.to_vec();
-        let set = move |world: &mut World| world.entry = Some((value, Instant::now() + lifetime));
+    async fn replace(
+        &self,
+        _: &str,
+        old: &[u8],
+        new: &[u8],
+        lifetime: Duration,
+    ) -> Result<bool, NoAnswer> {
+        let (old, new) = (old.to_vec(), new.to_vec());
+        let set = move |world: &mut World| {
+            let before = world.entry.take().map(|(value, _)| value);
+            world.entry = Some((new.clone(), Instant::now() + lifetime));
+            before.is_some_and(|before| before == old || before == new)
+        };
         self.changes(set).await
     }
 
@@ -197,10 +228,23 @@ fn keys() -> Arc<Keys> {
 
 /// One call under the id, at a replica.
 async fn once(replica: Replica, lifetime: Duration, number: usize) -> Created {
-    let creates = Creates::new(replica.clone(), keys(), "scope".to_owned(), lifetime, LEASE);
-    let progress = Progress::default();
-    let create = replica.create(number);
-    creates.once(Uuid::nil(), [7; 32], &progress, create).await
+    let ids = Once::new(replica.clone(), keys(), ["create", "scope"], lifetime);
+    let question = Question {
+        id: Uuid::nil(),
+        fingerprint: [7; 32],
+        provider: Provider::Verifik,
+        lease: LEASE,
+    };
+    let (created, how) = ids
+        .once(question, &Progress::default(), replica.create(number))
+        .await;
+    let own = matches!(&created, Ok(made) if made.0 == format!("person_{number}"));
+    assert_eq!(
+        own,
+        how == How::Ran && created.is_ok(),
+        "{how:?}: {created:?}"
+    );
+    created
 }
 
 /// Whether a call that ended so may have been charged for its own create.
@@ -262,7 +306,7 @@ fn two_replicas(chooser: &Chooser, lifetime: Duration, faults: usize, again: Opt
             .iter()
             .flatten()
             .flatten()
-            .map(|person| &person.id)
+            .map(|made| &made.0)
             .collect();
         assert!(persons.is_empty() || created, "{ended:?} of {fates:?}");
         assert!(

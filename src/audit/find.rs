@@ -1,0 +1,109 @@
+//! The records about one identifier.
+
+use std::{
+    collections::HashSet,
+    io::{self, BufRead},
+};
+
+use serde::Deserialize;
+
+use super::hash::{Hasher, IdentifierHash};
+use crate::domain::identifier::Identifier;
+
+/// All kinds that records have; docs/audit.md says what each is.
+pub const KINDS: [&str; 9] = [
+    "pe_foreigner_id",
+    "pe_dni",
+    "ke_national_id",
+    "ke_passport",
+    "ke_service_id",
+    "ke_alien_id",
+    "mx_curp",
+    "person_id",
+    "person_document",
+];
+/// Longest line that is looked at: records are far shorter.
+const LONGEST: u64 = 1024 * 1024;
+
+/// What of a record tells whom it is about.
+#[derive(Deserialize)]
+struct About<'a> {
+    #[serde(borrow, default)]
+    identifier_hash: Option<&'a str>,
+    #[serde(borrow, default)]
+    call: Option<&'a str>,
+}
+
+/// The search.
+#[derive(Debug)]
+pub struct Search {
+    hashes: Vec<String>,
+    calls: HashSet<String>,
+    /// How many records it has found.
+    pub found: u64,
+}
+
+impl Search {
+    /// For the number of a kind, hashed under any of the keys.
+    #[must_use]
+    pub fn new(keys: &[Hasher], kind: &'static str, number: &str, of_type: Option<&str>) -> Self {
+        // As it is sent to a provider; letters are sent in upper case where the kind has only those.
+        let upper = number.to_uppercase();
+        let hash = |key: &Hasher, value| -> IdentifierHash {
+            key.identifier(Identifier {
+                of_type,
+                ..Identifier::new(kind, value)
+            })
+        };
+        let each = keys
+            .iter()
+            .flat_map(|key| [hash(key, number), hash(key, &upper)]);
+        Self {
+            hashes: each.map(|hash| hash.hex().to_string()).collect(),
+            calls: HashSet::new(),
+            found: 0,
+        }
+    }
+
+    /// Shows the records about the number, and those that belong to the same calls.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or shown.
+    pub fn file(
+        &mut self,
+        mut lines: impl BufRead,
+        mut show: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            if io::Read::take(&mut lines, LONGEST).read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            if self.is_about(&line) {
+                self.found += 1;
+                show(line.trim_ascii_end())?;
+            }
+        }
+    }
+
+    fn is_about(&mut self, line: &[u8]) -> bool {
+        let Ok(About {
+            identifier_hash,
+            call,
+        }) = serde_json::from_slice(line)
+        else {
+            return false;
+        };
+        let is_it = identifier_hash.is_some_and(|hash| self.hashes.iter().any(|own| own == hash));
+        match call {
+            Some(call) if is_it => {
+                self.calls.insert(call.to_owned());
+                true
+            }
+            Some(call) => self.calls.contains(call),
+            None => is_it,
+        }
+    }
+}
