@@ -2,6 +2,7 @@
 
 use std::{
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -42,13 +43,14 @@ pub fn is_wanted() -> bool {
     wanted
 }
 
-/// A port that nobody listens on. A node of a cluster also takes the one 10,000 above it.
+/// A port that nobody listens on. A node of a cluster also takes the one 10,000 above it. Both are below those that the
+/// system gives to connections: one of these could be taken by another test between now and then.
 pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let above = port.checked_add(10_000);
-        if above.is_some_and(|above| std::net::TcpListener::bind(("127.0.0.1", above)).is_ok()) {
+        let port = 14_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 6_000;
+        let is_free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + 10_000) {
             return port;
         }
     }
@@ -86,13 +88,30 @@ impl Redis {
         client.get_multiplexed_async_connection().await.unwrap()
     }
 
-    /// Says something to it.
+    /// Says something to it. A Sentinel closes the connections of a server whose role it changes, at a moment that no
+    /// test can know: what was said on such a connection is said again.
     pub async fn says<T: redis::FromRedisValue>(&self, words: &str) -> T {
-        let mut connection = self.connection().await;
         let mut words = words.split(' ');
         let mut command = redis::cmd(words.next().unwrap());
-        let said = command.arg(words.collect::<Vec<_>>());
-        said.query_async(&mut connection).await.unwrap()
+        command.arg(words.collect::<Vec<_>>());
+        for _ in 0..200 {
+            match self.try_says(&command).await {
+                Err(error) if error.is_io_error() || error.is_connection_dropped() => {
+                    tokio::time::sleep(Duration::from_millis(25)).await;
+                }
+                said => return said.unwrap(),
+            }
+        }
+        panic!("{} is not answered", self.url());
+    }
+
+    async fn try_says<T: redis::FromRedisValue>(
+        &self,
+        command: &redis::Cmd,
+    ) -> redis::RedisResult<T> {
+        let client = redis::Client::open(self.url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        command.query_async(&mut connection).await
     }
 
     pub async fn is_up(&self) {
