@@ -22,7 +22,10 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
-use crate::kit::process::{BINARY, DEFAULTS, Process};
+use crate::kit::{
+    client::{self, Connection},
+    process::{BINARY, DEFAULTS, Process},
+};
 
 /// Of the hashes of identifiers; the chain's follows from it.
 pub const KEY: &str = "a key of the tests, long enough for it";
@@ -205,6 +208,11 @@ impl Program {
 
     pub fn identity(&self) -> IdentityServiceClient<Channel> {
         IdentityServiceClient::new(self.channel.clone())
+    }
+
+    /// A client that leaves it to the gateway to keep a deadline.
+    pub async fn untimed(&self) -> IdentityServiceClient<Connection> {
+        client::identity(self.process.grpc).await
     }
 
     pub fn persons(&self) -> PersonServiceClient<Channel> {

@@ -13,7 +13,7 @@ use bytes::{Buf as _, BufMut as _};
 use futures_util::{FutureExt as _, future::BoxFuture};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use identity_gateway::proto;
+use identity_gateway::proto::{self, identity::v1::identity_service_client::IdentityServiceClient};
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde_json::Value;
@@ -50,13 +50,8 @@ impl Client {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         origin: http::Uri,
     ) -> Result<Self, hyper::Error> {
-        let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
-        let (sender, connection) = shaken.await?;
-        tokio::spawn(connection);
-        Ok(Self {
-            connection: Connection(sender),
-            origin,
-        })
+        let connection = Connection::over(stream).await?;
+        Ok(Self { connection, origin })
     }
 
     /// Calls `package.Service/Method`. Request and answer are proto JSON with the proto files' names.
@@ -149,8 +144,26 @@ fn json(message: &DynamicMessage) -> Value {
         .unwrap()
 }
 
+/// A generated client without a timer.
+pub async fn identity(address: SocketAddr) -> IdentityServiceClient<Connection> {
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let origin = format!("http://{address}").parse().unwrap();
+    IdentityServiceClient::with_origin(Connection::over(socket).await.unwrap(), origin)
+}
+
 #[derive(Clone)]
-struct Connection(SendRequest<Body>);
+pub struct Connection(SendRequest<Body>);
+
+impl Connection {
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Self, hyper::Error> {
+        let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let (sender, connection) = shaken.await?;
+        tokio::spawn(connection);
+        Ok(Self(sender))
+    }
+}
 
 impl tower_service::Service<http::Request<Body>> for Connection {
     type Response = http::Response<hyper::body::Incoming>;

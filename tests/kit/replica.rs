@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use axum::{
@@ -42,6 +43,8 @@ pub const OTHER_CURPS: [&str; 3] = [
     "AAPR630321XDFLRC03",
 ];
 pub const KENYA_ID: &str = "87654321";
+/// The deadline of who does not wait for a slow provider: the request has left by then, also on a busy machine.
+pub const HASTE: Duration = Duration::from_millis(1500);
 pub const GIVEN_NAME: &str = "ROSALINDA";
 
 /// The provider: all three of them, by path.
@@ -260,6 +263,15 @@ impl Gateway {
     pub async fn curp(&self, request: CheckCurpRequest) -> CheckCurpResponse {
         let answered = self.identity.clone().check_curp(request).await;
         answered.unwrap().into_inner()
+    }
+
+    /// The failure of a call that the server ends at its deadline: nothing here has a timer.
+    pub async fn late(&self, request: CheckCurpRequest) -> tonic::Status {
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(HASTE);
+        let mut client = super::client::identity(self.address).await;
+        let answered = client.check_curp(request).await;
+        answered.expect_err("the deadline")
     }
 
     /// Comes back when all calls that were started or given up before are known to the server: these

@@ -1,9 +1,9 @@
 //! Identical lookups in flight share one provider call.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use identity_gateway::proto::identity::v1::{Billing, CheckCurpRequest, Outcome, Source};
-use tonic::{Code, Request};
+use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::kit::replica::*;
@@ -98,14 +98,7 @@ async fn each_caller_keeps_its_deadline_and_hears_that_the_cost_is_unknown() {
     provider.hold();
     let patient = gateway.curp_soon(curp());
     provider.has_requests(1).await;
-    let mut hurried = Request::new(curp());
-    hurried.set_timeout(Duration::from_millis(300));
-    let status = gateway
-        .identity
-        .clone()
-        .check_curp(hurried)
-        .await
-        .unwrap_err();
+    let status = gateway.late(curp()).await;
     assert_eq!(status.code(), Code::DeadlineExceeded);
     let info = status.get_details_error_info().unwrap();
     assert_eq!(info.reason, "DEADLINE_EXCEEDED");

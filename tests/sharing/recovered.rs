@@ -10,7 +10,7 @@ use identity_gateway::{
 use jiff::Timestamp;
 use prost::{Message as _, bytes::Bytes};
 use serde_json::{Value, json};
-use tonic::{Code, Request, Status};
+use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::kit::replica::*;
@@ -31,7 +31,7 @@ async fn goes(gateway: &Gateway, provider: &Provider, how: Goes, request: CheckC
     let before = provider.requests();
     match how {
         Goes::InTime => {
-            let status = in_time(gateway, request, Duration::from_millis(400)).await;
+            let status = gateway.late(request).await;
             assert_eq!(status.code(), Code::DeadlineExceeded);
         }
         Goes::Cancels => {
@@ -50,13 +50,6 @@ async fn goes(gateway: &Gateway, provider: &Provider, how: Goes, request: CheckC
         }
     }
     gateway.has_heard_all().await;
-}
-
-async fn in_time(gateway: &Gateway, request: CheckCurpRequest, deadline: Duration) -> Status {
-    let mut request = Request::new(request);
-    request.set_timeout(deadline);
-    let answered = gateway.identity.clone().check_curp(request).await;
-    answered.expect_err("the deadline")
 }
 
 fn with_document() -> CheckCurpRequest {
@@ -163,7 +156,7 @@ async fn the_error_says_until_when_the_answer_can_be_had() {
     .await;
     provider.hold();
     let asked = Timestamp::now();
-    let status = in_time(&gateway, curp(), Duration::from_millis(300)).await;
+    let status = gateway.late(curp()).await;
     let info = status.get_details_error_info().unwrap();
     assert_eq!(info.metadata["billing"], "unknown");
     let until: Timestamp = info.metadata["recoverable_until"].parse().unwrap();
@@ -202,7 +195,7 @@ async fn each_call_that_went_is_answered_once() {
     let provider = Provider::start().await;
     let gateway = Gateway::start(&provider).await;
     provider.hold();
-    let calls = [(); 3].map(|()| in_time(&gateway, curp(), Duration::from_millis(500)));
+    let calls = [(); 3].map(|()| gateway.late(curp()));
     futures_util::future::join_all(calls).await;
     provider.release();
     provider.has_answered(1).await;
@@ -297,7 +290,7 @@ async fn switched_off_a_request_goes_with_its_last_caller() {
     })
     .await;
     provider.hold();
-    let status = in_time(&gateway, curp(), Duration::from_millis(300)).await;
+    let status = gateway.late(curp()).await;
     let info = status.get_details_error_info().unwrap();
     assert!(!info.metadata.contains_key("recoverable_until"));
     eventually(|| provider.given_up() == 1).await;
@@ -321,7 +314,7 @@ async fn what_has_not_left_goes_with_its_caller() {
     provider.hold();
     let first = gateway.curp_soon(curp());
     provider.has_requests(1).await;
-    let status = in_time(&gateway, other, Duration::from_millis(300)).await;
+    let status = gateway.late(other).await;
     let info = status.get_details_error_info().unwrap();
     assert_eq!(info.metadata["billing"], "not_billed");
     assert!(!info.metadata.contains_key("recoverable_until"));
@@ -342,7 +335,7 @@ async fn who_went_keeps_its_place_until_its_request_has_ended() {
             curp: curp_of_one.to_owned(),
             ..curp()
         };
-        let status = in_time(&gateway, request, Duration::from_millis(300)).await;
+        let status = gateway.late(request).await;
         assert_eq!(status.code(), Code::DeadlineExceeded);
     }
     let status = gateway.identity.clone().check_curp(curp()).await;

@@ -1,12 +1,10 @@
 //! A lookup with a `request_id` is paid for once, however often it is asked for.
 
-use std::time::Duration;
-
 use identity_gateway::proto::identity::v1::{
     CheckCurpRequest, ScrubKenyaIdRequest, Source, VerifyPeDniRequest,
 };
 use serde_json::json;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
@@ -209,10 +207,8 @@ async fn a_caller_that_went_repeats_its_call_and_is_owed_nothing_after_that() {
         let gateway = Gateway::start(&provider).await;
         let id = Uuid::now_v7();
         provider.hold();
-        let mut request = Request::new(with_id(id));
-        request.set_timeout(Duration::from_millis(300));
-        let status = gateway.identity.clone().check_curp(request).await;
-        let info = status.expect_err("late").get_details_error_info().unwrap();
+        let status = gateway.late(with_id(id)).await;
+        let info = status.get_details_error_info().unwrap();
         assert!(info.metadata.contains_key("recoverable_until"));
         provider.release();
         provider.has_answered(1).await;
