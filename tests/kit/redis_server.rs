@@ -114,6 +114,20 @@ impl Redis {
         command.query_async(&mut connection).await
     }
 
+    /// Waits until a replica has all that was written here, by whomever: `WAIT` speaks of the writes of its own connection
+    /// alone.
+    pub async fn is_copied_to(&self, replica: &Self) {
+        let written = self.offset("master_repl_offset").await;
+        super::eventually_in(async || replica.offset("slave_repl_offset").await >= written).await;
+    }
+
+    async fn offset(&self, name: &str) -> u64 {
+        let info: String = self.says("INFO replication").await;
+        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = lines.find(|(key, _)| *key == name).expect("an offset");
+        value.parse().unwrap()
+    }
+
     pub async fn is_up(&self) {
         let client = redis::Client::open(self.url()).unwrap();
         for _ in 0..200 {

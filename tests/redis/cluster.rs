@@ -163,7 +163,7 @@ async fn a_primary_that_dies_is_replaced_and_its_request_ids_are_known() {
         first.push(create(&one, id, GIVEN_NAME).await.unwrap());
     }
     // All of it is at the replica.
-    cluster.primaries[0].says::<i64>("WAIT 1 5000").await;
+    cluster.primaries[0].is_copied_to(&cluster.replica).await;
     let before = provider.requests();
     cluster.primaries[0].kill();
     for (id, first) in ids.iter().zip(&first) {

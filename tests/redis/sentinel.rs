@@ -16,7 +16,7 @@ async fn a_request_id_is_known_after_a_failover_and_nothing_is_sent_while_there_
     connected(&[&one, &two]).await;
     let id = Uuid::now_v7().to_string();
     let first = create(&one, &id, GIVEN_NAME).await.unwrap();
-    servers.primary.says::<i64>("WAIT 1 5000").await;
+    servers.primary.is_copied_to(&servers.replica).await;
     let before = provider.requests();
     servers.primary.kill();
     eventually_in(async || match create(&two, &id, GIVEN_NAME).await {
@@ -55,7 +55,7 @@ async fn a_primary_that_is_made_a_replica_is_left_for_the_new_one() {
     connected(&[&gateway]).await;
     let id = Uuid::now_v7().to_string();
     let first = create(&gateway, &id, GIVEN_NAME).await.unwrap();
-    servers.primary.says::<i64>("WAIT 1 5000").await;
+    servers.primary.is_copied_to(&servers.replica).await;
     let client = redis::Client::open(format!("redis://127.0.0.1:{}", servers.port)).unwrap();
     let sentinel = client.get_multiplexed_async_connection().await.unwrap();
     // Refused until the Sentinel has seen that the replica is good (NOGOODSLAVE).
