@@ -41,17 +41,17 @@ pub async fn limited(own: &[(&str, &str)]) -> Process {
 
 /// Somebody else is answered, and a question after health within a second, and it never took more than it may.
 pub async fn is_bounded(what: &str, gateway: &mut Process) {
-    let mut soonest = Duration::MAX;
-    // The tests themselves keep the machine busy.
-    for _ in 0..5 {
+    let (second, mut soonest) = (Duration::from_secs(1), Duration::MAX);
+    // The tests themselves keep the machine busy: one answer in time shows that nothing stands in its way.
+    for _ in 0..30 {
         let began = Instant::now();
         assert_eq!(health(gateway).await, "0", "{what}: health");
         soonest = soonest.min(began.elapsed());
+        if soonest < second {
+            break;
+        }
     }
-    assert!(
-        soonest < Duration::from_secs(1),
-        "{what}: health after {soonest:?}"
-    );
+    assert!(soonest < second, "{what}: health after {soonest:?}");
     still_answers(gateway, MOST + BESIDES).await;
     let highest = gateway.highest();
     println!("{what}: {highest} MiB at most");
