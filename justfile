@@ -12,7 +12,7 @@ load := 'cargo run --locked --quiet --example load -- --gateway "${IDGW_BINARY:-
 _list:
     @just --list --unsorted
 
-# Install the pinned tools into .tools/ (buf, just, grpcurl, cargo-deny, cargo-fuzz, pytest, Python gRPC, Helm's engine, Envoy), redis-server and podman.
+# Install the pinned tools into .tools/ (buf, just, grpcurl, cargo-deny, cargo-fuzz, pytest, Python gRPC, Helm's engine, Envoy, oras, actionlint), redis-server, podman and docker-registry.
 setup-tools:
     .ci/setup-tools
 
@@ -86,6 +86,14 @@ image: build
 system *ARGS: image
     pytest -c tests/system/pytest.ini tests/system {{ARGS}}
 
+# The status page in headless Chromium: script on and off, light and dark, keyboard, axe-core, narrow.
+page *ARGS: build
+    pytest -c tests/page/pytest.ini tests/page {{ARGS}}
+
+# Take the pictures of the status page in docs/ anew: ten minutes of calls.
+page-pictures: build
+    python tests/page/pictures.py
+
 # Helm's chart: lint, render and validate the matrix, the drift tests, the program with what the chart gives it.
 chart *ARGS: build
     python helm/generate.py
@@ -105,7 +113,11 @@ k8s-nodes *ARGS: image
 chart-docs: build
     python helm/generate.py --write
 
-# Build the clients of examples/ and run them, and all else that docs/clients.md promises to callers.
+# Build the client packages of Go, Java, Kotlin, Python and TypeScript into target/sdk/ (docs/clients.md); or only some: `just sdk go`.
+sdk *LANGUAGES:
+    python sdk/build.py {{LANGUAGES}}
+
+# Build the client packages and the clients of examples/, run them, and all else that docs/clients.md promises to callers.
 clients *ARGS: build
     pytest -c tests/clients/pytest.ini tests/clients {{ARGS}}
 
@@ -167,6 +179,19 @@ mutants N="60" *ARGS:
 # Write the bill of materials of the release binary: CycloneDX, target/identity-gateway.cdx.json.
 sbom:
     .ci/sbom
+
+# Make a release in target/release-files, and push image and chart to REGISTRY if that is set (docs/release.md); `--unreleased` for trial.
+release *ARGS: image sbom
+    deploy/release/make {{ARGS}}
+
+# Make a release for trial, push it to a registry on this machine, and install from it as docs/release.md says.
+release-test *ARGS: image sbom
+    pytest -c tests/release/pytest.ini tests/release -m "not cosign" {{ARGS}}
+
+# The same page with cosign and helm, built from their Go modules: some minutes and gigabytes the first time.
+release-test-cosign *ARGS: image sbom
+    .ci/release-tools
+    pytest -c tests/release/pytest.ini tests/release -m cosign {{ARGS}}
 
 # Build the release binary twice, in two directories, and compare the bytes.
 reproducible:

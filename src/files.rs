@@ -1,6 +1,10 @@
 //! Reads small files, never more than a bound: a path may name a device.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{
+    fs::File,
+    io::{ErrorKind, Read as _},
+    path::Path,
+};
 
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use zeroize::Zeroizing;
@@ -20,7 +24,14 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Why it cannot be read, and nothing of its content.
 pub fn bytes(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let mut content = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let file = File::open(path).map_err(|error| match error.kind() {
+        // Mounted into a container, a file belongs to somebody who is not known there.
+        ErrorKind::PermissionDenied => {
+            let user = rustix::process::geteuid();
+            format!("cannot be read by user {}: {error}", user.as_raw())
+        }
+        _ => format!("cannot be read: {error}"),
+    })?;
     let read = file.take(limit + 1).read_to_end(&mut content);
     let length = read.map_err(|error| format!("cannot be read: {error}"))?;
     match u64::try_from(length) {

@@ -1,7 +1,10 @@
 //! One JSON object on one line, written field by field: there are two for every call, the log's and the
 //! audit's, and gathering their fields first costs more than writing them.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    io,
+};
 
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
@@ -82,6 +85,12 @@ impl JsonLine {
     pub fn value(&mut self, name: &'static str, value: impl Serialize) {
         self.name(name);
         let _written = serde_json::to_writer(&mut self.fields, &value);
+    }
+
+    /// Adds a number that is written exactly as it is shown, which must be in digits.
+    pub fn digits(&mut self, name: &'static str, number: impl fmt::Display) {
+        self.name(name);
+        let _written = io::Write::write_fmt(&mut self.fields, format_args!("{number}"));
     }
 
     /// Adds an object.

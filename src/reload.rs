@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::files;
 use crate::sha256::Sha256;
-use crate::telemetry::{labels::Reload, metrics};
+use crate::telemetry::reloads;
 
 /// Largest file that is read, in bytes: a bundle of every public CA has a quarter of it.
 const LARGEST: u64 = 1024 * 1024;
@@ -127,7 +127,7 @@ impl Watch {
                     return Look::Same;
                 }
                 tracing::info!(key = self.key, "reloaded: the new version is in use");
-                metrics::reloaded(self.key, Reload::Taken);
+                reloads::taken(self.key);
                 Look::Taken
             }
             Err(_) if !new => {
@@ -141,7 +141,7 @@ impl Watch {
                     why,
                     "reload rejected, keeping the previous version"
                 );
-                metrics::reloaded(self.key, Reload::Kept);
+                reloads::rejected(self.key, &why);
                 Look::Refused
             }
         }

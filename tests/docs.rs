@@ -1,5 +1,5 @@
-//! The tables of docs/configuration.md and docs/sandbox.md are what the program says. `UPDATE_DOCS=1 cargo test --test docs` writes
-//! them anew.
+//! The tables of docs/configuration.md and docs/sandbox.md, and deploy/config/identity-gateway.toml, are what the program
+//! says. `UPDATE_DOCS=1 cargo test --test docs` writes them anew.
 
 #![allow(clippy::expect_used)]
 
@@ -42,4 +42,18 @@ fn the_tables_of_docs_are_what_the_program_says() {
         &config::markdown(),
     );
     is_current("docs/sandbox.md", "sandbox", &sandbox::markdown());
+}
+
+#[test]
+fn the_default_file_of_deploy_is_what_the_program_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/config/identity-gateway.toml");
+    let generated = config::default_file();
+    if fs::read_to_string(&path).is_ok_and(|written| written == generated) {
+        return;
+    }
+    assert!(
+        std::env::var_os("UPDATE_DOCS").is_some(),
+        "deploy/config/identity-gateway.toml is not what the program says; run UPDATE_DOCS=1 cargo test --test docs"
+    );
+    fs::write(&path, generated).expect("the default file");
 }

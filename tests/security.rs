@@ -1,4 +1,4 @@
-//! SECURITY.md names a proof for each promise, and each proof exists.
+//! docs/proofs.md names the tests of each promise of SECURITY.md, and each test exists.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -43,59 +43,88 @@ fn has_test(file: &str, name: &str) -> bool {
     any("test") && !any("ignore")
 }
 
+/// The rows of the tables with this header: the section that each is in, its key, and its other cells.
+fn rows<'a>(text: &'a str, header: &str) -> Vec<(&'a str, &'a str, Vec<&'a str>)> {
+    let (mut section, mut inside, mut found) = ("", false, Vec::new());
+    for line in text.lines() {
+        if line.starts_with('#') {
+            section = line.trim_start_matches('#').trim();
+        }
+        inside = line == header || inside && line.starts_with('|');
+        if inside && line != header && !line.starts_with("|---") {
+            let mut cells = line.trim_matches('|').split(" | ").map(str::trim);
+            let key = cells.next().expect("a key");
+            found.push((section, key.trim_matches('`'), cells.collect()));
+        }
+    }
+    found
+}
+
 #[test]
-fn every_test_that_security_md_names_exists() {
-    let text = read("SECURITY.md");
+fn every_promise_of_security_md_has_a_proof_under_the_same_key() {
+    let (security, proofs) = (read("SECURITY.md"), read("docs/proofs.md"));
+    let promises = rows(&security, "| key | attack | guarantee |");
+    let proofs = rows(&proofs, "| key | proof |");
+    let places = |rows: &[(&str, &str, Vec<&str>)]| -> Vec<String> {
+        rows.iter()
+            .map(|(section, key, _)| format!("{section}: {key}"))
+            .collect()
+    };
+    // One by one, so that a failure names the first row that is not there.
+    for (promise, proof) in places(&promises).iter().zip(&places(&proofs)) {
+        assert_eq!(promise, proof, "SECURITY.md and docs/proofs.md differ here");
+    }
+    assert_eq!(promises.len(), proofs.len());
+
+    let keys: BTreeSet<_> = promises.iter().map(|(_, key, _)| key).collect();
+    assert_eq!(keys.len(), promises.len(), "a key is there twice");
+    assert!(promises.len() > 100, "only {} promises", promises.len());
+    for (_, key, cells) in &promises {
+        assert!(
+            cells.len() == 2 && cells.iter().all(|cell| !cell.is_empty()),
+            "{key}"
+        );
+        assert!(
+            quoted(&cells.concat()).all(|word| as_proof(word).is_none()),
+            "{key}"
+        );
+    }
+    for (_, key, cells) in &proofs {
+        assert_eq!(cells.len(), 1, "{key}");
+        assert!(
+            quoted(cells[0]).any(|word| as_proof(word).is_some()),
+            "no proof: {key}"
+        );
+    }
+}
+
+#[test]
+fn every_test_that_the_proofs_name_exists() {
+    let text = read("docs/proofs.md");
     let proofs: BTreeSet<_> = quoted(&text).filter_map(as_proof).collect();
-    assert!(proofs.len() > 40, "only {} proofs", proofs.len());
+    assert!(proofs.len() > 150, "only {} proofs", proofs.len());
     let missing: Vec<_> = proofs
         .iter()
         .filter(|(file, name)| !has_test(file, name))
         .collect();
     assert!(
         missing.is_empty(),
-        "SECURITY.md names tests that are not there: {missing:#?}"
+        "docs/proofs.md names tests that are not there: {missing:#?}"
     );
 }
 
 #[test]
-fn every_promise_of_security_md_has_a_proof() {
-    let text = read("SECURITY.md");
-    let mut promises = 0;
-    let mut inside = false;
-    for line in text.lines() {
-        match line {
-            _ if line.starts_with("| attack") => inside = true,
-            _ if !line.starts_with('|') => inside = false,
-            _ if inside && !line.starts_with("|---") => {
-                let cells: Vec<_> = line.trim_matches('|').split(" | ").collect();
-                assert_eq!(cells.len(), 3, "{line}");
-                assert!(
-                    quoted(cells[2]).any(|word| as_proof(word).is_some()),
-                    "no proof: {line}"
-                );
-                promises += 1;
-            }
-            _ => {}
-        }
-    }
-    assert!(promises > 30, "only {promises} promises");
-}
-
-#[test]
-fn every_fuzz_target_that_security_md_names_exists() {
-    let text = read("SECURITY.md");
+fn every_fuzz_target_that_the_proofs_name_exists() {
+    let text = read("docs/proofs.md");
     let mut named = 0;
-    for (at, _) in text.match_indices("fuzz target") {
-        let rest = &text[at..];
-        let end = rest.find(['|', '.', '\n']).unwrap_or(rest.len());
-        for target in quoted(&rest[..end]) {
-            assert!(
-                Path::new(env!("CARGO_MANIFEST_DIR"))
-                    .join(format!("fuzz/fuzz_targets/{target}.rs"))
-                    .is_file(),
-                "{target}"
-            );
+    for (_, key, cells) in rows(&text, "| key | proof |") {
+        let targets = cells[0]
+            .split_once("fuzz target")
+            .map(|(_, rest)| quoted(rest));
+        for target in targets.into_iter().flatten() {
+            let program = format!("fuzz/fuzz_targets/{target}.rs");
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(program);
+            assert!(path.is_file(), "{key}: {target}");
             named += 1;
         }
     }

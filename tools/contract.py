@@ -96,6 +96,7 @@ class File:
 
     path: str
     package: str
+    options: dict[str, str | bool]
     services: list[Service]
     messages: list[Message]
     enums: list[Enum]
@@ -128,6 +129,7 @@ def _file(file: dict) -> File:
     return File(
         path=file["name"],
         package=package,
+        options=file.get("options", {}),
         services=[
             Service(
                 name=f"{package}.{service['name']}",

@@ -1,5 +1,4 @@
 // A complete client of the identity gateway. docs/clients.md says how to run it and what it shows.
-// `buf generate ../..` makes the stubs in gen/.
 package main
 
 import (
@@ -13,30 +12,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"google.golang.org/genproto/googleapis/rpc/code"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	_ "google.golang.org/grpc/health" // asks for health as the service config says
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 
-	identity "example.com/identity-gateway-client/gen/idgw/identity/v1"
-	person "example.com/identity-gateway-client/gen/idgw/person/v1"
+	"identity-gateway.example/gateway"
+	identity "identity-gateway.example/gateway/idgw/identity/v1"
+	person "identity-gateway.example/gateway/idgw/person/v1"
 )
-
-// bearerToken sends the token with each call. The file is read each time: tokens are renewed in place.
-type bearerToken struct{ file string }
-
-func (t bearerToken) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	token, err := os.ReadFile(t.file)
-	return map[string]string{"authorization": "Bearer " + strings.TrimSpace(string(token))}, err
-}
-
-func (t bearerToken) RequireTransportSecurity() bool { return true }
 
 // traceContext sends W3C trace context: each call is a span of its own in one trace.
 // With OpenTelemetry in the program, use otelgrpc instead.
@@ -55,40 +39,21 @@ func randomHex(bytes int) string {
 	return fmt.Sprintf("%x", random)
 }
 
-// largestReply is what the gateway sends at most (server.max_response_bytes). Libraries take 4 MiB unless told otherwise,
-// which is too little for images and documents.
-const largestReply = 16 << 20
-
-// serviceConfig reads the service config. Without waitForReady calls fail at once while no gateway can be reached.
-func serviceConfig() (string, error) {
-	config, err := os.ReadFile(setting("GATEWAY_SERVICE_CONFIG", "../../deploy/client/service-config.json"))
-	return string(config), err
-}
-
 // connect makes a channel by the environment: TLS if there is a CA file, a token if there is a token file.
-func connect(traceID, address, serviceConfig string) (*grpc.ClientConn, error) {
-	options := []grpc.DialOption{
-		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestReply)),
-		grpc.WithUnaryInterceptor(traceContext(traceID)),
+func connect(traceID, address string, failFast bool) (*grpc.ClientConn, error) {
+	options := gateway.Options{CAFile: os.Getenv("GATEWAY_CA_FILE"), FailFast: failFast}
+	options.Plaintext = options.CAFile == ""
+	if file := os.Getenv("GATEWAY_TOKEN_FILE"); file != "" {
+		options.Token = gateway.TokenFile(file)
 	}
-	caFile, tokenFile := os.Getenv("GATEWAY_CA_FILE"), os.Getenv("GATEWAY_TOKEN_FILE")
-	switch {
-	case caFile != "":
-		tls, err := credentials.NewClientTLSFromFile(caFile, "")
+	if file := os.Getenv("GATEWAY_SERVICE_CONFIG"); file != "" {
+		config, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		options = append(options, grpc.WithTransportCredentials(tls))
-	case tokenFile != "":
-		return nil, errors.New("GATEWAY_TOKEN_FILE needs GATEWAY_CA_FILE: a token is not sent in the clear")
-	default:
-		options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		options.ServiceConfig = string(config)
 	}
-	if tokenFile != "" {
-		options = append(options, grpc.WithPerRPCCredentials(bearerToken{tokenFile}))
-	}
-	return grpc.NewClient(address, options...)
+	return gateway.Connect(address, options, grpc.WithChainUnaryInterceptor(traceContext(traceID)))
 }
 
 func setting(name, otherwise string) string {
@@ -100,33 +65,33 @@ func setting(name, otherwise string) string {
 
 // explain tells what an error says of itself: `CODE REASON`, who is to blame and what it cost, which
 // fields, when to come again.
-func explain(err error) string {
-	failed := status.Convert(err)
-	if failed.Code() == codes.DeadlineExceeded {
+func explain(failed *gateway.Error) string {
+	text := code.Code(failed.Code).String()
+	if failed.Code == codes.DeadlineExceeded {
 		// It has details only if the gateway's answer was quicker than the library's own clock.
-		return code.Code(failed.Code()).String()
+		return text
 	}
-	// Without ErrorInfo it is not the gateway's: nobody says what it cost, or whether anything was sent.
-	cause, fields, again := " without ErrorInfo", "", ""
-	for _, detail := range failed.Details() {
-		switch detail := detail.(type) {
-		case *errdetails.ErrorInfo:
-			cause = " " + detail.Reason
-			if billing, known := detail.Metadata["billing"]; known {
-				cause += fmt.Sprintf(" by %s, %s", detail.Metadata["provider"], billing)
-			}
-		case *errdetails.BadRequest:
-			var names []string
-			for _, violation := range detail.FieldViolations {
-				names = append(names, violation.Field)
-			}
-			slices.Sort(names)
-			fields = " in " + strings.Join(names, ", ")
-		case *errdetails.RetryInfo:
-			again = fmt.Sprintf(", again after %g s", detail.RetryDelay.AsDuration().Seconds())
-		}
+	if failed.Reason == "" {
+		// It is not the gateway's: nobody says what it cost, or whether anything was sent.
+		text += " without ErrorInfo"
+	} else {
+		text += " " + failed.Reason
 	}
-	return code.Code(failed.Code()).String() + cause + fields + again
+	if _, known := failed.Metadata["billing"]; known {
+		text += fmt.Sprintf(" by %s, %s", failed.Metadata["provider"], failed.Billing)
+	}
+	var names []string
+	for _, violation := range failed.Violations {
+		names = append(names, violation.Field)
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		text += " in " + strings.Join(names, ", ")
+	}
+	if failed.RetryAfter > 0 {
+		text += fmt.Sprintf(", again after %g s", failed.RetryAfter.Seconds())
+	}
+	return text
 }
 
 // method is an RPC of a generated client.
@@ -139,46 +104,6 @@ func call[Request, Response any](rpc method[Request, Response], request Request,
 	return rpc(ctx, request)
 }
 
-const (
-	// longest is as long as the gateway itself gives a call that names no deadline.
-	longest = 30 * time.Second
-	// attempts of a call of which the gateway did not say how long its answer can be had.
-	attempts = 5
-)
-
-// untilAnswered makes a call whose request has a request_id, and again with twice the time whenever its deadline has
-// passed. It is the same call for the gateway: what was paid for is not paid for again. late is told of each error
-// that is not the last. When the answer cannot be had any more, or the call has failed otherwise, that error is returned.
-func untilAnswered[Request, Response any](rpc method[Request, Response], request Request, limit time.Duration,
-	late func(error)) (Response, error) {
-	var until time.Time
-	for attempt := 1; ; attempt++ {
-		response, err := call(rpc, request, limit)
-		if status.Code(err) != codes.DeadlineExceeded {
-			return response, err
-		}
-		for _, detail := range status.Convert(err).Details() {
-			info, isInfo := detail.(*errdetails.ErrorInfo)
-			if !isInfo {
-				continue
-			}
-			if info.Reason != "DEADLINE_EXCEEDED" {
-				// The provider's time has passed, and not this call's: there will be no answer.
-				return response, err
-			}
-			if latest, err := time.Parse(time.RFC3339, info.Metadata["recoverable_until"]); err == nil {
-				until = latest
-			}
-		}
-		// `until` is not known if the library's own clock was quicker, nor if nothing was sent to the provider.
-		if until.IsZero() && attempt == attempts || !until.IsZero() && !time.Now().Before(until) {
-			return response, err
-		}
-		late(err)
-		limit = min(2*limit, longest)
-	}
-}
-
 // isRecovered tells whether an earlier call has paid for the answer. It was there already, or still on its way to that
 // call.
 func isRecovered(verification *identity.Verification) bool {
@@ -186,16 +111,14 @@ func isRecovered(verification *identity.Verification) bool {
 	return source == identity.Source_SOURCE_RECOVERED || source == identity.Source_SOURCE_COALESCED
 }
 
-// newID makes a request_id: one for each question, kept for as long as it is asked again.
-func newID() string { return uuid.NewString() }
-
 // refused makes a call that must fail; its explanation.
 func refused[Request, Response any](rpc method[Request, Response], request Request, limit time.Duration) string {
 	_, err := call(rpc, request, limit)
-	if err == nil {
-		log.Fatalf("%T should have been refused", request)
+	var failed *gateway.Error
+	if !errors.As(err, &failed) {
+		log.Fatalf("%T should have been refused: %v", request, err)
 	}
-	return explain(err)
+	return explain(failed)
 }
 
 func run() error {
@@ -204,11 +127,7 @@ func run() error {
 		traceID = parts[1]
 	}
 	fmt.Println("trace:", traceID)
-	config, err := serviceConfig()
-	if err != nil {
-		return err
-	}
-	conn, err := connect(traceID, setting("GATEWAY_ADDRESS", "localhost:50051"), config)
+	conn, err := connect(traceID, setting("GATEWAY_ADDRESS", "localhost:50051"), false)
 	if err != nil {
 		return err
 	}
@@ -218,7 +137,7 @@ func run() error {
 
 	// A verification. The answer says what was found, who said it, and what it cost.
 	answer, err := call(identities.CheckCurp,
-		&identity.CheckCurpRequest{Curp: "RAZR811011HVZXPB01", RequestId: newID()}, limit)
+		&identity.CheckCurpRequest{Curp: "RAZR811011HVZXPB01", RequestId: gateway.NewRequestID()}, limit)
 	if err != nil {
 		return err
 	}
@@ -228,7 +147,7 @@ func run() error {
 	// Nobody by that number: a successful call, not an error.
 	nobody, err := call(identities.ScrubKenyaId, &identity.ScrubKenyaIdRequest{
 		Id: "00000000", IdType: identity.KenyaIdType_KENYA_ID_TYPE_NATIONAL_ID, SubjectConsent: true,
-		RequestId: newID()}, limit)
+		RequestId: gateway.NewRequestID()}, limit)
 	if err != nil {
 		return err
 	}
@@ -236,17 +155,17 @@ func run() error {
 
 	// Errors, read by their details. The message is for people; programs go by code and reason.
 	fmt.Println("bad request:", refused(identities.VerifyPeForeignerId,
-		&identity.VerifyPeForeignerIdRequest{DocumentNumber: "?", Birthdate: "2999-01-01", RequestId: newID()}, limit))
+		&identity.VerifyPeForeignerIdRequest{DocumentNumber: "?", Birthdate: "2999-01-01", RequestId: gateway.NewRequestID()}, limit))
 	fmt.Println("no consent:", refused(identities.ScrubKenyaId, &identity.ScrubKenyaIdRequest{
-		Id: "1234567", IdType: identity.KenyaIdType_KENYA_ID_TYPE_NATIONAL_ID, RequestId: newID()}, limit))
+		Id: "1234567", IdType: identity.KenyaIdType_KENYA_ID_TYPE_NATIONAL_ID, RequestId: gateway.NewRequestID()}, limit))
 	fmt.Println("provider down:", refused(identities.CheckCurp,
-		&identity.CheckCurpRequest{Curp: "DOWN900101HDFSND09", RequestId: newID()}, limit))
+		&identity.CheckCurpRequest{Curp: "DOWN900101HDFSND09", RequestId: gateway.NewRequestID()}, limit))
 
 	// A registry that takes longer than the call may: the same call again gets what the first one has paid for.
-	var tooLate []error
-	late, err := untilAnswered(identities.ScrubKenyaId, &identity.ScrubKenyaIdRequest{
+	var tooLate []*gateway.Error
+	late, err := gateway.UntilAnswered(context.Background(), identities.ScrubKenyaId, &identity.ScrubKenyaIdRequest{
 		Id: "900002001", IdType: identity.KenyaIdType_KENYA_ID_TYPE_NATIONAL_ID, SubjectConsent: true,
-		RequestId: newID()}, time.Second, func(err error) { tooLate = append(tooLate, err) })
+		RequestId: gateway.NewRequestID()}, time.Second, func(err *gateway.Error) { tooLate = append(tooLate, err) })
 	if err != nil {
 		return err
 	}
@@ -261,7 +180,7 @@ func run() error {
 	create := &person.CreatePersonRequest{
 		Person: &person.Person{GivenName: &givenName, FamilyName: &familyName,
 			BiometricData: &person.BiometricData{FaceImage: make([]byte, 5<<20)}},
-		RequestId: newID(),
+		RequestId: gateway.NewRequestID(),
 	}
 	first, err := call(persons.CreatePerson, create, limit)
 	if err != nil {
@@ -289,22 +208,22 @@ func run() error {
 		&person.GetPersonRequest{Id: "person_outofservice"}, limit))
 
 	fmt.Println("rate limit:", refused(identities.CheckCurp,
-		&identity.CheckCurpRequest{Curp: "MUCH900101HDFSND01", RequestId: newID()}, limit))
+		&identity.CheckCurpRequest{Curp: "MUCH900101HDFSND01", RequestId: gateway.NewRequestID()}, limit))
 
 	// No gateway at all. Nothing has left here, but the library says the same of a connection that broke after the request
 	// was sent: so it is asked again with the same request_id, which never pays twice.
-	nowhere, err := connect(traceID, "localhost:1", strings.ReplaceAll(config, `"waitForReady": true`, `"waitForReady": false`))
+	nowhere, err := connect(traceID, "localhost:1", true)
 	if err != nil {
 		return err
 	}
 	defer nowhere.Close()
 	fmt.Println("gateway down:", refused(identity.NewIdentityServiceClient(nowhere).CheckCurp,
-		&identity.CheckCurpRequest{Curp: "RAZR811011HVZXPB01", RequestId: newID()}, limit))
+		&identity.CheckCurpRequest{Curp: "RAZR811011HVZXPB01", RequestId: gateway.NewRequestID()}, limit))
 	return nil
 }
 
 func main() {
 	if err := run(); err != nil {
-		log.Fatal(explain(err), ": ", err)
+		log.Fatal(err)
 	}
 }

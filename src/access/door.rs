@@ -9,6 +9,7 @@ use http::Request;
 use super::{
     budget::{Budgets, Counted, Shared},
     grants::{Access, Grants},
+    left::Left,
     persons::Records,
     share::Share,
 };
@@ -101,6 +102,15 @@ impl Door {
     pub fn has_owners(&self) -> bool {
         let access = self.access.as_ref();
         self.authenticator.is_on() && access.is_some_and(|access| access.load().has_owners())
+    }
+
+    /// What is left of the callers' budgets, by rule, at any time.
+    #[must_use]
+    pub fn left(&self) -> Left {
+        Left {
+            access: self.access.clone(),
+            budgets: Arc::clone(&self.budgets),
+        }
     }
 
     /// Who sends this request; its credentials are taken out of it.
@@ -199,10 +209,8 @@ impl Rights {
 
     /// What is left of each of the caller's budgets, where that is known.
     pub fn left(&self, caller: &Caller) -> impl Iterator<Item = Budget> {
-        let minute = (Quota::CallsPerMinute, self.grants.calls_per_minute);
-        let day = (Quota::ChargedCallsPerDay, self.grants.charged_calls_per_day);
-        let budgets = [minute, day].into_iter();
-        budgets.filter_map(|(quota, limit)| self.budgets.left(&caller.identity, quota, limit?))
+        let budgets = self.grants.budgets();
+        budgets.filter_map(|(quota, limit)| self.budgets.left(&caller.identity, quota, limit))
     }
 }
 

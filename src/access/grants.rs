@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     auth::{AuthMode, identity::Caller},
+    domain::refusal::Quota,
     policy::Policies,
     proto::fields::Fields,
 };
@@ -38,6 +39,22 @@ pub struct Grants {
     pub calls_per_minute: Option<u64>,
     /// Calls in a day that a provider may charge for.
     pub charged_calls_per_day: Option<u64>,
+}
+
+impl Grants {
+    /// The budgets that the caller has.
+    pub fn budgets(&self) -> impl Iterator<Item = (Quota, u64)> {
+        budgets(self.calls_per_minute, self.charged_calls_per_day)
+    }
+}
+
+fn budgets(minute: Option<u64>, day: Option<u64>) -> impl Iterator<Item = (Quota, u64)> {
+    let both = [
+        (Quota::CallsPerMinute, minute),
+        (Quota::ChargedCallsPerDay, day),
+    ];
+    let both = both.into_iter();
+    both.filter_map(|(quota, limit)| Some((quota, limit?)))
 }
 
 /// The rules in force.
@@ -75,6 +92,20 @@ impl Access {
         let grants = self.work_out(caller).map(Arc::new);
         self.remembered.insert(Arc::clone(caller), grants.clone());
         grants
+    }
+
+    /// The budgets that the rules state, by the rule's name.
+    pub fn limits(&self) -> impl Iterator<Item = (&Arc<str>, Quota, u64)> {
+        self.rules.iter().flat_map(|rule| {
+            let stated = budgets(rule.calls_per_minute, rule.charged_calls_per_day);
+            stated.map(|(quota, limit)| (&rule.name, quota, limit))
+        })
+    }
+
+    /// The callers that are remembered, with what they may do: those that have called since the rules are in force.
+    pub fn known(&self) -> impl Iterator<Item = (Arc<Caller>, Arc<Grants>)> {
+        let remembered = self.remembered.iter();
+        remembered.filter_map(|(caller, grants)| Some((Arc::clone(&*caller), grants?)))
     }
 
     fn work_out(&self, caller: &Caller) -> Option<Grants> {

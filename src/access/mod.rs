@@ -7,6 +7,7 @@
 //! fields  the fields of an answer that a caller may see
 //! share   with whom a caller shares answers
 //! budget  calls a minute and charged calls a day, in this process and through Redis
+//! left    what is left of them, by rule, for the status page
 //! door    all of it for one call: identified, allowed, within its budget
 //! ```
 
@@ -15,5 +16,6 @@ pub mod classes;
 pub mod door;
 pub mod file;
 pub mod grants;
+pub mod left;
 pub mod persons;
 pub mod share;

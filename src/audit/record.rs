@@ -227,7 +227,7 @@ impl End {
         line.some_word("outcome", self.outcome.map(Outcome::as_str));
         line.word("billing", self.billing.as_str());
         if let Some(cost) = &self.cost {
-            line.value("cost", cost.amount());
+            line.digits("cost", cost.amount());
             line.some_text("currency", cost.currency());
         }
         line.some_word("source", self.source.map(Source::as_str));

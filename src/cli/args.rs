@@ -2,15 +2,16 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use clap_complete::Shell;
-
 use super::{
     audit, audit_find,
     call::{self, Detail, Format, Security, Task, token::Token},
-    check_config, health, sandbox, serve,
+    check_config,
+    completions::{self, Completions},
+    health, sandbox, serve,
+    terminal::{Problems, WARNING},
 };
 use crate::config::{self, Sources};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Exit code of a command line that cannot be understood (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -87,11 +88,8 @@ enum Command {
         #[command(flatten)]
         tls: TlsArgs,
     },
-    /// Prints a script that completes commands and options in a shell
-    Completions {
-        /// The shell
-        shell: Shell,
-    },
+    /// Prints a script that completes commands, options, methods and requests in a shell
+    Completions(Completions),
     /// Works with audit files
     Audit {
         #[command(subcommand)]
@@ -202,7 +200,7 @@ fn key_value(text: &str) -> Result<(String, String), &'static str> {
 }
 
 /// The command line with what `--version` says.
-fn command(version: &'static str) -> clap::Command {
+pub(super) fn command(version: &'static str) -> clap::Command {
     Cli::command().version(version)
 }
 
@@ -263,20 +261,7 @@ pub async fn run(version: &'static str) -> ExitCode {
             };
             check_config::run(sources(Vec::new()), purpose, output)
         }
-        Command::Completions { shell } => {
-            // Into memory first: the crate panics where its writer fails.
-            let mut script = Vec::new();
-            clap_complete::generate(
-                shell,
-                &mut command(version),
-                "identity-gateway",
-                &mut script,
-            );
-            match io::Write::write_all(&mut io::stdout(), &script) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE,
-            }
-        }
+        Command::Completions(asked) => completions::run(&asked, command(version)),
         Command::Audit {
             command: AuditCommand::Verify(asked),
         } => audit::verify(&asked, || sources(Vec::new())),
@@ -290,7 +275,7 @@ pub async fn run(version: &'static str) -> ExitCode {
             tls,
         } => match gateway(address, tls, || sources(Vec::new())) {
             Ok((address, security)) => {
-                let (mut out, mut err) = (io::stdout(), io::stderr());
+                let (mut out, mut err) = (io::stdout(), anstream::stderr());
                 health::run(&address, &security, &service, timeout, &mut out, &mut err).await
             }
             Err(code) => code,
@@ -323,7 +308,7 @@ pub async fn run(version: &'static str) -> ExitCode {
                         .or(token_env.map(Token::Variable)),
                     timeout,
                 };
-                call::run(args, &mut io::stdout(), &mut io::stderr()).await
+                call::run(args, &mut io::stdout(), &mut anstream::stderr()).await
             }
             Err(code) => code,
         },
@@ -337,7 +322,8 @@ fn gateway(
     sources: impl FnOnce() -> Sources,
 ) -> Result<(String, Security), ExitCode> {
     let refused = |error: &dyn std::fmt::Display| {
-        let _told = io::Write::write_fmt(&mut io::stderr(), format_args!("{error}\n"));
+        let _told =
+            io::Write::write_fmt(&mut anstream::stderr(), format_args!("{}", Problems(error)));
         ExitCode::from(USAGE)
     };
     let said = tls.tls
@@ -346,9 +332,12 @@ fn gateway(
         || tls.tls_name.is_some()
         || tls.tls_cert.is_some();
     if tls.insecure {
-        let warning = "warning: --insecure: the server certificate is not verified; whoever is on the way can read and \
-                       change this call, its token included\n";
-        let _told = io::Write::write_all(&mut io::stderr(), warning.as_bytes());
+        let warning = "--insecure: the server certificate is not verified; whoever is on the way can read and change \
+                       this call, its token included";
+        let _told = io::Write::write_fmt(
+            &mut anstream::stderr(),
+            format_args!("{WARNING}warning:{WARNING:#} {warning}\n"),
+        );
     }
     let own = tls.tls_cert.zip(tls.tls_key);
     let said = said.then(|| call::Tls {

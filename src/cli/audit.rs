@@ -21,7 +21,10 @@ use crate::{
         trail,
         verify::{Expected, Trails, Verifier},
     },
-    cli::printable::line,
+    cli::{
+        printable::line,
+        terminal::{self, ASIDE, ERROR, GOOD, Progress},
+    },
     config::{self, Sources},
     files,
 };
@@ -54,8 +57,13 @@ pub struct Verify {
 /// Runs the command.
 #[must_use]
 pub fn verify(asked: &Verify, sources: impl FnOnce() -> Sources) -> ExitCode {
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    match report(asked, sources, &mut out, &mut err) {
+    // Not locked: the progress is said on standard error too.
+    match report(
+        asked,
+        sources,
+        &mut anstream::stdout(),
+        &mut anstream::stderr(),
+    ) {
         Ok(code) => ExitCode::from(code),
         // Nothing can be said any more: where it would have been said is what failed.
         Err(_) => ExitCode::FAILURE,
@@ -81,6 +89,18 @@ fn keys(asked: &Verify, sources: impl FnOnce() -> Sources) -> Result<Vec<ChainKe
 
 fn secret(path: &Path) -> Result<Zeroizing<String>, String> {
     files::text(path, files::SECRET).map_err(|why| format!("{}: {why}", path.display()))
+}
+
+/// Counts what is read of the files, and says how far that is.
+pub(super) fn reading(files: &[PathBuf]) -> (terminal::Bytes, Progress) {
+    let sizes = files.iter().filter_map(|path| path.metadata().ok());
+    let total = sizes.map(|file| file.len()).sum();
+    let read = terminal::Bytes::default();
+    let shown = read.clone();
+    (
+        read,
+        Progress::start(move |passed| shown.share_of(total, passed)),
+    )
 }
 
 fn report(
@@ -114,20 +134,24 @@ fn report(
             return Ok(USAGE);
         }
     };
+    let (read, progress) = reading(&files);
     for path in &files {
         let name = line(&path.display().to_string());
-        let walked = File::open(path).and_then(|file| verifier.file(&name, BufReader::new(file)));
+        let walked =
+            File::open(path).and_then(|file| verifier.file(&name, BufReader::new(read.of(file))));
         if let Err(error) = walked {
+            drop(progress);
             writeln!(err, "{name}: cannot be read: {}", line(&error.to_string()))?;
             return Ok(USAGE);
         }
     }
+    drop(progress);
     let report = verifier.finish();
     for note in &report.notes {
-        writeln!(out, "note: {}", line(&note.to_string()))?;
+        writeln!(out, "{ASIDE}note:{ASIDE:#} {}", line(&note.to_string()))?;
     }
     for broken in report.breaks.iter().take(LISTED) {
-        writeln!(out, "BROKEN: {}", line(&broken.to_string()))?;
+        writeln!(out, "{ERROR}BROKEN:{ERROR:#} {}", line(&broken.to_string()))?;
     }
     let (records, breaks) = (report.records, report.breaks.len());
     if breaks > LISTED {
@@ -140,10 +164,13 @@ fn report(
         out,
         "keyed: {keyed} of {records} records, verified with a given key"
     )?;
-    let verdict = if report.is_whole() { "whole" } else { "broken" };
+    let (colour, verdict) = match report.is_whole() {
+        true => (GOOD, "whole"),
+        false => (ERROR, "broken"),
+    };
     writeln!(
         out,
-        "{verdict}: {records} records, {lost} counted as lost, {breaks} breaks, head {head}"
+        "{colour}{verdict}:{colour:#} {records} records, {lost} counted as lost, {breaks} breaks, head {head}"
     )?;
     out.flush()?;
     Ok(u8::from(!report.is_whole()))

@@ -19,7 +19,10 @@ use crate::{
         hash::Hasher,
         trail,
     },
-    cli::printable::{json, line},
+    cli::{
+        audit::reading,
+        printable::{json, line},
+    },
     config::{self, Sources},
     files,
 };
@@ -77,18 +80,21 @@ fn search(asked: &Find, sources: impl FnOnce() -> Sources) -> Result<u64, String
     let kind = kind.unwrap_or_default();
     let mut search = Search::new(&keys, kind, number, asked.of_type.as_deref());
     let files = trail::files(&listed).map_err(|error| error.to_string())?;
+    let (read, progress) = reading(&files);
     let mut out = io::stdout().lock();
     let is_terminal = out.is_terminal();
-    let mut show = |record: &[u8]| match is_terminal {
+    let mut write = |record: &[u8]| match is_terminal {
         // As it stands in the file: it verifies.
         false => out.write_all(record).and_then(|()| out.write_all(b"\n")),
         true => writeln!(out, "{}", json(&String::from_utf8_lossy(record))),
     };
+    let mut show = |record: &[u8]| progress.aside(|| write(record));
     for path in files {
-        let walked =
-            File::open(&path).and_then(|file| search.file(BufReader::new(file), &mut show));
+        let walked = File::open(&path)
+            .and_then(|file| search.file(BufReader::new(read.of(file)), &mut show));
         walked.map_err(|error| format!("{}: {error}", path.display()))?;
     }
+    drop(progress);
     out.flush().map_err(|error| error.to_string())?;
     Ok(search.found)
 }

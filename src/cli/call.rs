@@ -13,6 +13,7 @@
 //! | 64 + CODE | the RPC answered an error of this gRPC code, as grpcurl says it: 67 is INVALID_ARGUMENT; 68 also if there was no answer in time |
 
 mod codec;
+pub(crate) mod complete;
 pub(crate) mod connect;
 mod describe;
 mod failure;
@@ -20,6 +21,7 @@ mod headers;
 mod heard;
 mod json;
 mod method;
+mod partial_json;
 pub(crate) mod print_error;
 mod reflect;
 mod security;
@@ -49,6 +51,7 @@ use self::{
     reflect::Reflection,
     token::Token,
 };
+use super::{printable, terminal::Progress};
 
 /// The largest answer that is read: four times what the gateway sends by default.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -144,18 +147,21 @@ async fn call(args: CallArgs, heard: &mut Heard) -> Result<String, Failure> {
     let (method, json) = match &args.task {
         Task::Call { method, json } => (method, request(json).await?),
         Task::List(service) => {
+            let _waiting = waiting(&args);
             let asked =
                 async |server: &mut Reflection| describe::list(server, service.as_deref()).await;
             let (_, text) = discover(&address, &args.security, headers, asked).await?;
             return Ok(text);
         }
         Task::Describe(name) => {
+            let _waiting = waiting(&args);
             let asked = async |server: &mut Reflection| describe::describe(server, name).await;
             let (_, text) = discover(&address, &args.security, headers, asked).await?;
             return Ok(text);
         }
     };
     let name = MethodName::parse(method)?;
+    let _waiting = waiting(&args);
     let asked = async |server: &mut Reflection| name.resolve(server).await;
     let (channel, method) = discover(&address, &args.security, headers.clone(), asked).await?;
 
@@ -179,6 +185,14 @@ async fn call(args: CallArgs, heard: &mut Heard) -> Result<String, Failure> {
             "the answer cannot be written as proto JSON",
         ))
     })
+}
+
+/// Says whom it waits for. Begun once the request is read: whoever types it is not disturbed.
+fn waiting(args: &CallArgs) -> Progress {
+    let address = printable::line(&args.address);
+    let limit = args.timeout.map(humantime::format_duration);
+    let limit = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+    Progress::start(move |passed| format!("waiting for {address}: {} s{limit}", passed.as_secs()))
 }
 
 /// Connects, and asks the server what it is.

@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use crate::config::{self, Settings, Sources};
+use super::terminal::{ASIDE, GOOD, HEADING, Problems, WARNING};
+use crate::config::{self, ProviderState, Settings, Sources, Warning};
 
 /// Exit code of a configuration that is refused (`EX_USAGE`).
 const REFUSED: u8 = 64;
@@ -38,7 +39,7 @@ pub enum Purpose {
 /// Runs the command.
 #[must_use]
 pub fn run(sources: Sources, purpose: Purpose, format: Output) -> ExitCode {
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    let (mut out, mut err) = (anstream::stdout().lock(), anstream::stderr().lock());
     match report(sources, purpose, format, &mut out, &mut err) {
         Ok(code) => ExitCode::from(code),
         // Nothing can be said any more: where it would have been said is what failed.
@@ -72,7 +73,7 @@ fn report(
             Ok(0)
         }
         Err(error) => {
-            writeln!(err, "{error}")?;
+            write!(err, "{}", Problems(&error))?;
             err.flush()?;
             Ok(REFUSED)
         }
@@ -84,22 +85,38 @@ fn warn(settings: &Settings, purpose: Purpose, err: &mut dyn Write) -> io::Resul
     if purpose == Purpose::Serve {
         warnings.extend(settings.warnings_of_providers(SystemTime::now()));
     }
-    warnings
-        .iter()
-        .try_for_each(|warning| writeln!(err, "{warning}"))?;
+    warnings.iter().try_for_each(|warning| {
+        let Warning { name, key, problem } = warning;
+        writeln!(
+            err,
+            "{WARNING}warning:{WARNING:#} {key}: {problem} ({name})"
+        )
+    })?;
     err.flush()
 }
 
 fn effective(settings: &Settings, out: &mut dyn Write) -> io::Result<()> {
     for (provider, state) in settings.providers.states() {
-        writeln!(out, "# provider {provider}: {state}")?;
+        let colour = match state {
+            ProviderState::Live | ProviderState::Sandbox => GOOD,
+            ProviderState::NotConfigured => ASIDE,
+        };
+        writeln!(out, "# provider {provider}: {colour}{state}{colour:#}")?;
     }
     writeln!(out)?;
-    out.write_all(settings.redacted_toml().as_bytes())
+    for line in settings.redacted_toml().lines() {
+        match line.starts_with('[') {
+            true => writeln!(out, "{HEADING}{line}{HEADING:#}")?,
+            false => writeln!(out, "{line}")?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use anstream::StripStream;
+
     use super::*;
 
     fn run_with(env: &[(&str, &str)], format: Output) -> (u8, String, String) {
@@ -114,9 +131,10 @@ mod tests {
                 .collect(),
             ..Sources::default()
         };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let (mut out, mut err) = (StripStream::new(Vec::new()), StripStream::new(Vec::new()));
         let code = report(sources, purpose, format, &mut out, &mut err).expect("written");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        let text =
+            |stream: StripStream<Vec<u8>>| String::from_utf8(stream.into_inner()).expect("UTF-8");
         (code, text(out), text(err))
     }
 

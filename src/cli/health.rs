@@ -11,11 +11,15 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::call::{
-    Security,
-    connect::{Address, ConnectError, connect, innermost},
-    print_error,
-    tls_words::explained,
+use super::{
+    call::{
+        Security,
+        connect::{Address, ConnectError, connect, innermost},
+        print_error,
+        tls_words::explained,
+    },
+    printable,
+    terminal::{ERROR, Progress},
 };
 
 /// Asks for `service` (`""`: the whole gateway) at `address` (`HOST:PORT`). `timeout` covers all of it,
@@ -28,23 +32,30 @@ pub async fn run(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> ExitCode {
-    let status =
-        match tokio::time::timeout(timeout, check(address, security, service, timeout)).await {
-            Ok(Ok(status)) => status,
-            Ok(Err(failure)) => {
-                // The exit code says it too, should standard error be gone.
-                let _ = match failure {
-                    Failure::Connect(error) => writeln!(err, "error: {error}"),
-                    Failure::Answer(status) => print_error::print(&status, err),
-                };
-                return ExitCode::FAILURE;
-            }
-            Err(_) => {
-                let shown = humantime::format_duration(timeout);
-                let _ = writeln!(err, "error: {address} did not answer within {shown}");
-                return ExitCode::FAILURE;
-            }
-        };
+    let asked = printable::line(address);
+    let waiting =
+        Progress::start(move |passed| format!("waiting for {asked}: {} s", passed.as_secs()));
+    let answer = tokio::time::timeout(timeout, check(address, security, service, timeout)).await;
+    drop(waiting);
+    let status = match answer {
+        Ok(Ok(status)) => status,
+        Ok(Err(failure)) => {
+            // The exit code says it too, should standard error be gone.
+            let _ = match failure {
+                Failure::Connect(error) => writeln!(err, "{ERROR}error:{ERROR:#} {error}"),
+                Failure::Answer(status) => print_error::print(&status, err),
+            };
+            return ExitCode::FAILURE;
+        }
+        Err(_) => {
+            let shown = humantime::format_duration(timeout);
+            let _ = writeln!(
+                err,
+                "{ERROR}error:{ERROR:#} {address} did not answer within {shown}"
+            );
+            return ExitCode::FAILURE;
+        }
+    };
     let _ = writeln!(out, "{}", status.as_str_name()).and_then(|()| out.flush());
     match status {
         ServingStatus::Serving => ExitCode::SUCCESS,

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use crate::{
+    cli::terminal::Problems,
     config::{self, Sources},
     sandbox,
 };
@@ -32,14 +33,21 @@ pub async fn run(sources: Sources) -> ExitCode {
     let settings = match config::load(sources) {
         Ok(settings) => settings.sandbox,
         Err(error) => {
-            let _told = writeln!(io::stderr(), "{error}");
+            let _told = write!(anstream::stderr(), "{}", Problems(&error));
             return ExitCode::from(64);
         }
     };
     match serve(&settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _told = writeln!(io::stderr(), "sandbox.listen: {}: {error}", settings.listen);
+            let _told = write!(
+                anstream::stderr(),
+                "{}",
+                Problems(&format!(
+                    "sandbox.listen: {}: {error}",
+                    settings.listen_alone()
+                ))
+            );
             ExitCode::FAILURE
         }
     }
@@ -51,7 +59,7 @@ async fn serve(settings: &config::SandboxSettings) -> io::Result<()> {
         .with_writer(io::stderr)
         .with_target(false)
         .try_init();
-    let listener = TcpListener::bind(settings.listen).await?;
+    let listener = TcpListener::bind(settings.listen_alone()).await?;
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,

@@ -13,7 +13,7 @@ use std::{
 use tokio::net::TcpListener;
 
 use crate::{
-    cli::look_in,
+    cli::{look_in, terminal::Problems},
     config::{self, BaseUrl, ProviderState, Settings, Sources, Warning},
     domain::{redaction::Secret, verification::Provider},
     sandbox,
@@ -60,7 +60,7 @@ pub async fn run(sources: Sources, providers: Providers) -> ExitCode {
 
 fn refuse(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
     // With standard error closed there is nobody to tell.
-    let _told = writeln!(io::stderr(), "{error}");
+    let _told = write!(anstream::stderr(), "{}", Problems(error));
     ExitCode::from(code)
 }
 
@@ -99,16 +99,19 @@ async fn serve(
     serving.run(settings, || announce(style, &serves)).await
 }
 
-/// Starts the sandbox on a free loopback port, and points every adapter at it.
+/// Starts the sandbox where `sandbox.listen` says, else on a free loopback port, and points every adapter at it.
 async fn start_sandbox(settings: &mut Settings) -> Result<SocketAddr, ServeError> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let (key, address) = match settings.sandbox.listen {
+        Some(address) => ("sandbox.listen", address),
+        None => ("--sandbox", SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+    };
     let failed = |source| ServeError::Bind {
-        key: "--sandbox",
+        key,
         address,
         source,
     };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
+    let bound = look_in::reached(listener.local_addr().map_err(failed)?);
     let url = format!("http://{bound}");
     let options = sandbox::Options {
         delay: settings.sandbox.delay.get(),

@@ -1,8 +1,8 @@
-//! The configuration shown to people: the effective settings as TOML, and the table of keys as markdown. Both
-//! take their words from the schema, that is, from the doc comments of the fields.
+//! The configuration shown to people: the effective settings as TOML, the commented default file, and the table of
+//! keys as markdown. All take their words from the schema, that is, from the doc comments of the fields.
 
 use super::load::file_of;
-use super::schema::{CATALOGUE, Group, Leaf};
+use super::schema::{CATALOGUE, Group, Kind, Leaf};
 use super::settings::Settings;
 
 /// Longest line of a comment, in characters.
@@ -49,6 +49,53 @@ fn tables(list: &[String], group: &Group) -> String {
         group.description,
         names.join(", "),
     )
+}
+
+/// The head of the default file.
+const HEAD: &str = "\
+# The configuration of identity-gateway: every key with its default, as in docs/configuration.md.
+# `#key = value` is a default: remove the `#` to change it. `# key = \"…\"` has no default.
+#
+# Environment variables override this file (IDGW_SERVER__LISTEN is server.listen), `--set server.listen=…` overrides
+# both. `identity-gateway check-config --config FILE` says what is wrong or missing: `serve` requires auth.mode, and
+# auth.policy_file unless the mode is none. A provider without a credential answers PROVIDER_NOT_CONFIGURED.
+#
+# Generated: `just docs` writes it anew.
+";
+
+/// The default file: every key under its description, and commented out.
+#[must_use]
+pub fn default_file() -> String {
+    let mut toml = HEAD.to_owned();
+    for group in CATALOGUE.iter().filter(|group| !group.leaves.is_empty()) {
+        toml.push('\n');
+        comment(&mut toml, &group.description);
+        if let Some(list) = group.list() {
+            // Its header alone would be a table of the list.
+            toml.push_str(&format!("# [[{}]]\n", list.join(".")));
+            continue;
+        }
+        toml.push_str(&format!("[{}]\n", group.path.join(".")));
+        for leaf in &group.leaves {
+            toml.push('\n');
+            comment(&mut toml, &leaf.meaning());
+            let name = leaf.name();
+            match leaf.default.as_ref().map(toml::Value::try_from) {
+                Some(Ok(default)) => toml.push_str(&format!("#{name} = {default}\n")),
+                _ => toml.push_str(&format!("# {name} = {}\n", placeholder(leaf))),
+            }
+        }
+    }
+    toml
+}
+
+/// What stands for the value of a key that has no default.
+fn placeholder(leaf: &Leaf) -> &'static str {
+    match leaf.kind {
+        Kind::List => "[\"…\"]",
+        Kind::Text => "\"…\"",
+        Kind::Integer | Kind::Boolean => "…",
+    }
 }
 
 impl Settings {

@@ -22,7 +22,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use docs::markdown;
+pub use docs::{default_file, markdown};
 pub use load::load;
 pub use server::{Admin, ClientAuth, Server, Tls};
 pub use settings::Settings;

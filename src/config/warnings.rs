@@ -1,10 +1,7 @@
 //! Set-ups that are accepted and still open or broken: what `serve` warns of at start, and `check-config` shows. A sentence
 //! names its key and never its value.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use ipnet::IpNet;
 
@@ -30,12 +27,6 @@ pub struct Warning {
     pub key: String,
     /// What is wrong, and what to do.
     pub problem: String,
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "warning: {}: {} ({})", self.key, self.problem, self.name)
-    }
 }
 
 fn warning(name: &'static str, key: impl Into<String>, problem: impl Into<String>) -> Warning {

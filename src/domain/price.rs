@@ -1,6 +1,7 @@
 //! What one billed result of a provider costs, as people write it: `0.35 USD`.
 //!
-//! Only figures are made of it: nothing is decided by a price. Its errors never repeat what was written.
+//! An amount is a whole number of billionths of the currency's main unit, never a float: what is added up is exact. Its
+//! errors never repeat what was written.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -8,16 +9,20 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// An amount that is not negative, and a currency.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Price {
-    amount: f64,
+    amount: Amount,
     /// Three capital letters.
     currency: [u8; 3],
 }
 
+/// So many billionths of a currency's main unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Amount(u64);
+
 /// What a call added to the bill.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
     /// Nothing, in whatever currency.
     Nothing,
@@ -26,11 +31,11 @@ pub enum Cost {
 }
 
 impl Cost {
-    /// The amount, in the currency's main unit.
+    /// How much.
     #[must_use]
-    pub const fn amount(&self) -> f64 {
+    pub const fn amount(&self) -> Amount {
         match self {
-            Self::Nothing => 0.0,
+            Self::Nothing => Amount(0),
             Self::Of(price) => price.amount,
         }
     }
@@ -51,27 +56,16 @@ impl Cost {
 pub struct NotAPrice;
 
 impl Price {
-    const FORM: &str = "an amount and an ISO 4217 currency such as 0.35 USD";
+    const FORM: &str =
+        "an amount of at most nine decimals and an ISO 4217 currency such as 0.35 USD";
     /// The same for JSON schema: what it matches is read, and nothing else.
     const PATTERN: &str =
-        "^ *(0*[0-9]{1,9}(\\.[0-9]*)?|0*1000000000(\\.0*)?|\\.[0-9]+) +[A-Z]{3} *$";
+        "^ *(0*[0-9]{1,9}(\\.[0-9]{0,9}0*)?|0*1000000000(\\.0*)?|\\.[0-9]{1,9}0*) +[A-Z]{3} *$";
 
-    /// The amount, in the currency's main unit.
+    /// How much.
     #[must_use]
-    pub const fn amount(&self) -> f64 {
+    pub const fn amount(&self) -> Amount {
         self.amount
-    }
-
-    /// The amount in whole units, and in billionths of one.
-    #[must_use]
-    pub fn units_and_nanos(&self) -> (i64, i32) {
-        // At most 1e9 of them: every step is within what an f64 holds exactly, or rounds to the nearest billionth.
-        let units = self.amount.trunc();
-        let nanos = ((self.amount - units) * 1e9).round();
-        match nanos < 1e9 {
-            true => (units as i64, nanos as i32),
-            false => (units as i64 + 1, 0),
-        }
     }
 
     /// Three capital letters.
@@ -88,24 +82,66 @@ impl FromStr for Price {
         let (amount, currency) = text.trim_matches(' ').split_once(' ').ok_or(NotAPrice)?;
         let currency = currency.trim_matches(' ').as_bytes();
         let currency: [u8; 3] = currency.try_into().map_err(|_| NotAPrice)?;
-        let letters = currency.iter().all(u8::is_ascii_uppercase);
-        if !is_amount(amount) || !letters {
+        if !currency.iter().all(u8::is_ascii_uppercase) {
             return Err(NotAPrice);
         }
-        let amount = amount.parse().map_err(|_| NotAPrice)?;
+        let amount = Amount::read(amount).ok_or(NotAPrice)?;
         Ok(Self { amount, currency })
     }
 }
 
-/// Whether it is digits, with a point among them or none, and at most a thousand millions. By its text and not by its
-/// value, so that [`Price::PATTERN`] can say the same.
-fn is_amount(text: &str) -> bool {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let whole_part = whole.trim_start_matches('0');
-    let is_within = whole_part.len() <= 9
-        || (whole_part == "1000000000" && decimals.bytes().all(|byte| byte == b'0'));
-    digits(whole) && digits(decimals) && is_within && !(whole.is_empty() && decimals.is_empty())
+impl Amount {
+    const PER_UNIT: u64 = 1_000_000_000;
+    /// A thousand millions: many of them can be added up, and one fits into 64 bits.
+    const MOST: Self = Self(1_000_000_000 * Self::PER_UNIT);
+
+    /// Digits, with a point among them or none: nothing else, and no more than can be held exactly.
+    fn read(text: &str) -> Option<Self> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(decimals) || whole.is_empty() && decimals.is_empty() {
+            return None;
+        }
+        let number = |digits: &str| match digits {
+            "" => Some(0),
+            digits => digits.parse::<u64>().ok(),
+        };
+        let units = number(whole.trim_start_matches('0'))?;
+        let decimals = decimals.trim_end_matches('0');
+        let places = u32::try_from(decimals.len())
+            .ok()
+            .filter(|places| *places <= 9)?;
+        let nanos = number(decimals)? * 10_u64.pow(9 - places);
+        let amount = units.checked_mul(Self::PER_UNIT)?.checked_add(nanos)?;
+        Some(Self(amount)).filter(|amount| *amount <= Self::MOST)
+    }
+
+    /// In whole units, and in billionths of one.
+    #[must_use]
+    pub fn units_and_nanos(self) -> (i64, i32) {
+        let (units, nanos) = (self.0 / Self::PER_UNIT, self.0 % Self::PER_UNIT);
+        // Neither comes near its limit: an amount has at most 64 bits.
+        let units = i64::try_from(units).unwrap_or(i64::MAX);
+        (units, i32::try_from(nanos).unwrap_or(i32::MAX))
+    }
+
+    /// For a figure, which is no bill: the nearest number that a metric can hold.
+    #[must_use]
+    pub fn to_metric(self) -> f64 {
+        self.0 as f64 / Self::PER_UNIT as f64
+    }
+}
+
+impl fmt::Display for Amount {
+    /// All that it is, and no more: `0.35`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (units, nanos) = (self.0 / Self::PER_UNIT, self.0 % Self::PER_UNIT);
+        if nanos == 0 {
+            return units.fmt(f);
+        }
+        let decimals = format!("{nanos:09}");
+        write!(f, "{units}.{}", decimals.trim_end_matches('0'))
+    }
 }
 
 impl TryFrom<String> for Price {
@@ -153,11 +189,13 @@ mod tests {
             ("0.35 USD", (0, 350_000_000)),
             ("12 KES", (12, 0)),
             ("1.999999999 USD", (1, 999_999_999)),
-            ("0.9999999999 USD", (1, 0)),
+            ("0.000000001 USD", (0, 1)),
+            ("0.3500000000000 USD", (0, 350_000_000)),
+            ("123456789.123456789 USD", (123_456_789, 123_456_789)),
             ("1000000000 USD", (1_000_000_000, 0)),
         ] {
             let price: Price = written.parse().unwrap();
-            assert_eq!(price.units_and_nanos(), expected, "{written}");
+            assert_eq!(price.amount().units_and_nanos(), expected, "{written}");
         }
     }
 
@@ -167,6 +205,9 @@ mod tests {
             ("0.35 USD", "0.35 USD"),
             (" 12 MXN ", "12 MXN"),
             ("0 KES", "0 KES"),
+            ("007.10 EUR", "7.1 EUR"),
+            (".5 USD", "0.5 USD"),
+            ("123456789.123456789 USD", "123456789.123456789 USD"),
         ] {
             let price: Price = written.parse().expect(written);
             assert_eq!(price.to_string(), shown);
@@ -189,6 +230,8 @@ mod tests {
             "1e3 USD",
             "1,5 EUR",
             "99999999999 USD",
+            "1000000000.000000001 USD",
+            "0.0000000001 USD",
         ] {
             assert_eq!(written.parse::<Price>(), Err(NotAPrice), "{written}");
         }

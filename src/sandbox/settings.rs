@@ -11,9 +11,10 @@ use crate::setting::{Span, loopback};
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Address and port of `identity-gateway sandbox`. `serve --sandbox` uses a free loopback port instead.
+    /// Address and port of the sandbox. Unset: `identity-gateway sandbox` uses 127.0.0.1:8090, and `serve --sandbox` a free
+    /// loopback port.
     #[schemars(with = "String", extend("title" = "an IP address and port such as 127.0.0.1:8090", "pattern" = crate::setting::address::pattern()))]
-    pub listen: SocketAddr,
+    pub listen: Option<SocketAddr>,
     /// TOML file with people, delays and faults of your own (docs/sandbox.md); read again when it changes.
     #[schemars(with = "PathBuf")]
     pub fixtures: Option<PathBuf>,
@@ -22,10 +23,18 @@ pub struct Settings {
     pub delay: Span,
 }
 
+impl Settings {
+    /// Where a sandbox that stands alone listens.
+    #[must_use]
+    pub fn listen_alone(&self) -> SocketAddr {
+        self.listen.unwrap_or(loopback(8090))
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            listen: loopback(8090),
+            listen: None,
             fixtures: None,
             delay: Span::new(Duration::ZERO),
         }

@@ -35,7 +35,7 @@ pub const SERVICES: [&str; 3] = [
 const PREFIX: &str = "provider/";
 
 /// The health service.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct HealthService {
     lifecycle: Lifecycle,
     circuits: Vec<(Provider, watch::Receiver<Circuit>)>,
@@ -52,6 +52,19 @@ impl HealthService {
             lifecycle,
             circuits,
         }
+    }
+
+    /// Every service, and whether it is SERVING.
+    pub fn all(&self) -> Vec<(String, bool)> {
+        let providers = self.circuits.iter();
+        let providers = providers.map(|(provider, _)| format!("{PREFIX}{provider}"));
+        let services = SERVICES.map(str::to_owned).into_iter().chain(providers);
+        let phase = self.lifecycle.phase();
+        let judged = services.map(|service| {
+            let status = self.subject(&service).status(phase);
+            (service, status == ServingStatus::Serving)
+        });
+        judged.collect()
     }
 
     fn subject(&self, service: &str) -> Subject {

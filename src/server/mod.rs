@@ -15,6 +15,7 @@ mod holding;
 mod lifecycle;
 mod listener;
 mod memory;
+mod page;
 mod passing;
 mod quota;
 mod reflection;

@@ -24,7 +24,9 @@ use super::{
     grpc_only::GrpcOnlyLayer,
     health::HealthService,
     lifecycle::{Lifecycle, Phase},
-    listener, memory, passing,
+    listener, memory,
+    page::{Fixed, Page, Sources},
+    passing,
     quota::Quota,
     reflection::Reflection,
     tls::{self, TlsError},
@@ -180,6 +182,7 @@ impl Serving {
                  without that, from Verifik's token; changing it invalidates every handle"
             );
         }
+        let left = door.left();
         let layer = CallLayer::new(
             &policies,
             door,
@@ -195,6 +198,15 @@ impl Serving {
             tls
         });
         let health = HealthService::new(lifecycle.clone(), circuits(&gateway));
+        let page = Page::start(
+            Fixed::of(settings, self.grpc_address, &policies, max_memory),
+            Sources {
+                lifecycle: lifecycle.clone(),
+                health: health.clone(),
+                circuits: circuits(&gateway),
+                left,
+            },
+        );
         let (requests, answers) = (
             settings.server.max_request_bytes,
             settings.server.max_response_bytes,
@@ -237,7 +249,8 @@ impl Serving {
             .layer(GrpcOnlyLayer.layer(recorded.layer(layer.layer(routes.prepare()))));
 
         let mut signals = Signals::listen()?;
-        let routes = admin::routes(lifecycle.clone());
+        tokio::spawn(page.keep());
+        let routes = admin::routes(lifecycle.clone(), page);
         let admin = tokio::spawn(admin_port::serve(self.admin, routes));
         let incoming = listener::incoming(self.grpc, tls, &limits(settings, max_memory));
         tokio::spawn(reload::run(watches, settings.server.reload_interval.get()));

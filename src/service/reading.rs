@@ -47,7 +47,7 @@ pub fn verification<R>(id: VerificationId, known: Known<R>) -> (pb::Verification
 fn cost(price: &Price, source: Source, billing: Billing) -> Option<Money> {
     let (units, nanos) = match (source, billing) {
         (Source::Provider, Billing::Unknown) => return None,
-        (Source::Provider, Billing::Billed) => price.units_and_nanos(),
+        (Source::Provider, Billing::Billed) => price.amount().units_and_nanos(),
         (Source::Provider, Billing::NotBilled)
         | (Source::Coalesced | Source::Cache | Source::Recovered, _) => (0, 0),
     };

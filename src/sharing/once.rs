@@ -220,7 +220,7 @@ impl<S: Store> Entry<S> {
         if !store.replace(&self.key(), lease, value, *lifetime).await? {
             metrics::request_id_lost();
             tracing::error!(
-                advice = "docs/sharing.md, \"Redis that forgets\"",
+                advice = "docs/sharing.md, \"When Redis loses data\"",
                 "the shared cache lost a running request id: a repeat at another replica may have been charged again"
             );
         }

@@ -110,7 +110,7 @@ impl CallEnd<'_> {
             provider = self.provider.map(Provider::as_str),
             outcome = self.outcome.map(Outcome::as_str),
             billing = self.billing.map(Billing::as_str),
-            cost = self.cost.map(|cost| cost.amount()),
+            cost = self.cost.map(|cost| cost.amount().to_metric()),
             currency = self.cost.as_ref().and_then(Cost::currency),
             source = self.source.map(Source::as_str),
             attempts = self.attempts,
@@ -130,7 +130,7 @@ impl CallEnd<'_> {
         let outcome = self.outcome.map(Outcome::as_str);
         let billing = self.billing.map(Billing::as_str);
         let call = self.call.map(tracing::field::display);
-        let cost = self.cost.map(|cost| cost.amount());
+        let cost = self.cost.map(|cost| cost.amount().to_metric());
         let currency = self.cost.as_ref().and_then(Cost::currency);
         let source = self.source.map(Source::as_str);
         let attempts = self.attempts;

@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use anstream::{AutoStream, ColorChoice};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tracing::{Level, Metadata};
@@ -69,7 +70,7 @@ pub(super) fn start(
     let style = style(settings);
     let (filter, handle) = reload::Layer::new(log_filter::parse(&settings.filter)?);
     let line = match style {
-        Style::Text if io::stdout().is_terminal() => Line::Colours,
+        Style::Text if AutoStream::choice(&io::stdout()) != ColorChoice::Never => Line::Colours,
         Style::Text => Line::Text,
         Style::Json => Line::Json,
     };

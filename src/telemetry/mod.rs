@@ -15,6 +15,7 @@ pub(crate) mod otlp;
 mod otlp_http;
 pub mod panics;
 mod propagation;
+pub mod reloads;
 pub(crate) mod resource;
 pub mod sampled;
 mod sampling;

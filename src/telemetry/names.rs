@@ -91,7 +91,7 @@ attributes! {
     SOURCE = "idgw.source", "Where the answer came from: `provider`, `coalesced`, `cache` or `recovered`.";
     BILLING = "idgw.billing", "`billed`, `not_billed` or `unknown`.";
     REASON = "idgw.reason", "The reason of the error, from the contract's table.";
-    CAUSE = "idgw.cause", "Why the caller was not let in: `no_credential`, `expired`, `not_yet_valid`, `audience`, `issuer`, `unknown_key`, `signature`, `algorithm`, `token_type`, `malformed`, `identity`, `weak_key`, `certificate`, `untrusted_peer`, `unsupported`, `keys_unavailable`, `no_rule` or `not_granted` (docs/access.md).";
+    CAUSE = "idgw.cause", "Why the caller was refused: `no_credential`, `expired`, `not_yet_valid`, `audience`, `issuer`, `unknown_key`, `signature`, `algorithm`, `token_type`, `malformed`, `identity`, `weak_key`, `certificate`, `untrusted_peer`, `unsupported`, `keys_unavailable`, `no_rule` or `not_granted` (docs/access.md).";
     VERIFICATION_ID = "idgw.verification.id", "The verification's id, a UUIDv7; on spans only.";
     ATTEMPTS = "idgw.attempts", "How many requests were sent to the provider for this call; on spans only.";
     LIMIT = "idgw.limit", "Which limit refused the call: `process` (calls in flight in the process), `provider` (the provider's concurrency limit and queue), `rate` (the gateway's rate limit), `held` (backing off after the provider's 429), `circuit` (circuit breaker open) or `budget` (the caller's budget).";
@@ -99,7 +99,7 @@ attributes! {
     CACHE_RESULT = "idgw.cache.result", "`hit`, or `miss`: no cached answer that is fresh enough for the caller's `max_age`.";
     CACHE_FAILURE = "idgw.cache.failure", "Why Redis did not do something. Its own words: `oom`, `noauth`, `wrongpass`, `noperm`, `moved` (a cluster, and `cache.mode` does not say so), `readonly`, `loading`, `clusterdown`, `noreplicas`, `misconf`. Of the way there: `refused`, `unreachable`, `dns`, `certificate_not_trusted`, `certificate_expired`, `certificate_name`, `client_certificate_required`, `client_certificate_refused`, `tls`, `timeout`, `closed`, `connecting`. Of the settings: `not_a_cluster`, `no_master`, `wrong_kind`. Any other: `rejected`.";
     DRIFT = "idgw.drift", "What the provider's documentation does not list: `code` (a status or result code), `value` (a value of another enumerated field) or `field` (a JSON field; one answer in 16 is searched for them).";
-    FATE = "idgw.answer.fate", "What became of an answer whose caller had gone: `kept` for it, `recovered` (given to a repeat of the call, also one with the same `request_id`) or `expired` (nobody fetched it within `sharing.recover_ttl`).";
+    FATE = "idgw.answer.fate", "What became of an answer whose caller had left: `kept` (stored for it), `recovered` (given to a repeat of the call, also one with the same `request_id`) or `expired` (nobody fetched it within `sharing.recover_ttl`).";
     CURRENCY = "idgw.currency", "ISO 4217, as configured.";
     RECORDED = "idgw.audit.result", "The result of writing an audit record: `written`, `lost`, `refused` (the call was refused because it could not be recorded, `audit.required`) or `unsent` (the export of its copy to the collector failed, `audit.otlp`).";
     CALLER = "idgw.caller", "The name of the policy file's rule that the caller matches, never its identity. In metrics the first 100 names that fell to a caller since the start, any other is `_OTHER`.";
@@ -152,7 +152,7 @@ metrics! {
     FAILURES = "idgw.failures" ["{call}"] Counter,
         "Calls that failed, by the reason of the contract's table.", [RPC_METHOD, REASON, PROVIDER];
     CALLERS_REFUSED = "idgw.callers.refused" ["{call}"] Counter,
-        "Calls whose caller was not let in, by the exact cause; those of reflection and of health checks too.", [RPC_METHOD, CAUSE];
+        "Calls whose caller was refused, by the exact cause; those of reflection and of health checks too.", [RPC_METHOD, CAUSE];
     VERIFICATIONS = "idgw.verifications" ["{verification}"] Counter,
         "Verifications answered.", [PROVIDER, OUTCOME, SOURCE];
     RESULTS = "idgw.results" ["{request}"] Counter,
@@ -181,9 +181,9 @@ metrics! {
     QUEUED = "idgw.upstream.queued" ["{request}"] UpDownCounter,
         "Requests queued at the provider's concurrency limit.", [PROVIDER];
     UNATTENDED = "idgw.lookups.unattended" ["{request}"] UpDownCounter,
-        "Requests in flight to the provider that no caller waits for any more: they may have been charged, so they are finished and their answers kept for the callers.", [PROVIDER];
+        "Requests in flight to the provider whose callers have all left: they may have been charged, so they are finished and their answers stored.", [PROVIDER];
     LEFT = "idgw.answers.left" ["{answer}"] Counter,
-        "Answers kept for callers that had gone when they came, or wait at another replica, once for each call, by what became of them.", [PROVIDER, FATE];
+        "Answers stored for callers that had left before, or that wait at another replica: once for each call, by what became of them.", [PROVIDER, FATE];
     LEFT_COST = "idgw.answers.left.cost" ["{currency}"] Counter,
         "The configured price of those that were billed or may have been: `expired` is money lost, `recovered` money not spent twice. Absent without a price.",
         [PROVIDER, FATE, CURRENCY];
@@ -398,7 +398,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "identity",
-        meaning: "`call` of a caller that was not let in: who it is, if its credential says so and its signature holds. Never of a call that was let in.",
+        meaning: "`call` of a caller that was refused: who it is, if its credential says so and its signature is valid. Never of a caller that was not refused.",
     },
     Field {
         name: "duration_ms",
@@ -438,7 +438,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "suppressed",
-        meaning: "`call` of a caller that was not let in: how many such lines were suppressed since the last one. At most ten a second are written of unidentified callers, and ten of those that may not call.",
+        meaning: "`call` of a caller that was refused: how many such lines were suppressed since the last one. At most ten a second are written of unidentified callers, and ten of those that may not call.",
     },
     Field {
         name: "peer",
@@ -562,7 +562,7 @@ pub const FIELDS: &[Field] = &[
     },
     Field {
         name: "cause",
-        meaning: "`call` of a caller that was not let in: one of the values of `idgw.cause`. `connection refused`: one of the values of `idgw.refusal`. A failed export: what broke it, as the library reports it. `shared cache …`: one of the values of `idgw.cache.failure`.",
+        meaning: "`call` of a caller that was refused: one of the values of `idgw.cause`. `connection refused`: one of the values of `idgw.refusal`. A failed export: what broke it, as the library reports it. `shared cache …`: one of the values of `idgw.cache.failure`.",
     },
     Field {
         name: "advice",

@@ -181,9 +181,9 @@ macro_rules! with_common_keys {
             /// `billing = unknown`.
             pub errors_are_free: bool,
             /// The price of one billed result: an amount, a space and an ISO 4217 currency, such as `0.35 USD`,
-            /// `12 KES` or `0 MXN`. The amount is in the currency's main unit, digits with a decimal point at most,
-            /// no sign and no separator of thousands, up to 1000000000. Nothing is decided by it: it is what
-            /// `cost` says in responses, log and audit, and the metrics `idgw.cost`, `idgw.answers.left.cost` and
+            /// `12 KES` or `0 MXN`. The amount is in the currency's main unit: digits, with a decimal point and at most
+            /// nine decimals, no sign and no separator of thousands, up to 1000000000. Nothing is decided by it: it is
+            /// what `cost` says in responses, log and audit, and the metrics `idgw.cost`, `idgw.answers.left.cost` and
             /// `idgw.rule.cost`.
             #[schemars(with = "crate::domain::price::Price")]
             pub price: Option<$crate::domain::price::Price>,

@@ -143,6 +143,27 @@ async fn a_question_after_health_that_never_ends_is_ended_too() {
     still_answers(&mut gateway, MOST_MEMORY).await;
 }
 
+/// Many ask for the status page as often as they can, and most of them do not read it.
+#[tokio::test]
+async fn readers_of_the_status_page_do_not_hold_up_calls_or_probes() {
+    let mut gateway = gateway(&[]).await;
+    let request = b"GET / HTTP/1.1\r\nhost: localhost\r\naccept: text/html\r\n\r\n".repeat(200);
+    let mut readers = Vec::new();
+    for _ in 0..60 {
+        let mut stream = TcpStream::connect(gateway.admin).await.unwrap();
+        stream.write_all(&request).await.unwrap();
+        readers.push(stream);
+    }
+    let client = reqwest::Client::new();
+    for path in ["livez", ""] {
+        let probe = client.get(format!("http://{}/{path}", gateway.admin));
+        let probe = probe.header("accept", "text/html").send();
+        let probe = tokio::time::timeout(Duration::from_secs(3), probe).await;
+        assert_eq!(probe.expect("in time").unwrap().status(), 200);
+    }
+    still_answers(&mut gateway, MOST_MEMORY).await;
+}
+
 #[tokio::test]
 async fn slow_requests_to_the_admin_port_do_not_keep_a_probe_out() {
     let mut gateway = gateway(&[]).await;
@@ -155,8 +176,10 @@ async fn slow_requests_to_the_admin_port_do_not_keep_a_probe_out() {
             .unwrap();
         slow.push(stream);
     }
-    for path in ["livez", "readyz", "metrics"] {
-        let probe = reqwest::get(format!("http://{}/{path}", gateway.admin));
+    let client = reqwest::Client::new();
+    for path in ["livez", "readyz", "metrics", "", "runbook"] {
+        let probe = client.get(format!("http://{}/{path}", gateway.admin));
+        let probe = probe.header("accept", "text/html").send();
         let probe = tokio::time::timeout(Duration::from_secs(3), probe).await;
         assert_eq!(probe.expect("in time").unwrap().status(), 200);
     }

@@ -2,7 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use identity_gateway::cli::call::{CallArgs, Detail, Format, Task};
+use anstream::adapter::strip_str;
+use identity_gateway::cli::call::{CallArgs, Detail, Format, Task, run};
 use serde_json::{Value, json};
 use tonic::{Code, Status, metadata::MetadataValue};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -176,6 +177,37 @@ async fn headers_and_trailers_are_shown_on_request_and_steer_no_terminal() {
         .collect();
     assert_eq!(lines[0]["trailers"]["x-bin"], json!(["AAEC"]));
     assert_eq!(lines[1]["error"]["code"], "ABORTED");
+}
+
+#[tokio::test]
+async fn errors_and_headings_are_in_colours_which_change_no_word() {
+    let gateway = Gateway::start().await;
+    let refuse = || gateway.refuse(Status::aborted("no \u{1b}[31m"));
+    let mut args = args(gateway.address, CHECK_CURP, "{}");
+    args.detail = Detail::Metadata;
+    refuse();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    run(args.clone(), &mut out, &mut err).await;
+    let err = String::from_utf8(err).unwrap();
+    assert!(
+        err.contains("\u{1b}[1m\u{1b}[31merror:\u{1b}[0m")
+            && err.contains("\u{1b}[1mtrailers:\u{1b}[0m"),
+        "{err:?}"
+    );
+    // What the server wrote steers nothing, and is stripped of nothing.
+    assert!(err.contains("message: no \\u{1b}[31m\n"), "{err:?}");
+
+    refuse();
+    let words = |text: &str| {
+        // Times differ.
+        let lines = text.lines().filter(|line| !line.starts_with("  date:"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let plain = call_with(args.clone()).await.err;
+    assert_eq!(words(&strip_str(&err).to_string()), words(&plain));
+    args.format = Format::Json;
+    refuse();
+    assert!(!call_with(args).await.err.contains('\u{1b}'));
 }
 
 #[tokio::test]

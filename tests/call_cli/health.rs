@@ -2,6 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
+use anstream::StripStream;
 use identity_gateway::cli::{call::Security, health};
 use tokio::net::TcpListener;
 use tonic_health::ServingStatus;
@@ -9,7 +10,7 @@ use tonic_health::ServingStatus;
 use super::{Ran, server::Gateway};
 
 async fn ask(address: impl ToString, service: &str, timeout: Duration) -> Ran {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let (mut out, mut err) = (Vec::new(), StripStream::new(Vec::new()));
     let code = health::run(
         &address.to_string(),
         &Security::Plain,
@@ -22,7 +23,7 @@ async fn ask(address: impl ToString, service: &str, timeout: Duration) -> Ran {
     Ran {
         code,
         out: String::from_utf8(out).unwrap(),
-        err: String::from_utf8(err).unwrap(),
+        err: String::from_utf8(err.into_inner()).unwrap(),
     }
 }
 

@@ -7,6 +7,7 @@ mod server;
 
 use std::{io, process::ExitCode, time::Duration};
 
+use anstream::StripStream;
 use identity_gateway::cli::call::{CallArgs, Detail, Format, Security, Task, run, token::Token};
 use server::{Gateway, Offer};
 use tokio::{
@@ -65,12 +66,12 @@ fn task(method: &str, json: &str) -> Task {
 }
 
 async fn call_with(args: CallArgs) -> Ran {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let (mut out, mut err) = (Vec::new(), StripStream::new(Vec::new()));
     let code = run(args, &mut out, &mut err).await;
     Ran {
         code,
         out: String::from_utf8(out).unwrap(),
-        err: String::from_utf8(err).unwrap(),
+        err: String::from_utf8(err.into_inner()).unwrap(),
     }
 }
 
@@ -269,11 +270,11 @@ async fn an_answer_that_cannot_be_written_is_no_success() {
         }
     }
     let gateway = Gateway::start().await;
-    let mut err = Vec::new();
+    let mut err = StripStream::new(Vec::new());
     let code = run(args(gateway.address, CHECK_CURP, "{}"), &mut Full, &mut err).await;
     assert_eq!(code, ExitCode::from(2));
     assert_eq!(
-        String::from_utf8(err).unwrap(),
+        String::from_utf8(err.into_inner()).unwrap(),
         "error: standard output: disk full\n"
     );
 }

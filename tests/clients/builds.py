@@ -1,5 +1,7 @@
-"""How each example is built and started, as docs/clients.md says; all builds run at the same time."""
+"""How each example is built and started, as docs/clients.md says; builds run at the same time where they can."""
 
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,48 +15,68 @@ from harness import REPOSITORY, environment
 
 EXAMPLES = REPOSITORY / "examples"
 
-# Downloads included, on a machine that has nothing yet and is busy.
+# Downloads included, on a machine that has nothing yet and is busy; and those that it waits for.
 BUILD_LIMIT = 900.0
 
 
 @dataclass
 class Example:
-    """The commands of one language, run in its folder."""
+    """The commands of one language, run in its folder, and the build that must be over before."""
 
     folder: str
     build: str
     start: str
+    after: str | None = None
 
     @property
     def path(self) -> Path:
         return EXAMPLES / self.folder
 
 
-JAVA = "mvn --batch-mode --quiet compile"
+MAVEN = "mvn --batch-mode --quiet validate && mvn --batch-mode --quiet compile"
+NPM = "npm ci --ignore-scripts --no-audit --no-fund && npm run build"
+PIP = "venv/bin/pip install --quiet -r requirements.txt ../../target/sdk/python/*.whl"
 LANGUAGES = {
-    "go": Example("go", "buf generate ../.. && go build -o client .", "./client"),
-    "java": Example("java", JAVA, "java -cp 'target/classes:target/lib/*' example.Client"),
-    "kotlin": Example("kotlin", JAVA, "java -cp 'target/classes:target/lib/*' ClientKt"),
-    "node": Example("node", "npm ci --ignore-scripts --no-audit --no-fund", "node client.js"),
-    # The tests' own environment has what requirements.txt names, in the same versions.
-    "python": Example("python", f"{sys.executable} make_stubs.py", f"{sys.executable} client.py"),
+    "go": Example("go", "go build -o client .", "./client", after="sdk"),
+    "java": Example("java", MAVEN, "java -cp 'target/classes:target/lib/*' example.Client", after="sdk"),
+    # Both take the package into Maven's one repository.
+    "kotlin": Example("kotlin", MAVEN, "java -cp 'target/classes:target/lib/*' ClientKt", after="java"),
+    "node": Example("node", NPM, "node client.js", after="sdk"),
+    "python": Example("python", f"{sys.executable} -m venv --clear venv && {PIP}", "venv/bin/python client.py", after="sdk"),
     "rust": Example("rust", "cargo build --locked --quiet", "target/debug/identity-gateway-client"),
 }
+# What the examples use in place of stubs of their own.
+SDK = Example("..", f"{sys.executable} sdk/build.py", "true")
 # Built like an example: the grpc-go client of test_service_config.py.
 PROBE = Example("../tests/clients/probe", "go build -o probe .", "./probe")
+BUILDS = {"sdk": SDK, "probe": PROBE} | LANGUAGES
 
 
 class Build:
-    """A build that is running, or has ended."""
+    """A build that waits for another one, is running, or has ended."""
 
-    def __init__(self, example: Example):
+    def __init__(self, example: Example, after: "Build | None"):
         self.example = example
-        self.started = time.monotonic()
+        self.after = after
         self.seconds: float | None = None
         self.log: IO[str] = tempfile.TemporaryFile("w+")
+        self.process: subprocess.Popen[bytes] | None = None
+        self.stopped = False
+        self.deadline = time.monotonic() + BUILD_LIMIT
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        if self.after is not None:
+            self.after.thread.join()
+            if not self.after.is_good():
+                return
+        if self.stopped:
+            return
+        started = time.monotonic()
         self.process = subprocess.Popen(
-            ["bash", "-c", f"set -eu; {example.build}"],
-            cwd=example.path,
+            ["bash", "-c", f"set -eu; {self.example.build}"],
+            cwd=self.example.path,
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -62,18 +84,36 @@ class Build:
             env={name: value for name, value in environment().items() if name != "CARGO_TARGET_DIR"},
             start_new_session=True,
         )
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _watch(self) -> None:
         self.process.wait()
-        self.seconds = time.monotonic() - self.started
+        self.seconds = time.monotonic() - started
+
+    def is_good(self) -> bool:
+        return self.process is not None and self.process.returncode == 0
+
+    def stop(self) -> None:
+        """Ends what still runs, and begins nothing more."""
+        self.stopped = True
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.thread.join()
 
     def finished(self) -> Example:
         """Waits for the end of the build, which must be a good one."""
-        code = self.process.wait(timeout=max(1.0, self.started + BUILD_LIMIT - time.monotonic()))
+        self.thread.join(timeout=max(1.0, self.deadline - time.monotonic()))
+        assert not self.thread.is_alive(), f"{self.example.build}\nis not over after {BUILD_LIMIT:.0f} s"
+        if self.process is None and self.after is not None:
+            self.after.finished()
         self.log.seek(0)
-        assert code == 0, f"{self.example.build}\n{self.log.read()[-8000:]}"
+        assert self.is_good(), f"{self.example.build}\n{self.log.read()[-8000:]}"
         return self.example
+
+
+def begin() -> dict[str, Build]:
+    """Every build, begun at once: most of the time is the network's and not the processors'."""
+    begun: dict[str, Build] = {}
+    for name, example in BUILDS.items():
+        begun[name] = Build(example, begun[example.after] if example.after else None)
+    return begun
 
 
 def run(example: Example, *arguments: str, limit: float = 60.0, **variables: str) -> subprocess.CompletedProcess[str]:

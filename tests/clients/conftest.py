@@ -1,12 +1,10 @@
-"""What the tests of callers share: the examples, built once, and a gateway for each test."""
+"""What the tests of callers share: packages and examples, built once, and a gateway for each test."""
 
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
 
-from builds import LANGUAGES, PROBE, Build
+from builds import Build, begin
 from harness import BINARY, Gateway, Sandbox
 
 
@@ -20,14 +18,12 @@ BUILDS = pytest.StashKey[dict[str, Build]]()
 
 @pytest.fixture(scope="session")
 def builds(pytestconfig: pytest.Config) -> Iterator[dict[str, Build]]:
-    """Every build, begun at once: most of the time is the network's and not the processors'."""
-    begun = {name: Build(example) for name, example in (LANGUAGES | {"probe": PROBE}).items()}
+    """The packages, the examples and the probe, being built."""
+    begun = begin()
     pytestconfig.stash[BUILDS] = begun
     yield begun
     for build in begun.values():
-        if build.process.poll() is None:
-            os.killpg(build.process.pid, signal.SIGKILL)
-            build.process.wait()
+        build.stop()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

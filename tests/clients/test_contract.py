@@ -1,8 +1,11 @@
 """proto/ is a buf module that others can build on, and docs/api.md is its reference."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 import api_reference
 import contract
@@ -62,6 +65,76 @@ def test_every_link_of_the_reference_has_its_heading():
     anchors = re.findall(r"\]\(#([^)]+)\)", REFERENCE)
     assert len(set(headings)) == len(headings), "two headings with the same anchor"
     assert set(anchors) <= set(headings)
+
+
+def file_options(path: str) -> dict[str, str | bool]:
+    """How the languages call what they make of a file `idgw/AREA/VERSION/FILE.proto`."""
+    idgw, area, version, file = path.removesuffix(".proto").split("/")
+    words = (idgw.title(), area.title(), version.title())
+    return {
+        # A module of the reserved domain .example, whose packages are named as in AIP-191: `identityv1`.
+        "goPackage": f"identity-gateway.example/gateway/{idgw}/{area}/{version};{area}{version}",
+        "javaPackage": f"{idgw}.{area}.{version}",
+        "javaMultipleFiles": True,
+        # Without it the class has the file's name, or another one as soon as a message has that name.
+        "javaOuterClassname": file.title().replace("_", "") + "Proto",
+        "csharpNamespace": ".".join(words),
+        "phpNamespace": "\\".join(words),
+        # Beside the classes, where the same entry of an autoloader finds it.
+        "phpMetadataNamespace": "\\".join((*words, "GPBMetadata")),
+        "rubyPackage": "::".join(words),
+        # Objective-C has no namespaces: the version is in the prefix, so that v2 can stand beside v1.
+        "objcClassPrefix": "IDGW" + "".join(words[1:]),
+        # What Swift makes of the package by itself, so that services, which have no option, are called the same.
+        "swiftPrefix": "_".join(words) + "_",
+    }
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.path)
+def test_a_file_says_for_each_language_how_it_is_called(file: contract.File):
+    assert file.options == file_options(file.path)
+
+
+def test_no_file_needs_protos_that_no_compiler_brings():
+    """Annotations of others (google.api, validate, openapi) would have to be fetched by each caller."""
+    imports = {
+        line.split('"')[1]
+        for path in (REPOSITORY / "proto").rglob("*.proto")
+        for line in path.read_text().splitlines()
+        if line.startswith("import ")
+    }
+    assert {path for path in imports if not path.startswith(("idgw/", "google/protobuf/"))} == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "broken"),
+    [
+        ("message A {}", 'option go_package = "a";\nmessage A {}', None),
+        ("message A {}", 'option go_package = "a";\nmessage B {}', 'message "A"'),
+        ('option go_package = "a";\nmessage A {}', 'option go_package = "b";\nmessage A {}', "go_package"),
+        ('option go_package = "a";\nmessage A {}', "message A {}", "go_package"),
+    ],
+    ids=["first names", "first names and a break", "another name", "a name that is gone"],
+)
+def test_what_the_languages_call_it_may_be_said_once_and_not_be_changed(
+    tmp_path: Path, before: str, now: str, broken: str | None
+):
+    """`.ci/buf-breaking` in a repository with two commits."""
+    own = tmp_path / "proto" / "consumer" / "v1" / "case.proto"
+    own.parent.mkdir(parents=True)
+    (tmp_path / ".ci").mkdir()
+    for file in (".ci/buf-breaking", "buf.yaml"):
+        shutil.copy(REPOSITORY / file, tmp_path / file)
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    subprocess.run([*git, "init", "--quiet", "--initial-branch=main"], cwd=tmp_path, check=True)
+    for words in (before, now):
+        own.write_text(f'syntax = "proto3";\npackage consumer.v1;\n{words}\n')
+        subprocess.run([*git, "add", "."], cwd=tmp_path, check=True)
+        subprocess.run([*git, "commit", "--quiet", "--message=feat: a case"], cwd=tmp_path, check=True)
+    done = subprocess.run([".ci/buf-breaking"], cwd=tmp_path, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert (done.returncode == 0) is (broken is None), said
+    assert broken is None or broken in said
 
 
 def test_the_module_builds_by_itself():

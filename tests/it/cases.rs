@@ -120,7 +120,7 @@ cases! {
     OUTCOME_UNKNOWN: OutcomeUnknown, Unknown "PROVIDER_OUTCOME_UNKNOWN", [], Unknown, Everywhere,
         "sent, and the connection broke before the response was complete, or an intermediary answered (502, 520 and others); with `ERRORS_ARE_FREE=false` also errors that would be UNAVAILABLE";
     DEADLINE: DeadlineExceeded, DeadlineExceeded "DEADLINE_EXCEEDED", [], Depends, Everywhere,
-        "the caller's own deadline passed; a lookup that was sent is finished, and its answer kept until `recoverable_until`";
+        "the caller's own deadline passed; a lookup that was sent is finished, and its answer stored until `recoverable_until`";
     MALFORMED: Malformed, Internal "PROVIDER_RESPONSE_MALFORMED", [], Unknown, Everywhere,
         "the response is not what the provider's documentation describes: not JSON, wrong format";
     TOO_LARGE: TooLarge, Internal "PROVIDER_RESPONSE_MALFORMED", [], Unknown, Everywhere,

@@ -28,7 +28,7 @@ Every error is a gRPC status with exactly one `google.rpc.ErrorInfo` among its d
 `identity-gateway`, `reason` is one of those below, `metadata` has `provider`, `provider_code`,
 `http_status`, `verification_id`, `billing`, `scope` and `cause` where they exist (`cause`: why a caller is not identified, or why
 Redis could not be used, [sharing.md](sharing.md#redis-or-valkey)). Details name fields, never values,
-and stay under 4 KiB. (One exception: a path of no method is `UNIMPLEMENTED` without details, and nobody is asked.)
+and stay under 4 KiB. (One exception: an unknown method is `UNIMPLEMENTED` without details.)
 
 An error without that `ErrorInfo` was not made by the gateway but by a client library or by something in between. It
 says nothing of the cost: the request may never have left, or its answer may be lost on the way back. The same

@@ -34,16 +34,16 @@ def inspect() -> dict:
 
 
 class Container(Program):
-    """A container of the image. `options` go to `podman run`, `variables` are its environment."""
+    """A container of the image, or of another one. `options` go to `podman run`, `variables` are its environment."""
 
-    def __init__(self, *arguments: str, options: tuple[str, ...] = (), **variables: str):
+    def __init__(self, *arguments: str, options: tuple[str, ...] = (), of: str | None = None, **variables: str):
         self.name = f"idgw-{uuid.uuid4()}"
         settings = {"IDGW_LOG__FORMAT": "json"} | variables
         self.program = (
             *("podman", "--runtime", "runc", "run", "--name", self.name, *LIMITS, *RESTRICTED),
             *(f"--env={name}={value}" for name, value in settings.items()),
             *options,
-            image(),
+            of or image(),
         )
         super().__init__(*arguments)
 
@@ -75,7 +75,9 @@ class Container(Program):
         super().__exit__()
 
 
-def gateway_container(*flags: str, options: tuple[str, ...] = (), **variables: str) -> Container:
+def gateway_container(
+    *flags: str, options: tuple[str, ...] = (), of: str | None = None, **variables: str
+) -> Container:
     """`serve` on free ports of the host's own network."""
     ports = {"IDGW_SERVER__LISTEN": "127.0.0.1:0", "IDGW_ADMIN__LISTEN": "127.0.0.1:0"}
-    return Container("serve", *flags, options=("--network=host", *options), **(ports | variables))
+    return Container("serve", *flags, options=("--network=host", *options), of=of, **(ports | variables))

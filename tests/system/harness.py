@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -47,6 +48,13 @@ def run(*command: object, stdin: str = "", **variables: str) -> subprocess.Compl
 def gateway(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs a command of the program that ends by itself."""
     return run(BINARY, *arguments, **variables)
+
+
+def free_port() -> int:
+    """A port that nobody listens on, for who has to be told one."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def wait_for(what: str, look: Callable[[], T | None]) -> T:

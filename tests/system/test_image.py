@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import tarfile
 import time
@@ -155,9 +156,17 @@ def test_there_is_no_shell():
         assert refused.returncode in (126, 127), f"{shell}: {refused}"
 
 
-def test_it_serves_with_its_own_defaults_and_answers_its_health_command():
+@pytest.mark.parametrize("document", ["README.md", "docs/deploy.md"])
+def test_it_serves_as_the_documents_start_it_and_answers_its_health_command(document: str):
     """A network of its own: the ports are the image's, and the commands find them without being told."""
-    with Container("serve", "--sandbox", options=("--network=none",), **SANDBOX) as container:
+    lines = (REPOSITORY / document).read_text().replace("\\\n", " ")
+    [line] = re.findall(r"^(?:podman|docker) run (.* serve --sandbox)\b", lines, re.MULTILINE)
+    words = shlex.split(line)
+    name = next(at for at, word in enumerate(words) if "identity-gateway" in word)
+    options = list(zip(words[:name], words[1:], strict=False))
+    assert ("-p", "127.0.0.1:50051:50051") in options
+    variables = dict(value.split("=", 1) for option, value in options if option == "-e")
+    with Container(*words[name + 1 :], options=("--network=none",), **variables) as container:
         serving = container.serving()
         assert (serving["grpc"], serving["admin"]) == ("0.0.0.0:50051", "0.0.0.0:9464")
         health = container.execute("health")

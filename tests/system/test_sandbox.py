@@ -1,9 +1,13 @@
 """The provider sandbox alone, asked over plain HTTP as the provider documents show."""
 
+import re
+import tomllib
+from pathlib import Path
+
 import pytest
 
-from clients import METHODS
-from harness import Sandbox, gateway
+from clients import METHODS, CallFailed, Command
+from harness import REPOSITORY, Gateway, Sandbox, gateway
 
 FOREIGNER = "/v2/pe/foreigner-id/ce?documentNumber=005015372&dateOfBirth=16/08/1993"
 SCRUB = {"id": "1234567", "idType": "national-id", "isSubjectConsent": True}
@@ -109,3 +113,30 @@ def test_the_published_table_names_all_ten_rpcs():
     listed = gateway("sandbox", "--list")
     assert listed.returncode == 0
     assert all(f"`{method}`" in listed.stdout for method in METHODS)
+
+
+def test_the_documents_fixtures_are_people_whom_the_gateway_finds(tmp_path: Path):
+    """docs/sandbox.md's example, asked for as a caller would: the gateway asks nobody about impossible numbers."""
+    [text] = re.findall(r"```toml\n(# Which calls.*?)```", (REPOSITORY / "docs" / "sandbox.md").read_text(), re.DOTALL)
+    fixtures = tmp_path / "fixtures.toml"
+    fixtures.write_text(text)
+    people = {lookup["rpc"]: lookup for lookup in tomllib.loads(text)["lookup"]}
+    asked = {
+        "CheckCurp": {"curp": people["CheckCurp"]["id"]},
+        "VerifyPeForeignerId": {"document_number": people["VerifyPeForeignerId"]["id"], "birthdate": "1984-03-02"},
+        # The registry is down, then times out, then has nobody.
+        "ScrubKenyaId": {"id": people["ScrubKenyaId"]["id"], "id_type": "KENYA_ID_TYPE_NATIONAL_ID", "subject_consent": True},
+    }
+    assert asked.keys() == people.keys()
+    settings = {"IDGW_SANDBOX__FIXTURES": str(fixtures), "IDGW_PROVIDERS__YOUVERIFY__MAX_ATTEMPTS": "1", "IDGW_PROVIDERS__YOUVERIFY__TIMEOUT": "1s"}
+    with Gateway(**settings) as serving:
+        command = Command(serving.address)
+        assert command.call("CheckCurp", asked["CheckCurp"])["record"]["given_name"] == "ELENA"
+        assert command.call("VerifyPeForeignerId", asked["VerifyPeForeignerId"])["record"]["name"] == "ROSA QUISPE"
+        with pytest.raises(CallFailed, match="UNAVAILABLE PROVIDER_UNAVAILABLE"):
+            command.call("ScrubKenyaId", asked["ScrubKenyaId"])
+        with pytest.raises(CallFailed, match="DEADLINE_EXCEEDED PROVIDER_TIMEOUT"):
+            command.call("ScrubKenyaId", asked["ScrubKenyaId"])
+        assert command.call("ScrubKenyaId", asked["ScrubKenyaId"])["verification"]["outcome"] == "OUTCOME_NOT_FOUND"
+        assert command.call("ScrubKenyaId", asked["ScrubKenyaId"])["record"]["given_name"] == "Wanjiru"
+        assert command.call("GetPerson", {"id": "person_of_ours"})["person"]["given_name"] == "Ada"

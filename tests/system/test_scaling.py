@@ -123,6 +123,18 @@ def test_replicas_share_what_the_simulation_says(with_redis: bool, sandbox: Sand
             figures["an answer in Redis, a record"] = f"{redis.sizes()[-1]} bytes"
 
 
+def test_a_lookup_that_is_sent_costs_redis_two_scripts(sandbox: Sandbox, redis: Redis, contract: dict):
+    with Gateway(flags=(), **settings(sandbox, **shared(redis))) as gateway:
+        python = Python(gateway.address, contract)
+        wait_for("the replica to be connected", lambda: redis.commands()["ping"] > 1 or None)
+        before = redis.commands()
+        assert python.call("VerifyPeForeignerId", {"document_number": "005015372", "birthdate": "1993-08-16"})["record"]
+        # The second one follows when the reply has arrived.
+        wait_for("both scripts", lambda: (redis.commands() - before)["eval"] >= 2 or None)
+        did = redis.commands() - before
+        assert (did["eval"], did["get"], did["set"]) == (2, 0, 0)
+
+
 def test_a_create_costs_redis_a_few_commands_and_happens_once_at_all_replicas(
     sandbox: Sandbox, redis: Redis, contract: dict, figures
 ):

@@ -90,10 +90,15 @@ async fn nothing_personal_leaves_but_in_the_reply_and_the_providers_request() {
     cancelled(&client).await;
     planted_code(&client, &go_between, &mut seen).await;
 
-    for page in ["/livez", "/readyz", "/log", "/metrics", "/zqx"] {
+    for page in [
+        "/", "/runbook", "/livez", "/readyz", "/log", "/metrics", "/zqx",
+    ] {
         let page = process.admin(page).await;
         seen.entry("admin pages").or_default().push_str(&page);
     }
+    let status = process.status_page().await;
+    assert!(status.contains("PROVIDER_RESPONSE_MALFORMED"), "{status}");
+    seen.entry("admin pages").or_default().push_str(&status);
     let page = process.refused_filter("zqx=zqx").await;
     seen.entry("admin pages").or_default().push_str(&page);
     if let Some(redis) = &redis {

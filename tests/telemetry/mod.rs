@@ -10,4 +10,5 @@ mod labels;
 mod names;
 mod otlp;
 pub mod stage;
+mod status_page;
 mod traces;

@@ -30,7 +30,7 @@ use crate::{
     domain::cause::Cause,
     reload::Watch,
     sha256::Sha256,
-    telemetry::{labels::Reload, metrics},
+    telemetry::reloads,
 };
 
 /// A file is looked at so often, and for tokens with unknown key ids so often.
@@ -245,11 +245,11 @@ async fn fetch_for_ever(
 fn tell(key: &'static str, previous: Option<[u8; 32]>, taken: Result<(), String>) {
     match taken {
         Ok(()) => {
-            metrics::reloaded(key, Reload::Taken);
+            reloads::taken(key);
             tracing::info!(key, "reloaded: the new version is in use");
         }
         Err(why) => {
-            metrics::reloaded(key, Reload::Kept);
+            reloads::rejected(key, &why);
             match previous {
                 Some(_) => {
                     tracing::warn!(key, why, "reload rejected, keeping the previous version")

@@ -86,6 +86,11 @@ fn unknown(what: &str, name: &str, known: &[String]) -> Failure {
     })
 }
 
+/// The full names of everything that can be described.
+pub(super) fn names(pool: &DescriptorPool) -> Vec<String> {
+    symbols(pool).into_iter().map(|(name, _)| name).collect()
+}
+
 /// Everything that can be described, by its full name.
 fn symbols(pool: &DescriptorPool) -> Vec<(String, Symbol)> {
     let mut all = Vec::new();
@@ -149,7 +154,7 @@ fn text(symbol: &Symbol) -> String {
 }
 
 /// As `call` takes it.
-fn spelled(method: &MethodDescriptor) -> String {
+pub(super) fn spelled(method: &MethodDescriptor) -> String {
     format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
@@ -208,15 +213,24 @@ fn kind(field: &FieldDescriptor) -> String {
 
 /// The comment that stands before it in its file, if the server sends comments.
 fn comment(text: &mut String, file: &FileDescriptor, path: &[i32], indent: &str) {
+    for words in comments(file, path).lines() {
+        line(text, format_args!("{indent}// {}", words.trim()));
+    }
+}
+
+fn comments<'a>(file: &'a FileDescriptor, path: &[i32]) -> &'a str {
     let file = file.file_descriptor_proto();
     let mut places = file.source_code_info.iter().flat_map(|info| &info.location);
     let place = places.rfind(|place| place.path == path);
-    for words in place
-        .iter()
-        .flat_map(|place| place.leading_comments().lines())
-    {
-        line(text, format_args!("{indent}// {}", words.trim()));
-    }
+    place.map_or("", |place| place.leading_comments())
+}
+
+/// Its first sentence, without the full stop.
+pub(super) fn first_words(file: &FileDescriptor, path: &[i32]) -> String {
+    let words = comments(file, path).split_whitespace();
+    let words = words.collect::<Vec<_>>().join(" ");
+    let sentence = words.split(". ").next().unwrap_or_default();
+    sentence.trim_end_matches(['.', ':']).to_owned()
 }
 
 fn line(text: &mut String, words: std::fmt::Arguments<'_>) {

@@ -16,7 +16,7 @@ use super::{
     tls_words,
     token::TokenError,
 };
-use crate::cli::printable;
+use crate::cli::{printable, terminal::ERROR};
 
 /// Exit code of what is wrong with the command line (`EX_USAGE`), and to which a gRPC code is added.
 const USAGE: u8 = 64;
@@ -90,7 +90,11 @@ impl Failure {
                 )
             }
             (other, Format::Text) => {
-                writeln!(err, "error: {}", printable::line(&other.to_string()))
+                writeln!(
+                    err,
+                    "{ERROR}error:{ERROR:#} {}",
+                    printable::line(&other.to_string())
+                )
             }
             (other, Format::Json) => {
                 let text = json!({ "error": { "message": other.to_string() } }).to_string();

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tonic::metadata::{KeyAndValueRef, MetadataMap};
 
 use super::Format;
-use crate::cli::printable;
+use crate::cli::{printable, terminal::HEADING};
 
 /// What has been heard so far; a call that failed early has heard nothing.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl Heard {
             }
             Format::Text => {
                 for (name, part) in parts {
-                    writeln!(err, "{name}:")?;
+                    writeln!(err, "{HEADING}{name}:{HEADING:#}")?;
                     for (key, value) in pairs(part) {
                         writeln!(
                             err,

@@ -52,7 +52,7 @@ impl MethodName {
     }
 
     /// The method of the contract that this program was built with, if it is one.
-    fn own(&self) -> Option<MethodDescriptor> {
+    pub(super) fn own(&self) -> Option<MethodDescriptor> {
         let services = proto::descriptors().services();
         let services = services.filter(|service| service.package_name().starts_with("idgw."));
         let mut found = services.filter_map(|candidate| match self {

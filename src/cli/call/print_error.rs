@@ -14,7 +14,13 @@ use serde_json::{Map, Value, json};
 use tonic::Status;
 use tonic_types::pb;
 
-use crate::{cli::printable::line, status::code_name};
+use crate::{
+    cli::{
+        printable::line,
+        terminal::{ERROR, HEADING},
+    },
+    status::code_name,
+};
 
 const ERROR_INFO: &str = "google.rpc.ErrorInfo";
 
@@ -31,8 +37,12 @@ pub(crate) fn print(status: &Status, err: &mut impl io::Write) -> io::Result<()>
         });
     let code = code_name(status.code());
     match reason {
-        Some(reason) if !reason.is_empty() => writeln!(err, "error: {code} {}", line(&reason))?,
-        _ => writeln!(err, "error: {code}")?,
+        Some(reason) if !reason.is_empty() => writeln!(
+            err,
+            "{ERROR}error:{ERROR:#} {HEADING}{code} {}{HEADING:#}",
+            line(&reason)
+        )?,
+        _ => writeln!(err, "{ERROR}error:{ERROR:#} {HEADING}{code}{HEADING:#}")?,
     }
     writeln!(err, "message: {}", line(status.message()))?;
     match details {

@@ -102,6 +102,53 @@ fn nothing_given_is_the_defaults_and_so_is_what_check_config_prints_of_them() {
 }
 
 #[test]
+fn the_default_file_is_the_defaults_as_it_is_and_with_every_setting_uncommented() {
+    let file = default_file();
+    let setting = |line: &str| {
+        let setting = line.strip_prefix('#').filter(|rest| !rest.is_empty());
+        setting
+            .filter(|rest| !rest.starts_with(' '))
+            .map(str::to_owned)
+    };
+    let lines = file.lines();
+    let all: String = lines
+        .map(|line| setting(line).unwrap_or_else(|| line.to_owned()) + "\n")
+        .collect();
+    let defaults = Settings::default().redacted_toml();
+    for text in [&file, &all] {
+        assert_eq!(from_file(text).expect("read").redacted_toml(), defaults);
+    }
+
+    let table: toml::Table = all.parse().expect("TOML");
+    for leaf in leaves().filter(|leaf| !leaf.path.contains(&schema::ITEM.to_owned())) {
+        let (name, tables) = leaf.path.split_last().expect("a name");
+        let inner = tables.iter().fold(&table, |table, name| {
+            table[name].as_table().expect("a table of the file")
+        });
+        assert_eq!(
+            inner.contains_key(name),
+            leaf.default.is_some(),
+            "{}",
+            leaf.key()
+        );
+        let without = format!("\n# {name} = ");
+        assert!(
+            leaf.default.is_some() || file.contains(&without),
+            "{without}"
+        );
+    }
+    assert!(file.contains("\n# [[auth.jwt.issuers]]\n"));
+
+    let misspelt = all.replace("\nlame_duck = ", "\nlame_duk = ");
+    let problems = problems(from_file(&misspelt));
+    assert!(
+        problems[0].starts_with("server.lame_duk (in FILE): unknown key"),
+        "{problems:?}"
+    );
+    assert!(file.lines().all(|line| line.chars().count() <= 120));
+}
+
+#[test]
 fn a_value_out_of_range_is_refused() {
     for (key, value) in [
         ("server.drain_timeout", "0s"),

@@ -316,7 +316,7 @@ async fn the_documents_example_is_answered_as_it_says() {
     let example = document.split("```toml\n").nth(1).unwrap();
     let file = file(example.split("```").next().unwrap());
     let sandbox = started(file.path()).await;
-    let (_, body) = curp(&sandbox, "GODE561231MDFRRL09").await;
+    let (_, body) = curp(&sandbox, "GORE561231MDFDZL09").await;
     assert_eq!(body["result"]["nombre"], "ELENA");
     let first = send(kenya(&sandbox, "22334455")).await;
     assert_eq!(first.0, 503);

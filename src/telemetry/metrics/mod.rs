@@ -10,6 +10,7 @@ mod exemplars;
 mod instruments;
 mod process;
 pub mod prometheus;
+pub mod reading;
 mod series;
 
 use std::{
@@ -223,7 +224,10 @@ pub fn rule_paid(rule: Rule, provider: Provider, cost: Cost) {
         with(|metrics| {
             let currency = KeyValue::new(names::CURRENCY, currency.to_owned());
             let labels = [of_rule(rule), on(provider), currency];
-            metrics.instruments.rule_cost.add(cost.amount(), &labels);
+            metrics
+                .instruments
+                .rule_cost
+                .add(cost.amount().to_metric(), &labels);
         });
     }
 }
@@ -244,7 +248,10 @@ fn charged(provider: Provider, billing: Billing, price: Option<&Price>) {
         if let Some(price) = price.filter(|_| billing != Billing::NotBilled) {
             let currency = KeyValue::new(names::CURRENCY, price.currency().to_owned());
             let labels = [on(provider), billed(), currency];
-            metrics.instruments.cost.add(price.amount(), &labels);
+            metrics
+                .instruments
+                .cost
+                .add(price.amount().to_metric(), &labels);
         }
     });
 }
@@ -345,7 +352,10 @@ pub fn left(provider: Provider, fate: Fate, price: Option<&Price>) {
         if let Some(price) = price {
             let currency = KeyValue::new(names::CURRENCY, price.currency().to_owned());
             let labels = [on(provider), fate, currency];
-            metrics.instruments.left_cost.add(price.amount(), &labels);
+            metrics
+                .instruments
+                .left_cost
+                .add(price.amount().to_metric(), &labels);
         }
     });
 }
@@ -444,7 +454,7 @@ pub fn crl_expires(at: SystemTime) {
 }
 
 /// A file that a configuration key names has changed.
-pub fn reloaded(key: &'static str, reload: Reload) {
+pub(super) fn reloaded(key: &'static str, reload: Reload) {
     with(|metrics| {
         let labels = [
             KeyValue::new(names::FILE_KEY, key),

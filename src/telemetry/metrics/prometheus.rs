@@ -167,28 +167,36 @@ fn thousandths(weight: &str) -> Option<u16> {
     }
 }
 
+/// All series now; none before telemetry is started.
+pub(super) fn collect() -> Option<ResourceMetrics> {
+    let mut collected = ResourceMetrics::default();
+    let reader = READER.get()?;
+    reader.collect(&mut collected).is_ok().then_some(collected)
+}
+
+/// The metrics of names.rs: what is not there is not ours, and not shown.
+pub(super) fn ours(
+    collected: &ResourceMetrics,
+) -> impl Iterator<Item = (&'static Metric, &AggregatedMetrics)> {
+    let scopes = collected.scope_metrics();
+    let metrics = scopes.flat_map(|scope| scope.metrics());
+    metrics.filter_map(|metric| {
+        let mut known = names::METRICS.iter();
+        let known = known.find(|known| known.name == metric.name());
+        Some((known?, metric.data()))
+    })
+}
+
 /// All metrics now. Empty before telemetry is started.
 #[must_use]
 pub fn render(format: Format) -> String {
-    let mut collected = ResourceMetrics::default();
     let mut page = Page {
         text: String::new(),
         format,
     };
-    if READER
-        .get()
-        .is_some_and(|reader| reader.collect(&mut collected).is_ok())
-    {
-        let scopes = collected.scope_metrics();
-        let metrics = scopes.flat_map(|scope| scope.metrics());
-        for metric in metrics {
-            // What is not in names.rs is not ours, and not shown.
-            let known = names::METRICS
-                .iter()
-                .find(|known| known.name == metric.name());
-            if let Some(known) = known {
-                page.metric(known, metric.data());
-            }
+    if let Some(collected) = collect() {
+        for (known, data) in ours(&collected) {
+            page.metric(known, data);
         }
         page.target(&collected);
     }

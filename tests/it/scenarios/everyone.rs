@@ -311,7 +311,7 @@ fn of(sample: &Sample) -> Vec<Row> {
     // What was sent is finished, and waits for the caller.
     if call.method.starts_with("idgw.identity.") {
         let left = row(
-            "the caller's deadline passes before the answer: it is kept",
+            "the caller's deadline passes before the answer, which is stored",
             Some(Does::Waits(2 * own_deadline, answer.clone())),
         );
         let fails = cases::DEADLINE.unanswered(unknown).recoverable();

@@ -75,9 +75,19 @@ impl Process {
 
     /// The body of a GET on the admin port.
     pub async fn admin(&self, path: &str) -> String {
+        let accept = "application/openmetrics-text, text/plain;q=0.5";
+        self.accepted(path, accept).await
+    }
+
+    /// What a browser gets.
+    pub async fn status_page(&self) -> String {
+        self.accepted("/", "text/html").await
+    }
+
+    async fn accepted(&self, path: &str, accept: &str) -> String {
         let url = format!("http://{}{path}", self.admin);
         let request = reqwest::Client::new().get(url);
-        let request = request.header("accept", "application/openmetrics-text, text/plain;q=0.5");
+        let request = request.header("accept", accept);
         let answer = request.send().await.unwrap();
         format!(
             "{:?}\n{}",

@@ -1,66 +1,41 @@
 // A complete client of the identity gateway. docs/clients.md says how to run it and what it shows.
 
-import com.google.gson.Gson
 import com.google.protobuf.ByteString
-import com.google.rpc.BadRequest
-import com.google.rpc.ErrorInfo
-import com.google.rpc.RetryInfo
+import idgw.client.Calls.newRequestId
+import idgw.client.Gateway
+import idgw.client.GatewayException
+import idgw.client.typed
+import idgw.client.untilAnswered
 import idgw.identity.v1.IdentityServiceGrpcKt.IdentityServiceCoroutineStub
-import idgw.identity.v1.KenyaId.KenyaIdType
-import idgw.identity.v1.VerificationOuterClass.Source
-import idgw.identity.v1.VerificationOuterClass.Verification
+import idgw.identity.v1.KenyaIdType
+import idgw.identity.v1.Source
+import idgw.identity.v1.Verification
 import idgw.identity.v1.checkCurpRequest
 import idgw.identity.v1.copy
 import idgw.identity.v1.scrubKenyaIdRequest
 import idgw.identity.v1.verifyPeForeignerIdRequest
-import io.grpc.CallCredentials
-import io.grpc.CallOptions
-import io.grpc.Channel
-import io.grpc.ClientCall
-import io.grpc.ClientInterceptor
-import io.grpc.CompositeChannelCredentials
-import io.grpc.ForwardingClientCall.SimpleForwardingClientCall
-import io.grpc.Grpc
-import io.grpc.InsecureChannelCredentials
-import io.grpc.ManagedChannel
-import io.grpc.Metadata
-import io.grpc.MethodDescriptor
-import io.grpc.Status
-import io.grpc.StatusException
-import io.grpc.TlsChannelCredentials
-import io.grpc.protobuf.StatusProto
-import io.grpc.stub.AbstractStub
-import java.io.File
-import java.io.IOException
-import java.security.SecureRandom
-import java.time.Instant
-import java.util.HexFormat
-import java.util.UUID
-import java.util.concurrent.Executor
-import java.util.concurrent.TimeUnit.MILLISECONDS
-import java.util.concurrent.TimeUnit.SECONDS
-import kotlin.time.Duration
-import kotlin.time.Duration.Companion.seconds
-import kotlinx.coroutines.runBlocking
-import idgw.person.v1.PersonOuterClass.PersonView
 import idgw.person.v1.PersonServiceGrpcKt.PersonServiceCoroutineStub
+import idgw.person.v1.PersonView
 import idgw.person.v1.biometricData
 import idgw.person.v1.createPersonRequest
 import idgw.person.v1.getPersonRequest
 import idgw.person.v1.person
-
-/** Sends the token with each call. The file is read each time: tokens are renewed in place. */
-private class BearerToken(private val file: File) : CallCredentials() {
-    override fun applyRequestMetadata(call: RequestInfo, executor: Executor, applier: MetadataApplier) =
-        executor.execute {
-            try {
-                val token = file.readText().trim()
-                applier.apply(Metadata().apply { put(key("authorization"), "Bearer $token") })
-            } catch (error: IOException) {
-                applier.fail(Status.UNAUTHENTICATED.withCause(error))
-            }
-        }
-}
+import io.grpc.CallOptions
+import io.grpc.Channel
+import io.grpc.ClientCall
+import io.grpc.ClientInterceptor
+import io.grpc.ForwardingClientCall.SimpleForwardingClientCall
+import io.grpc.ManagedChannel
+import io.grpc.Metadata
+import io.grpc.MethodDescriptor
+import io.grpc.Status
+import java.io.File
+import java.security.SecureRandom
+import java.util.HexFormat
+import java.util.concurrent.TimeUnit.SECONDS
+import kotlin.io.path.Path
+import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.runBlocking
 
 /**
  * Sends W3C trace context: each call is a span of its own in one trace. With OpenTelemetry in the program, use its
@@ -81,114 +56,40 @@ private fun key(name: String) = Metadata.Key.of(name, Metadata.ASCII_STRING_MARS
 private fun randomHex(bytes: Int): String =
     HexFormat.of().formatHex(ByteArray(bytes).also { SecureRandom().nextBytes(it) })
 
-/**
- * What the gateway sends at most (`server.max_response_bytes`). Libraries take 4 MiB unless told otherwise, which is too
- * little for images and documents.
- */
-private const val LARGEST_REPLY = 16 shl 20
-
-/** The service config. Without `waitForReady` calls fail at once while no gateway can be reached. */
-private fun serviceConfig() =
-    File(System.getenv("GATEWAY_SERVICE_CONFIG") ?: "../../deploy/client/service-config.json").readText()
+/** The service config: the package's, or another one. */
+private fun serviceConfig() = System.getenv("GATEWAY_SERVICE_CONFIG")?.let { File(it).readText() } ?: Gateway.SERVICE_CONFIG
 
 /** A channel by the environment: TLS if there is a CA file, a token if there is a token file. */
-private fun connect(traceId: String, address: String, serviceConfig: String): ManagedChannel {
+private fun connect(traceId: String, gateway: Gateway): ManagedChannel {
     val caFile = System.getenv("GATEWAY_CA_FILE")
-    val tokenFile = System.getenv("GATEWAY_TOKEN_FILE")
-    require(caFile != null || tokenFile == null) {
-        "GATEWAY_TOKEN_FILE needs GATEWAY_CA_FILE: a token is not sent in the clear"
-    }
-    val transport =
-        if (caFile == null) InsecureChannelCredentials.create()
-        else TlsChannelCredentials.newBuilder().trustManager(File(caFile)).build()
-    val credentials =
-        if (tokenFile == null) transport
-        else CompositeChannelCredentials.create(transport, BearerToken(File(tokenFile)))
-    @Suppress("UNCHECKED_CAST")
-    val config = Gson().fromJson(serviceConfig, Map::class.java) as Map<String, *>
-    return Grpc.newChannelBuilder(address, credentials)
-        .defaultServiceConfig(config)
-        .maxInboundMessageSize(LARGEST_REPLY)
-        .intercept(TraceContext(traceId))
-        .build()
+    if (caFile == null) gateway.plaintext() else gateway.caFile(Path(caFile))
+    System.getenv("GATEWAY_TOKEN_FILE")?.let { gateway.token(Gateway.tokenFile(Path(it))) }
+    return gateway.channel().intercept(TraceContext(traceId)).build()
 }
 
 /**
  * What an error says of itself: `CODE REASON`, who is to blame and what it cost, which fields, when to come again.
  */
-private fun explain(error: StatusException): String {
+private fun explain(error: GatewayException): String {
     // A passed deadline has details only if the gateway's answer was quicker than the library's own clock.
-    if (error.status.code == Status.Code.DEADLINE_EXCEEDED) return "${error.status.code}"
-    // Without ErrorInfo it is not the gateway's: nobody says what it cost, or whether anything was sent.
-    var (cause, fields, again) = listOf(" without ErrorInfo", "", "")
-    for (detail in StatusProto.fromThrowable(error)?.detailsList.orEmpty()) {
-        when {
-            detail.`is`(ErrorInfo::class.java) -> {
-                val info = detail.unpack(ErrorInfo::class.java)
-                val known = info.metadataMap
-                cause = " ${info.reason}" + (known["billing"]?.let { " by ${known["provider"]}, $it" } ?: "")
-            }
-            detail.`is`(BadRequest::class.java) -> {
-                val names = detail.unpack(BadRequest::class.java).fieldViolationsList.map { it.field }
-                fields = " in " + names.sorted().joinToString(", ")
-            }
-            detail.`is`(RetryInfo::class.java) ->
-                again = ", again after ${detail.unpack(RetryInfo::class.java).retryDelay.seconds} s"
-        }
-    }
-    return "${error.status.code}$cause$fields$again"
-}
-
-/** As long as the gateway itself gives a call that names no deadline. */
-private val LONGEST = 30.seconds
-
-/** The attempts of a call of which the gateway did not say how long its answer can be had. */
-private const val ATTEMPTS = 5
-
-/**
- * Makes a call whose request has a `request_id`, and again with twice the time whenever its deadline has passed. It is
- * the same call for the gateway: what was paid for is not paid for again. [late] is told of each error that is not the
- * last. When the answer cannot be had any more, or the call has failed otherwise, that error is thrown.
- */
-private suspend fun <S : AbstractStub<S>, A> S.untilAnswered(
-    limit: Duration,
-    late: (StatusException) -> Unit,
-    call: suspend S.() -> A,
-): A {
-    var until: Instant? = null
-    var time = limit
-    var attempt = 1
-    while (true) {
-        try {
-            return withDeadlineAfter(time.inWholeMilliseconds, MILLISECONDS).call()
-        } catch (error: StatusException) {
-            if (error.status.code != Status.Code.DEADLINE_EXCEEDED) throw error
-            val details = StatusProto.fromThrowable(error)?.detailsList.orEmpty()
-            val info = details.firstOrNull { it.`is`(ErrorInfo::class.java) }?.unpack(ErrorInfo::class.java)
-            // The provider's time has passed, and not this call's: there will be no answer.
-            if (info != null && info.reason != "DEADLINE_EXCEEDED") throw error
-            // `until` is not known if the library's own clock was quicker, nor if nothing was sent to the provider.
-            info?.metadataMap?.get("recoverable_until")?.let { until = Instant.parse(it) }
-            if (until?.let { Instant.now() >= it } ?: (attempt == ATTEMPTS)) throw error
-            late(error)
-        }
-        time = minOf(time * 2, LONGEST)
-        attempt++
-    }
+    if (error.code() == Status.Code.DEADLINE_EXCEEDED) return "${error.code()}"
+    // Without a reason it is not the gateway's: nobody says what it cost, or whether anything was sent.
+    var text = "${error.code()} " + error.reason().ifEmpty { "without ErrorInfo" }
+    if ("billing" in error.metadata()) text += " by ${error.metadata()["provider"]}, ${error.billing()}"
+    val fields = error.violations().map { it.field }.sorted()
+    if (fields.isNotEmpty()) text += " in " + fields.joinToString(", ")
+    return text + error.retryAfter().map { ", again after ${it.toSeconds()} s" }.orElse("")
 }
 
 /** Whether an earlier call has paid for the answer. It was there already, or still on its way to that call. */
 private fun isRecovered(verification: Verification) =
     verification.source == Source.SOURCE_RECOVERED || verification.source == Source.SOURCE_COALESCED
 
-/** A `request_id`: one for each question, kept for as long as it is asked again. */
-private fun newId() = UUID.randomUUID().toString()
-
 /** Makes a call that must fail; its explanation. */
 private suspend fun refused(call: suspend () -> Any): String {
     try {
-        call()
-    } catch (error: StatusException) {
+        typed(call)
+    } catch (error: GatewayException) {
         return explain(error)
     }
     error("the call should have been refused")
@@ -200,7 +101,7 @@ private suspend fun run(channel: ManagedChannel) {
     val persons = PersonServiceCoroutineStub(channel)
 
     // A verification. The answer says what was found, who said it, and what it cost.
-    val known = checkCurpRequest { curp = "RAZR811011HVZXPB01"; requestId = newId() }
+    val known = checkCurpRequest { curp = "RAZR811011HVZXPB01"; requestId = newRequestId() }
     val answer = identities.withDeadlineAfter(10, SECONDS).checkCurp(known)
     with(answer.verification) { println("found: $outcome by $provider, $billing, ${answer.record.status}") }
 
@@ -209,24 +110,24 @@ private suspend fun run(channel: ManagedChannel) {
         id = "00000000"
         idType = KenyaIdType.KENYA_ID_TYPE_NATIONAL_ID
         subjectConsent = true
-        requestId = newId()
+        requestId = newRequestId()
     }
     val nobody = identities.withDeadlineAfter(10, SECONDS).scrubKenyaId(kenyan).verification
     println("nobody: ${nobody.outcome} by ${nobody.provider}")
 
     // Errors, read by their details. The message is for people; programs go by code and reason. These calls set no
     // deadline: the service config has one for each.
-    val bad = verifyPeForeignerIdRequest { documentNumber = "?"; birthdate = "2999-01-01"; requestId = newId() }
+    val bad = verifyPeForeignerIdRequest { documentNumber = "?"; birthdate = "2999-01-01"; requestId = newRequestId() }
     println("bad request: " + refused { identities.verifyPeForeignerId(bad) })
-    val noConsent = kenyan.copy { subjectConsent = false; requestId = newId() }
+    val noConsent = kenyan.copy { subjectConsent = false; requestId = newRequestId() }
     println("no consent: " + refused { identities.scrubKenyaId(noConsent) })
-    val down = checkCurpRequest { curp = "DOWN900101HDFSND09"; requestId = newId() }
+    val down = checkCurpRequest { curp = "DOWN900101HDFSND09"; requestId = newRequestId() }
     println("provider down: " + refused { identities.checkCurp(down) })
 
     // A registry that takes longer than the call may: the same call again gets what the first one has paid for.
-    val slow = kenyan.copy { id = "900002001"; requestId = newId() }
-    val errors = mutableListOf<StatusException>()
-    val late = identities.untilAnswered(1.seconds, errors::add) { scrubKenyaId(slow) }.verification
+    val slow = kenyan.copy { id = "900002001"; requestId = newRequestId() }
+    val errors = mutableListOf<GatewayException>()
+    val late = identities.untilAnswered(slow, 1.seconds, errors::add) { scrubKenyaId(it) }.verification
     val paidFor = if (isRecovered(late)) "recovered" else "asked again"
     println("too slow: ${explain(errors.first())}, then ${late.outcome}, $paidFor")
 
@@ -237,7 +138,7 @@ private suspend fun run(channel: ManagedChannel) {
             familyName = "Muster"
             biometricData = biometricData { faceImage = ByteString.copyFrom(ByteArray(5 shl 20)) }
         }
-        requestId = newId()
+        requestId = newRequestId()
     }
     val first = persons.withDeadlineAfter(10, SECONDS).createPerson(create).person
     val again = persons.withDeadlineAfter(10, SECONDS).createPerson(create).person
@@ -251,7 +152,7 @@ private suspend fun run(channel: ManagedChannel) {
     val failing = getPersonRequest { id = "person_outofservice" }
     println("read, provider down: " + refused { persons.getPerson(failing) })
 
-    val limited = checkCurpRequest { curp = "MUCH900101HDFSND01"; requestId = newId() }
+    val limited = checkCurpRequest { curp = "MUCH900101HDFSND01"; requestId = newRequestId() }
     println("rate limit: " + refused { identities.checkCurp(limited) })
 }
 
@@ -261,7 +162,7 @@ private suspend fun run(channel: ManagedChannel) {
  */
 private suspend fun runWithoutGateway(nowhere: ManagedChannel) {
     val identities = IdentityServiceCoroutineStub(nowhere).withDeadlineAfter(10, SECONDS)
-    val known = checkCurpRequest { curp = "RAZR811011HVZXPB01"; requestId = newId() }
+    val known = checkCurpRequest { curp = "RAZR811011HVZXPB01"; requestId = newRequestId() }
     println("gateway down: " + refused { identities.checkCurp(known) })
 }
 
@@ -269,8 +170,9 @@ fun main() {
     val traceId = System.getenv("TRACEPARENT")?.split("-")?.get(1) ?: randomHex(16)
     println("trace: $traceId")
     val config = serviceConfig()
-    val channel = connect(traceId, System.getenv("GATEWAY_ADDRESS") ?: "localhost:50051", config)
-    val nowhere = connect(traceId, "localhost:1", config.replace("\"waitForReady\": true", "\"waitForReady\": false"))
+    val address = System.getenv("GATEWAY_ADDRESS") ?: "localhost:50051"
+    val channel = connect(traceId, Gateway.at(address).serviceConfig(config))
+    val nowhere = connect(traceId, Gateway.at("localhost:1").serviceConfig(config).failFast())
     try {
         runBlocking { run(channel); runWithoutGateway(nowhere) }
     } finally {

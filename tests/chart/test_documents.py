@@ -1,4 +1,4 @@
-"""The commands of docs/deploy.md: what Helm renders of their values is valid, and what they name is there."""
+"""The Helm commands of the documents: what is rendered of their values is valid, and what they name is there."""
 
 import re
 import shlex
@@ -10,18 +10,22 @@ import yaml
 from rendered import CHART, REPOSITORY, StrictLoader
 from schemas import VERSIONS, validate
 
-DOCUMENT = (REPOSITORY / "docs" / "deploy.md").read_text()
+DOCUMENTS = ("README.md", "docs/deploy.md", "helm/identity-gateway/README.md")
 RELEASE, NAMESPACE = "identity", "identity"
 
 
-def commands() -> list[list[str]]:
+def commands(document: str) -> list[list[str]]:
     """The words of every command in a block of shell lines."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (REPOSITORY / document).read_text(), re.MULTILINE | re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     return [shlex.split(line, comments=True) for line in lines]
 
 
-HELM = [words for words in commands() if words[:1] == ["helm"] and "helm/identity-gateway" in words]
+HELM = {
+    document: [words for words in commands(document) if words[:1] == ["helm"] and "helm/identity-gateway" in words]
+    for document in DOCUMENTS
+}
+ALL = [pytest.param(words, id=f"{document} {words[1]}") for document, found in HELM.items() for words in found]
 
 
 def values(words: list[str]) -> dict:
@@ -47,13 +51,16 @@ def rendered(words: list[str]) -> list[dict]:
     return [document for text in texts for document in yaml.load_all(text, Loader=StrictLoader) if document]
 
 
-def test_the_document_installs_upgrades_and_renders():
-    assert [words[1] for words in HELM] == ["install", "upgrade", "template"]
-    assert all(words[2] == RELEASE and f"--namespace {NAMESPACE}" in " ".join(words) for words in HELM)
+def test_the_documents_install_upgrade_and_render():
+    verbs = {document: [words[1] for words in found] for document, found in HELM.items()}
+    deploy = ["install", "upgrade", "template"]
+    assert verbs == dict(zip(DOCUMENTS, (["install"], deploy, ["install"]), strict=True))
+    for words in (words for found in HELM.values() for words in found):
+        assert words[2] == RELEASE and f"--namespace {NAMESPACE}" in " ".join(words)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("words", HELM, ids=lambda words: words[1])
+@pytest.mark.parametrize("words", ALL)
 def test_what_a_command_makes_is_valid_strictly(words: list[str], version: str):
     documents = rendered(words)
     assert {"Deployment", "Service", "ConfigMap"} <= {document["kind"] for document in documents}
@@ -63,7 +70,7 @@ def test_what_a_command_makes_is_valid_strictly(words: list[str], version: str):
 
 def test_the_rendered_default_can_be_applied_without_helm():
     """`kubectl apply` runs no hooks and makes no namespace: nothing may need either."""
-    [words] = [words for words in HELM if words[1] == "template"]
+    [words] = [words for words in HELM["docs/deploy.md"] if words[1] == "template"]
     assert "--skip-tests" in words
     for document in rendered(words):
         assert "helm.sh/hook" not in (document["metadata"].get("annotations") or {})
@@ -72,6 +79,7 @@ def test_the_rendered_default_can_be_applied_without_helm():
 
 
 def test_the_service_to_forward_to_is_there():
-    [words] = [words for words in commands() if "port-forward" in words]
+    [words] = [words for words in commands("docs/deploy.md") if "port-forward" in words]
     [service] = [word.removeprefix("service/") for word in words if word.startswith("service/")]
-    assert service in {document["metadata"]["name"] for document in rendered(HELM[0]) if document["kind"] == "Service"}
+    made = rendered(HELM["docs/deploy.md"][0])
+    assert service in {document["metadata"]["name"] for document in made if document["kind"] == "Service"}
