@@ -181,15 +181,15 @@ sbom:
     .ci/sbom
 
 # Make a release in target/release-files, and push image and chart to REGISTRY if that is set (docs/release.md); `--unreleased` for trial.
-release *ARGS: image sbom
+release *ARGS: image sbom sdk
     deploy/release/make {{ARGS}}
 
 # Make a release for trial, push it to a registry on this machine, and install from it as docs/release.md says.
-release-test *ARGS: image sbom
+release-test *ARGS: image sbom sdk
     pytest -c tests/release/pytest.ini tests/release -m "not cosign" {{ARGS}}
 
 # The same page with cosign and helm, built from their Go modules: some minutes and gigabytes the first time.
-release-test-cosign *ARGS: image sbom
+release-test-cosign *ARGS: image sbom sdk
     .ci/release-tools
     pytest -c tests/release/pytest.ini tests/release -m cosign {{ARGS}}
 

@@ -27,9 +27,9 @@ def bare(**variables: str) -> dict[str, str]:
 
 
 def made_ready(target: Path) -> None:
-    """A target directory of a test's own, with what `just image` and `just sbom` have made."""
+    """A target directory of a test's own, with what `just image`, `just sbom` and `just sdk` have made."""
     target.mkdir(parents=True)
-    for name in ("static", "image.id", "identity-gateway.cdx.json"):
+    for name in ("static", "image.id", "identity-gateway.cdx.json", "sdk"):
         assert (TARGET / name).exists(), f"{TARGET / name} is not there: run the tests by `just release-test`"
         (target / name).symlink_to(TARGET / name)
 

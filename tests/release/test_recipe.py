@@ -112,6 +112,8 @@ def test_a_trial_says_so(published: Published):
 def test_the_folder_has_what_the_document_lists(published: Published):
     v = published.version
     files = {f"identity-gateway-{v}{end}" for end in ("-linux-amd64.tar.gz", ".image.tar", ".tgz", ".cdx.json")}
+    files |= {f"identity-gateway-client-{end}" for end in (f"go-{v}.tar.gz", f"npm-{v}.tgz", f"{v}.jar", f"kotlin-{v}.jar")}
+    files |= {f"identity_gateway_client-{v}-py3-none-any.whl"}
     assert {path.name for path in published.files.iterdir()} == files | SIGNATURES | {
         "identity-gateway.binpb",
         "identity-gateway.pub",
@@ -213,7 +215,7 @@ def test_without_a_registry_the_chart_names_none_nothing_is_pushed_and_tools_run
     said = statement(tmp_path / "target" / "release-files" / "provenance.intoto.jsonl")
     assert said["predicate"]["buildDefinition"]["internalParameters"] == {"key": "given"}
     assert "not pushed: REGISTRY is not set" in made.stdout
-    [archive] = (tmp_path / "target" / "release-files").glob("*.tgz")
+    [archive] = (tmp_path / "target" / "release-files").glob("identity-gateway-[0-9]*.tgz")
     values = subprocess.run(
         ["tar", "-xzOf", archive, "identity-gateway/values.yaml"], capture_output=True, text=True, check=True
     )

@@ -14,12 +14,40 @@ import yaml
 from clients import Command
 from conftest import Key, Published
 from container import gateway_container, podman
-from harness import REPOSITORY, Program
+from harness import REPOSITORY, Program, run
 from registry import Registry
 from release import Stranger, bare, marked, statement
 
 ARCHIVE = "identity-gateway-{}-linux-amd64.tar.gz"
 PERSON = {"curp": "RAZR811011HVZXPB01"}
+# The README's program in Go.
+GO = """
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	gateway "identity-gateway.example/gateway"
+	identity "identity-gateway.example/gateway/idgw/identity/v1"
+)
+
+func main() {
+	channel, err := gateway.Connect("localhost:50051", gateway.Options{Plaintext: true})
+	if err != nil {
+		panic(err)
+	}
+	defer channel.Close()
+	check := identity.NewIdentityServiceClient(channel).CheckCurp
+	request := &identity.CheckCurpRequest{Curp: "RAZR811011HVZXPB01", RequestId: gateway.NewRequestID()}
+	reply, err := gateway.UntilAnswered(context.Background(), check, request, 10*time.Second, nil)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(reply.Record.GivenName, reply.Record.Active)
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +81,9 @@ def document() -> str:
 
 def test_every_block_of_the_document_is_followed():
     here = (Path(__file__).parent / "conftest.py").read_text() + Path(__file__).read_text()
-    assert marked("run").keys() >= {"key", "files", "provenance", "unpack", "call", "image", "load", "chart", "new-key"}
+    assert marked("run").keys() >= {
+        *("key", "files", "provenance", "unpack", "call", "wheel", "module", "image", "load", "chart", "new-key")
+    }
     assert all(f'"{name}"' in here for name in marked("run"))
 
 
@@ -61,6 +91,27 @@ def test_the_unpacked_binary_serves_and_answers_with_and_without_reflection(veri
     verified.follow("call")
     # That it is off: without the descriptor set nothing can be asked.
     assert verified.run("grpcurl -plaintext localhost:50051 list").returncode != 0
+
+
+def test_the_program_of_the_readme_runs_with_the_package(verified: Stranger, serving: Program, published: Published):
+    verified.follow("wheel")
+    readme = (REPOSITORY / "README.md").read_text()
+    [wheel] = re.findall(r"`pip install (\S+)`", readme)
+    assert wheel == f"identity_gateway_client-{published.version}-py3-none-any.whl"
+    [program] = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    (verified.folder / "program.py").write_text(program)
+    ran = verified.run("venv/bin/python program.py")
+    assert (ran.returncode, ran.stdout.split()[-1]) == (0, "True"), ran.stdout
+
+
+def test_a_module_of_ones_own_builds_with_the_package_for_go(verified: Stranger, serving: Program):
+    (verified.folder / "main.go").write_text(GO)
+    assert verified.run("go mod init example.com/first").returncode == 0
+    verified.follow("module")
+    # This machine's caches: nothing is fetched or compiled twice.
+    caches = run("go", "env", "GOMODCACHE", "GOCACHE").stdout.split()
+    ran = verified.run("export GOMODCACHE={} GOCACHE={}; go mod tidy && go run .".format(*caches))
+    assert (ran.returncode, ran.stdout.split()[-1]) == (0, "true"), ran.stdout
 
 
 def test_the_archive_holds_licence_and_readme(verified: Stranger, published: Published):

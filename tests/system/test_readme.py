@@ -2,12 +2,11 @@
 
 import re
 import socket
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness import REPOSITORY, Program, run
+from harness import REPOSITORY, Program
 from readme import Session, examples, sessions
 
 README = (REPOSITORY / "README.md").read_text()
@@ -38,14 +37,6 @@ def test_the_readme_has_examples_of_both_clients():
     lines = [command.line for example in examples(README) for command in example.commands]
     assert any("grpcurl" in line for line in lines)
     assert any(line.startswith("identity-gateway call") for line in lines)
-
-
-def test_the_program_of_the_readme_prints_who_was_found(server: Program, contract, tmp_path):
-    [program] = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    (tmp_path / "program.py").write_text(program)
-    stubs = next(path for path in sys.path if (Path(path) / "idgw").is_dir())
-    ran = run(sys.executable, tmp_path / "program.py", PYTHONPATH=stubs)
-    assert (ran.returncode, ran.stdout.split()[-1]) == (0, "True"), ran.stderr
 
 
 def test_the_readme_is_short():
