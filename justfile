@@ -180,16 +180,25 @@ mutants N="60" *ARGS:
 sbom:
     .ci/sbom
 
-# Make a release in target/release-files, and push image and chart to REGISTRY if that is set (docs/release.md); `--unreleased` for trial.
-release *ARGS: image sbom sdk
+# What a release is made of, and what runs other people's code: without the key.
+release-parts: image sbom sdk
+
+# A release of these parts, in target/release-files.
+release-files *ARGS:
     deploy/release/make {{ARGS}}
 
+# Make a release in target/release-files, and push image and chart to REGISTRY if that is set (docs/release.md); `--unreleased` for trial.
+release *ARGS:
+    # What compiles, and what is compiled, must not see the key.
+    env -u RELEASE_KEY -u RELEASE_KEY_FILE -u RELEASE_KEY_PASSWORD just release-parts
+    just release-files {{ARGS}}
+
 # Make a release for trial, push it to a registry on this machine, and install from it as docs/release.md says.
-release-test *ARGS: image sbom sdk
+release-test *ARGS: release-parts
     pytest -c tests/release/pytest.ini tests/release -m "not cosign" {{ARGS}}
 
 # The same page with cosign and helm, built from their Go modules: some minutes and gigabytes the first time.
-release-test-cosign *ARGS: image sbom sdk
+release-test-cosign *ARGS: release-parts
     .ci/release-tools
     pytest -c tests/release/pytest.ini tests/release -m cosign {{ARGS}}
 

@@ -1,8 +1,9 @@
 """Builds the client packages into target/sdk/: `just sdk`, or `just sdk go python` for some of them.
 
-For each language: what stands in sdk/LANGUAGE is copied to target/sdk/build/LANGUAGE, with the version of Cargo.toml;
-`buf generate` adds the stubs, with the plug-ins of buf.gen.yaml (for Python, protoc alone); deploy/client adds the service configs; and the
-language's own tool makes the package. The plug-ins, in pinned versions, come from the languages' registries.
+For each language: what stands in sdk/LANGUAGE is copied to target/sdk/build/LANGUAGE, with the version of Cargo.toml and
+the licence; `buf generate` adds the stubs, with the plug-ins of buf.gen.yaml (for Python, protoc alone); deploy/client adds
+the service configs; and the language's own tool makes the package. The plug-ins, in pinned versions, come from the
+languages' registries.
 """
 
 import json
@@ -102,7 +103,7 @@ def generate(language: str, out: Path, module: Path = REPOSITORY) -> None:
 
 
 def stage(language: str, configs: str, *kept: str) -> Path:
-    """A folder with the sources of a package, its version, and the service configs in the folder of that name."""
+    """A folder with the sources of a package, its version, the licence, and the service configs in the folder of that name."""
     folder = TARGET / "build" / language
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
@@ -112,6 +113,9 @@ def stage(language: str, configs: str, *kept: str) -> Path:
     for manifest in ("pom.xml", "package.json", "package-lock.json", "pyproject.toml"):
         if (folder / manifest).is_file():
             (folder / manifest).write_text((folder / manifest).read_text().replace(NO_VERSION, VERSION))
+    licence = folder / ("src/main/resources/META-INF" if (folder / "pom.xml").is_file() else ".")
+    licence.mkdir(parents=True, exist_ok=True)
+    shutil.copy(REPOSITORY / "LICENSE", licence)
     if configs:
         (folder / configs).mkdir(parents=True, exist_ok=True)
         for config in SERVICE_CONFIGS:

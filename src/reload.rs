@@ -135,13 +135,13 @@ impl Watch {
                 Look::StillRefused
             }
             Err(why) => {
-                self.outlive();
                 tracing::warn!(
                     key = self.key,
                     why,
                     "reload rejected, keeping the previous version"
                 );
                 reloads::rejected(self.key, &why);
+                self.outlive();
                 Look::Refused
             }
         }
@@ -156,6 +156,7 @@ impl Watch {
         {
             end.has_come = true;
             (end.end)();
+            reloads::nothing_in_use(self.key);
             tracing::error!(
                 key = self.key,
                 "reload rejected for too long: the previous version has expired"

@@ -41,12 +41,13 @@ def sha256(path: Path) -> str:
 
 def private_key() -> tuple[ec.EllipticCurvePrivateKey, str]:
     """The key, and where it is from."""
-    pem = os.environ.get("RELEASE_KEY", "").encode()
-    if file := os.environ.get("RELEASE_KEY_FILE"):
+    # Taken out of the environment: no command that is run here gets it.
+    pem = os.environ.pop("RELEASE_KEY", "").encode()
+    if file := os.environ.pop("RELEASE_KEY_FILE", None):
         pem = Path(file).read_bytes()
     if not pem:
         return ec.generate_private_key(ec.SECP256R1()), "throw-away"
-    password = os.environ.get("RELEASE_KEY_PASSWORD", "").encode() or None
+    password = os.environ.pop("RELEASE_KEY_PASSWORD", "").encode() or None
     try:
         key = serialization.load_pem_private_key(pem, password)
     except (TypeError, ValueError) as error:

@@ -99,4 +99,3 @@ func typed(ctx context.Context, method string, request, reply any, conn *grpc.Cl
 	}
 	return nil
 }
-

@@ -23,8 +23,19 @@ pub struct Reloaded {
     pub taken: Option<SystemTime>,
     /// When one was last rejected, and why, without what it holds.
     pub rejected: Option<(SystemTime, String)>,
-    /// Whether what is there now is rejected: the previous version is in use.
-    pub is_rejected: bool,
+    /// What is in use now.
+    pub in_use: InUse,
+}
+
+/// Which version is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InUse {
+    /// What is there now.
+    Newest,
+    /// What was there before, because what is there now is rejected.
+    Previous,
+    /// None: there never was a good one, or it has expired.
+    Nothing,
 }
 
 /// The new version is in use.
@@ -32,18 +43,25 @@ pub fn taken(key: &'static str) {
     metrics::reloaded(key, Reload::Taken);
     note(key, |known, now| {
         known.taken = Some(now);
-        known.is_rejected = false;
+        known.in_use = InUse::Newest;
     });
 }
 
-/// The new version cannot be used.
+/// The new version cannot be used; the previous one goes on, if there is one.
 pub fn rejected(key: &'static str, why: &str) {
     metrics::reloaded(key, Reload::Kept);
     let why = without_quotations(why);
     note(key, |known, now| {
         known.rejected = Some((now, why));
-        known.is_rejected = true;
+        if known.in_use == InUse::Newest {
+            known.in_use = InUse::Previous;
+        }
     });
+}
+
+/// There is no previous version, or it has expired.
+pub fn nothing_in_use(key: &'static str) {
+    note(key, |known, _| known.in_use = InUse::Nothing);
 }
 
 /// Every key of which something was reloaded, or rejected, since the start.
@@ -62,7 +80,7 @@ fn note(key: &'static str, change: impl FnOnce(&mut Reloaded, SystemTime)) {
                 key,
                 taken: None,
                 rejected: None,
-                is_rejected: false,
+                in_use: InUse::Newest,
             };
             change(&mut known, now);
             all.push(known);
@@ -105,20 +123,31 @@ mod tests {
         taken("test.one");
         let good = of("test.one");
         assert_eq!(
-            (good.taken.is_some(), &good.rejected, good.is_rejected),
-            (true, &None, false)
+            (good.taken.is_some(), &good.rejected, good.in_use),
+            (true, &None, InUse::Newest)
         );
         rejected("test.one", "is empty");
         let bad = of("test.one");
-        assert_eq!((bad.taken, bad.is_rejected), (good.taken, true));
+        assert_eq!((bad.taken, bad.in_use), (good.taken, InUse::Previous));
         assert_eq!(bad.rejected.unwrap().1, "is empty");
         rejected("test.one", "is too long");
         taken("test.one");
         let mended = of("test.one");
-        assert!(!mended.is_rejected);
+        assert_eq!(mended.in_use, InUse::Newest);
         assert_eq!(mended.rejected.unwrap().1, "is too long");
         rejected("test.two", "cannot be read");
         assert_eq!(of("test.two").taken, None);
+    }
+
+    #[test]
+    fn what_has_expired_stays_so_until_a_new_version_is_taken() {
+        rejected("test.three", "cannot be read");
+        nothing_in_use("test.three");
+        assert_eq!(of("test.three").in_use, InUse::Nothing);
+        rejected("test.three", "is empty");
+        assert_eq!(of("test.three").in_use, InUse::Nothing);
+        taken("test.three");
+        assert_eq!(of("test.three").in_use, InUse::Newest);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 """A gateway that answers CheckCurp by a script: what no gateway of ours would say, and what it says only seldom."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ class Asked:
     curp: str
     request_id: str
     seconds: float
+    at: float
 
 
 class Scripted:
@@ -41,7 +43,7 @@ class Scripted:
 
     def _answer(self, request: Message, context: grpc.ServicerContext) -> bytes:
         with self.lock:
-            self.asked.append(Asked(request.curp, request.request_id, context.time_remaining()))
+            self.asked.append(Asked(request.curp, request.request_id, context.time_remaining(), time.monotonic()))
             times = sum(asked.curp == request.curp for asked in self.asked)
         script = self.answers(request.curp)
         answer = script[min(times, len(script)) - 1]

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builds import Build, run
-from harness import Gateway, Sandbox, wait_for
+from harness import Gateway, Sandbox, free_port, wait_for
 from test_service_config import CONFIG, FILE, PATHS, SLOW, Call, calls_by_trace, call, descriptors, received, traceparent  # noqa: F401  fixtures
 from wire import Wire
 
@@ -76,9 +75,7 @@ def test_behind_a_service_calls_reach_every_replica_if_connections_grow_old_and_
 
 def closed() -> str:
     """An address at which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return "127.0.0.1:%d" % free.getsockname()[1]
+    return f"127.0.0.1:{free_port()}"
 
 
 def test_without_a_gateway_a_call_ends_with_its_deadline_or_at_once_as_the_service_config_says(call: Call):  # noqa: F811

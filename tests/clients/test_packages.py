@@ -94,6 +94,18 @@ def test_a_package_has_the_service_configs_and_what_it_generated_under_a_name_of
             assert found == CONFIGS, language
 
 
+def test_a_package_has_the_licence(packages: dict[str, dict[str, bytes]]):
+    places = {
+        "go": f"{sdk.GO_MODULE}@v{sdk.VERSION}/LICENSE",
+        "java": "META-INF/LICENSE",
+        "kotlin": "META-INF/LICENSE",
+        "python": f"identity_gateway_client-{sdk.VERSION}.dist-info/licenses/LICENSE",
+        "typescript": "package/LICENSE",
+    }
+    licence = (REPOSITORY / "LICENSE").read_bytes()
+    assert [language for language, place in places.items() if packages[language].get(place) != licence] == []
+
+
 def test_the_go_module_can_be_fetched_from_its_folder_as_from_a_proxy(target: Path, tmp_path: Path):
     done = subprocess.run(
         ["go", "mod", "download", "-modcacherw", "-json", f"{sdk.GO_MODULE}@v{sdk.VERSION}"],

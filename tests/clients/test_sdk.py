@@ -1,7 +1,9 @@
 """The packages' helpers: what they make of errors, how often they ask, and what is in the packages."""
 
+import itertools
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ from builds import Build, Example, run
 from harness import Gateway
 from scripted import Scripted, details
 from stubs import compiled
+from test_connections import closed
 
 TELL = "../../tests/clients/tell"
 # A program of each language that makes calls and prints what it knows of them. It is built where the example is, whose
@@ -109,6 +112,12 @@ ERRORS = {
         {},
     ),
     "broken detail": Case(details(Code.UNAVAILABLE, broken("ErrorInfo"), broken("BadRequest"), broken("RetryInfo")), {}),
+    "broken details before good ones": Case(
+        details(
+            Code.UNAVAILABLE, broken("ErrorInfo"), broken("RetryInfo"), info("OVERLOADED", billing="not_billed"), wait(seconds=2)
+        ),
+        {"reason": "OVERLOADED", "billing": "not_billed", "metadata": {"billing": "not_billed"}, "retry_after": 2},
+    ),
     "unknown detail": Case(
         details(Code.UNAVAILABLE, broken("Novelty"), info("PROVIDER_DATA_ERROR", billing="not_billed")),
         {"reason": "PROVIDER_DATA_ERROR", "billing": "not_billed", "metadata": {"billing": "not_billed"}},
@@ -118,6 +127,8 @@ ERRORS = {
     }),
 }
 LATE = details(Code.DEADLINE_EXCEEDED, info("DEADLINE_EXCEEDED", recoverable_until="2999-01-01T00:00:00Z"))
+SOON = wait(nanos=300_000_000)
+LOST = (Code.UNKNOWN, None)
 OVER = details(Code.DEADLINE_EXCEEDED, info("DEADLINE_EXCEEDED", recoverable_until="2001-01-01T00:00:00Z"))
 LOOPS = {
     # What is sent, call by call; how it ends; how often it was asked.
@@ -130,7 +141,26 @@ LOOPS = {
     "late, then over": ([LATE, OVER], "DEADLINE_EXCEEDED", 2),
     "the provider's time": ([details(Code.DEADLINE_EXCEEDED, info("PROVIDER_TIMEOUT", billing="unknown"))], "DEADLINE_EXCEEDED", 1),
     "perhaps charged": ([details(Code.UNKNOWN, info("PROVIDER_OUTCOME_UNKNOWN", billing="unknown"))], "UNKNOWN", 1),
-    "unavailable": ([(Code.UNAVAILABLE, None)], "UNAVAILABLE", 1),
+    "lost once": ([(Code.UNAVAILABLE, None), None], "OK", 2),
+    "lost each time": ([LOST], "UNKNOWN", 5),
+    "late, then lost": ([LATE, LOST, LATE, None], "OK", 4),
+    "a proxy refuses": ([details(Code.PERMISSION_DENIED, ErrorInfo(domain="proxy.example", reason="DENIED")), None], "OK", 2),
+    "down for a while": ([details(Code.UNAVAILABLE, info("PROVIDER_UNAVAILABLE"), SOON)] * 2 + [None], "OK", 3),
+    "too many": ([details(Code.RESOURCE_EXHAUSTED, info("OVERLOADED"), SOON), None], "OK", 2),
+    "down each time": ([details(Code.UNAVAILABLE, info("PROVIDER_UNAVAILABLE"), SOON)], "UNAVAILABLE", 5),
+    "no budget today": ([details(Code.RESOURCE_EXHAUSTED, info("BUDGET_EXHAUSTED"), wait(seconds=3600))], "RESOURCE_EXHAUSTED", 1),
+    "no credit": ([details(Code.RESOURCE_EXHAUSTED, info("PROVIDER_QUOTA_EXHAUSTED"))], "RESOURCE_EXHAUSTED", 1),
+    "a wrong field": ([details(Code.INVALID_ARGUMENT, info("INVALID_FIELD"))], "INVALID_ARGUMENT", 1),
+    "a defect": ([details(Code.INTERNAL, info("INTERNAL"), SOON)], "INTERNAL", 1),
+}
+# The pauses between the attempts, in seconds.
+PAUSES = {
+    "late six times": [0] * 6,
+    "lost each time": [1, 2, 4, 8],
+    "late, then lost": [0, 1, 0],
+    "a proxy refuses": [1],
+    "down for a while": [0.3, 0.3],
+    "too many": [0.3],
 }
 
 
@@ -183,8 +213,14 @@ def test_the_same_call_is_made_again_with_more_time_for_as_long_as_its_answer_ca
         assert len(calls) == LOOPS[name][2], name
         assert len({call.request_id for call in calls}) == 1 and calls[0].request_id, name
         # As the server sees them, a little is gone; C-core rounds up.
-        limits = [min(10 * 2**number, 30) for number in range(len(calls))]
+        script = LOOPS[name][0]
+        late = [script[min(number, len(script) - 1)] for number in range(len(calls) - 1)]
+        late = [answer is not None and answer[0] == Code.DEADLINE_EXCEEDED for answer in late]
+        limits = [min(10 * 2 ** sum(late[:number]), 30) for number in range(len(calls))]
         assert all(limit - 5 < call.seconds < limit + 1 for call, limit in zip(calls, limits, strict=True)), name
+    for name, pauses in PAUSES.items():
+        waited = [after.at - before.at for before, after in itertools.pairwise(asked[name])]
+        assert all(least - 0.05 <= found < least + 0.9 for found, least in zip(waited, pauses, strict=True)), (name, waited)
 
 
 def test_a_call_without_a_request_id_is_not_made_again_and_not_even_once(tell: Tell, request_class: type):
@@ -192,6 +228,29 @@ def test_a_call_without_a_request_id_is_not_made_again_and_not_even_once(tell: T
         [told] = tell(gateway.address, "loop", "no id")
         assert gateway.asked == []
     assert "may be charged again" in told["refused"]
+
+
+@pytest.mark.parametrize("tell", ["go", "java"], indirect=True)
+def test_a_call_inside_of_another_is_not_made_again_when_that_one_is_over(tell: Tell, request_class: type):
+    """The other may take three seconds. What would begin after them does not begin, and nothing turns in circles."""
+
+    def answers(curp: str) -> list:
+        if curp != "late":
+            return [LOST if curp == "lost" else None]
+        time.sleep(1.2)
+        return [LATE]
+
+    with Scripted(request_class, answers) as gateway:
+        # The first connects, which may take its time.
+        _, late, lost = tell(gateway.address, "inside", "first", "late", "lost")
+        assert len(list(gateway.of("late"))) <= 3 and len(list(gateway.of("lost"))) == 2
+    assert (late["code"], lost["code"], lost["asked"]) == ("DEADLINE_EXCEEDED", "UNKNOWN", 2)
+    assert 2 <= late["asked"] <= 3
+
+
+def test_what_fails_fast_does_so_with_any_service_config(tell: Tell):
+    [told] = tell(closed(), "hasty", "nobody listens")
+    assert told["code"] == "UNAVAILABLE"
 
 
 def test_a_lookup_at_the_sandbox_and_what_it_costs(tell: Tell, gateway: Gateway):

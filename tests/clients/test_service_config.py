@@ -23,7 +23,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 import contract
 import service_config
 from builds import Build, run
-from harness import REPOSITORY, Gateway, Sandbox, sandbox_table, wait_for
+from harness import REPOSITORY, Gateway, Sandbox, free_port, sandbox_table, wait_for
 from wire import Wire
 
 FOLDER = REPOSITORY / "deploy" / "client"
@@ -328,9 +328,7 @@ def test_a_call_without_a_deadline_ends_by_the_service_configs(call: Call, gatew
 
 
 def test_a_call_waits_for_a_gateway_that_is_being_started(call: Call):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = "127.0.0.1:%d" % free.getsockname()[1]
+    address = f"127.0.0.1:{free_port()}"
     with socket.socket() as door, ThreadPoolExecutor(1) as caller:
         # Until the gateway is there, whoever comes is turned away.
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

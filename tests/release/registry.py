@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from certificates import Authority
-from harness import Program, run
+from harness import Program, free_port, run
 
 USER, PASSWORD = "publisher", "a-password"
 CONFIG = """\
@@ -24,9 +24,7 @@ class Registry(Program):
     def __init__(self, folder: Path):
         authority = Authority(folder / "authority")
         own = authority.issue("registry", "IP:127.0.0.1")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.address = f"127.0.0.1:{port}"
         self.name = f"{self.address}/acme"
         self.trust = {"SSL_CERT_FILE": str(authority.certificate)}

@@ -199,6 +199,12 @@ def test_without_a_login_nothing_is_pushed_and_without_a_key_it_is_said_loudly(p
     assert b"PRIVATE KEY" not in text
 
 
+def test_a_trial_does_not_take_the_place_of_a_release(tmp_path: Path):
+    made_ready(tmp_path / "target")
+    refused = make(tmp_path / "target", "--unreleased", REGISTRY="registry.example.com/acme")
+    assert refused.returncode == 1 and "a trial (--unreleased) is pushed to a registry on this machine only" in refused.stderr
+
+
 def test_without_a_registry_the_chart_names_none_nothing_is_pushed_and_tools_run_without_the_key(
     key: Key, tmp_path: Path
 ):
@@ -250,9 +256,14 @@ def test_a_key_that_does_not_fit_signs_nothing(options: list[str], variables: di
 
 def test_the_recipe_and_the_workflows_run_what_is_tested_here():
     shown = run("just", "--dry-run", "release", "--unreleased")
-    assert "deploy/release/make --unreleased" in shown.stderr, shown.stderr
+    assert "just release-parts\njust release-files --unreleased" in shown.stderr, shown.stderr
+    assert "env -u RELEASE_KEY -u RELEASE_KEY_FILE -u RELEASE_KEY_PASSWORD just release-parts" in shown.stderr
+    assert "deploy/release/make --unreleased" in run("just", "--dry-run", "release-files", "--unreleased").stderr
     workflows = REPOSITORY / ".github" / "workflows"
-    assert "just release" in (workflows / "release.yml").read_text()
+    steps = (workflows / "release.yml").read_text()
+    # What compiles is done before there is a login or a key.
+    places = [steps.index(step) for step in ("just release-parts", "oras login", "secrets.RELEASE_KEY_PASSWORD", "just release-files")]
+    assert places == sorted(places)
     assert ".ci/run" in (workflows / "ci.yml").read_text()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +22,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TARGET = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
 # The program under test; IDGW_BINARY names another one, such as the debug build.
 BINARY = Path(os.environ.get("IDGW_BINARY", TARGET / "static" / "identity-gateway")).absolute()
+
+# Ports that were given to somebody.
+GIVEN: set[int] = set()
 
 # How long anything may take that should be there at once. Never slept, only a limit.
 PATIENCE = 30.0
@@ -51,10 +56,15 @@ def gateway(*arguments: object, **variables: str) -> subprocess.CompletedProcess
 
 
 def free_port() -> int:
-    """A port that nobody listens on, for who has to be told one."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody listens on, for who has to be told one. Not of those that connections get by chance: it would be
+    taken before it is used."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        if port not in GIVEN:
+            GIVEN.add(port)
+            with socket.socket() as listener, suppress(OSError):
+                listener.bind(("127.0.0.1", port))
+                return port
 
 
 def wait_for(what: str, look: Callable[[], T | None]) -> T:

@@ -200,6 +200,28 @@ def test_docker_composes_own_reader_takes_the_file(tmp_path: Path):
     assert run(program, wrong).returncode != 0
 
 
+# --- What both are told by default ---
+
+IMAGES = {
+    "deploy/compose/compose.yaml": r"image: \$\{GATEWAY_IMAGE:-(\S+)\}",
+    "docs/sandbox.md": r"`GATEWAY_IMAGE` names the image \(default\s+`(\S+)`",
+    "examples/testcontainers/go/sandbox_test.go": r'"GATEWAY_IMAGE"\), "(\S+)"',
+    "examples/testcontainers/java/src/test/java/example/SandboxTest.java": r'"GATEWAY_IMAGE", "(\S+)"',
+    "examples/testcontainers/python/test_sandbox.py": r'"GATEWAY_IMAGE", "(\S+)"',
+}
+
+
+def test_the_image_is_that_of_this_version_unless_another_is_named():
+    version = gateway("--version").stdout.split()[1]
+    found = {file: re.findall(pattern, (REPOSITORY / file).read_text()) for file, pattern in IMAGES.items()}
+    assert found == dict.fromkeys(IMAGES, [f"localhost/identity-gateway:{version}"])
+    assert f"/identity-gateway:{version} docker compose" in DOCUMENT
+
+
+def test_the_composed_redis_has_a_whole_version():
+    assert re.search(r"redis:\d+\.\d+\.\d+-alpine\}$", (COMPOSE / "compose.yaml").read_text(), re.MULTILINE)
+
+
 # --- What people meet ---
 
 

@@ -1,7 +1,6 @@
 """The figures of docs/scaling.md are those of the simulation, and the simulation is the program."""
 
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clients import CallFailed, Python
-from harness import PATIENCE, REPOSITORY, Gateway, Sandbox, environment, run, wait_for
+from harness import PATIENCE, REPOSITORY, Gateway, Sandbox, environment, free_port, run, wait_for
 
 sys.path.insert(0, str(REPOSITORY / "examples" / "scaling"))
 import simulate  # noqa: E402  found by the line above
@@ -24,9 +23,7 @@ class Redis:
     """A real Redis on a free port."""
 
     def __init__(self, directory: Path):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = str(free.getsockname()[1])
+        self.port = str(free_port())
         self.process = subprocess.Popen(
             ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--dir", directory],
             stdin=subprocess.DEVNULL,

@@ -48,6 +48,18 @@ async fn the_status_page_says_what_the_metrics_say() {
         stage.provider.next(found());
         stage.gateway.client.call(CURP, &curp()).await.unwrap();
     }
+    // Who asks for what is not there is no caller.
+    let address = format!("http://{}", stage.gateway.grpc);
+    let channel = tonic::transport::Endpoint::from_shared(address).unwrap();
+    let mut caller = tonic::client::Grpc::new(channel.connect_lazy());
+    for _ in 0..5 {
+        caller.ready().await.unwrap();
+        let path =
+            http::uri::PathAndQuery::from_static("/idgw.identity.v1.IdentityService/Nothing");
+        let codec = tonic_prost::ProstCodec::<(), ()>::default();
+        let refused = caller.unary(tonic::Request::new(()), path, codec).await;
+        assert_eq!(refused.unwrap_err().code(), tonic::Code::Unimplemented);
+    }
     // Each probe that fails doubles the time for which the circuit is open, until it is seen.
     let page = loop {
         stage.provider.next(down());
@@ -82,6 +94,8 @@ async fn the_status_page_says_what_the_metrics_say() {
         "error_type=\"5",
     );
     assert!(calls > 3 && requests > failed && failed > 1, "{metrics}");
+    let others = sum(&metrics, "rpc_server_call_duration_seconds_count", "_OTHER");
+    assert_eq!(others, 5, "{metrics}");
     for words in [
         format!("<h3>Calls</h3><p class=\"value\">{calls}</p>"),
         format!("Requests to accuauth by time: {requests}, of which {failed} failed"),

@@ -31,7 +31,7 @@ type gateway struct {
 
 func start(t *testing.T) gateway {
 	t.Helper()
-	image := cmp.Or(os.Getenv("GATEWAY_IMAGE"), "identity-gateway")
+	image := cmp.Or(os.Getenv("GATEWAY_IMAGE"), "localhost/identity-gateway:0.1.0")
 	container, err := testcontainers.Run(t.Context(), image,
 		testcontainers.WithCmd("serve", "--sandbox"),
 		testcontainers.WithEnv(map[string]string{

@@ -18,7 +18,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy
 
 HERE = Path(__file__).resolve().parent
-IMAGE = os.environ.get("GATEWAY_IMAGE", "identity-gateway")
+IMAGE = os.environ.get("GATEWAY_IMAGE", "localhost/identity-gateway:0.1.0")
 
 # The contract, compiled as it is imported; a project that has stubs imports those.
 sys.path.append(str(HERE.parents[2] / "proto"))

@@ -56,19 +56,23 @@ export class GatewayError extends Error {
   }
 }
 
-// The first detail of that kind. What cannot be read is not there.
+// The first detail of that kind. What cannot be read is not there, and hides nothing else.
 function detail<D extends DescMessage>(
   error: ServiceError,
   kind: D,
   isMeant: (message: MessageShape<D>) => boolean = () => true,
 ): MessageShape<D> | undefined {
+  const [encoded] = error.metadata?.get('grpc-status-details-bin') ?? [];
+  const details = Buffer.isBuffer(encoded) ? read(StatusSchema, encoded)?.details : undefined;
+  return details
+    ?.filter(({ typeUrl }) => typeUrl.endsWith(`/${kind.typeName}`))
+    .map(({ value }) => read(kind, value))
+    .find((message) => message !== undefined && isMeant(message));
+}
+
+function read<D extends DescMessage>(kind: D, bytes: Uint8Array): MessageShape<D> | undefined {
   try {
-    const [encoded] = error.metadata?.get('grpc-status-details-bin') ?? [];
-    if (!Buffer.isBuffer(encoded)) return undefined;
-    return fromBinary(StatusSchema, encoded)
-      .details.filter(({ typeUrl }) => typeUrl.endsWith(`/${kind.typeName}`))
-      .map(({ value }) => fromBinary(kind, value))
-      .find(isMeant);
+    return fromBinary(kind, bytes);
   } catch {
     return undefined;
   }

@@ -214,6 +214,7 @@ async fn fetch_for_ever(
                 key = place.key(),
                 "key set unavailable for longer than jwks_max_stale: the previous key set has expired"
             );
+            reloads::nothing_in_use(place.key());
         }
         said_stale = is_stale;
         state.send_modify(|state| {
@@ -254,11 +255,14 @@ fn tell(key: &'static str, previous: Option<[u8; 32]>, taken: Result<(), String>
                 Some(_) => {
                     tracing::warn!(key, why, "reload rejected, keeping the previous version")
                 }
-                None => tracing::warn!(
-                    key,
-                    why,
-                    "key set unavailable: no token of this issuer can be verified"
-                ),
+                None => {
+                    reloads::nothing_in_use(key);
+                    tracing::warn!(
+                        key,
+                        why,
+                        "key set unavailable: no token of this issuer can be verified"
+                    );
+                }
             }
         }
     }

@@ -292,7 +292,7 @@ fn reloaded() -> Vec<Reload> {
         key: known.key,
         taken: known.taken.map(ago),
         rejected: known.rejected.map(|(at, why)| (ago(at), why)),
-        is_rejected: known.is_rejected,
+        in_use: known.in_use,
     });
     rows.collect()
 }

@@ -54,7 +54,7 @@ impl fmt::Write for Escaped<'_> {
 
 /// Marks of direction and joiners, which show nothing of themselves.
 const fn is_format(letter: char) -> bool {
-    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(letter, '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Adds to a page: literals as markup, values in brackets as text.

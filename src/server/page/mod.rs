@@ -125,8 +125,14 @@ impl Page {
             .with_state(self)
     }
 
-    /// The page as it is now; those who come together get the same. None if it cannot be made.
+    /// The page as it is now; those who come together get the same. None if it cannot be made. It is made to its end
+    /// for who has gone, too: else those who come and go would have it made again and again.
     async fn now(&self) -> Option<Bytes> {
+        let page = self.clone();
+        tokio::spawn(async move { page.made().await }).await.ok()?
+    }
+
+    async fn made(&self) -> Option<Bytes> {
         let mut newest = self.0.newest.lock().await;
         if let Some((made, page)) = &*newest
             && made.elapsed() < FRESH

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use super::{
-    snapshot::{Account, Circuit, Notice, Snapshot},
+    snapshot::{Account, Circuit, Notice, Reload, Snapshot},
     watched::{Level, WATCHED},
     words::{Count, Share, Span},
 };
-use crate::server::lifecycle::Phase;
+use crate::{server::lifecycle::Phase, telemetry::reloads::InUse};
 
 const HOUR: i64 = 60 * 60;
 /// A token is warned of so many seconds before it expires, …
@@ -96,12 +96,19 @@ pub fn of(snapshot: &Snapshot, signs: &Signs) -> Vec<Notice> {
         let words = "Redis is not connected";
         found.push(notice(Level::Alarm, words, Some(CACHE)));
     }
-    for reload in snapshot.reloads.iter().filter(|reload| reload.is_rejected) {
-        let words = format!(
-            "{}: reload rejected, keeping the previous version",
-            reload.key
-        );
-        found.push(notice(Level::Warning, words, Some(RELOAD)));
+    for Reload { key, in_use, .. } in &snapshot.reloads {
+        let (level, words) = match in_use {
+            InUse::Newest => continue,
+            InUse::Previous => (
+                Level::Warning,
+                "reload rejected, keeping the previous version",
+            ),
+            InUse::Nothing => (
+                Level::Alarm,
+                "no version can be used, and no previous one is in use",
+            ),
+        };
+        found.push(notice(level, format!("{key}: {words}"), Some(RELOAD)));
     }
     for (watched, count) in WATCHED.iter().zip(&signs.watched) {
         if *count > 0 {

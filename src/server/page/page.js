@@ -36,7 +36,9 @@
     try {
       const answer = await fetch(location.pathname, { headers: { accept: "text/html" }, signal: AbortSignal.timeout(4000) });
       if (!answer.ok) throw new Error(answer.statusText);
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const text = await answer.text();
+      if (paused) return;
+      const page = new DOMParser().parseFromString(text, "text/html");
       // Another version of the program answers.
       if (page.querySelector("script").textContent !== own) return location.reload();
       morph(live, page.getElementById("live"));
@@ -44,6 +46,7 @@
       since = null;
       say(`Refreshed every ${EVERY / 1000} s`);
     } catch {
+      if (paused) return;
       since ??= new Date().toISOString().slice(11, 19);
       say(`No answer since ${since} UTC: the figures are old`);
     }

@@ -166,7 +166,9 @@ impl Totals {
         };
         let rpc = series.label(names::RPC_METHOD).unwrap_or(names::OTHER);
         let of_rpc = self.calls.entry(rpc.to_owned()).or_default();
-        for counted in [&mut self.every_call, of_rpc] {
+        // Probes and scanners, who ask for what is not there, are no callers: the alerts leave them out too.
+        let every = (rpc != names::OTHER).then_some(&mut self.every_call);
+        for counted in every.into_iter().chain([of_rpc]) {
             counted.all += count;
             counted.failed += failed;
             counted.refused += refused;

@@ -51,7 +51,7 @@ pub fn status(snapshot: &Snapshot) -> String {
     put!(page; "</div></main><footer><nav aria-label=\"Other pages\"><ul><li><a href=\"metrics\">Metrics</a></li>\
         <li><a href=\"readyz\">Readiness</a></li><li><a href=\"livez\">Liveness</a></li>\
         <li><a href=\"log\">Log filter</a></li><li><a href=\"runbook\">Runbook</a></li></ul></nav>\
-        <p>Figures are those of this process since its start, as in /metrics. No personal data.</p></footer><script>");
+        <p>Figures are those of this process alone. No personal data.</p></footer><script>");
     page.markup(SCRIPT);
     put!(page; "</script></body></html>");
     page.into_string()

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::watched::Level;
 use crate::{
     config::ProviderState, domain::price::Price, domain::refusal::Quota, server::lifecycle::Phase,
+    telemetry::reloads::InUse,
 };
 
 /// Everything that the page shows, at one moment.
@@ -247,8 +248,8 @@ pub struct Reload {
     pub taken: Option<Duration>,
     /// How long ago one was last rejected, and why.
     pub rejected: Option<(Duration, String)>,
-    /// Whether what is there now is rejected.
-    pub is_rejected: bool,
+    /// Which version is in use.
+    pub in_use: InUse,
 }
 
 /// What was open or broken at the start.

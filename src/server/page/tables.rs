@@ -9,7 +9,7 @@ use super::{
     snapshot::{Answers, Budget, Reload, Rpc, Snapshot},
     words::{Count, Latency, Share, Span},
 };
-use crate::domain::refusal::Quota;
+use crate::{domain::refusal::Quota, telemetry::reloads::InUse};
 
 /// A field of a table.
 struct Cell {
@@ -185,7 +185,7 @@ pub fn budgets(page: &mut Html, snapshot: &Snapshot) {
         return;
     }
     put!(page; "<p>Each caller of a rule has its own budget. What is left is that of the caller with the least, of those that \
-        have called in this minute or day, as far as this process knows.</p>");
+        have called in this minute or day since the policy file was last read, as far as this process knows.</p>");
     begin(page, "budgets", &columns);
     for Budget {
         rule,
@@ -242,23 +242,25 @@ pub fn reloads(page: &mut Html, snapshot: &Snapshot) {
         key,
         taken,
         rejected,
-        is_rejected,
+        in_use,
     } in &snapshot.reloads
     {
         let name = Cell::of(|cell| put!(cell; "<code>" (key) "</code>"));
-        let in_use = |cell: &mut Html| match is_rejected {
-            true => badge(cell, Tone::Warn, "previous version"),
-            false => badge(cell, Tone::Good, "newest version"),
+        let shown = |cell: &mut Html| match in_use {
+            InUse::Newest => badge(cell, Tone::Good, "newest version"),
+            InUse::Previous => badge(cell, Tone::Warn, "previous version"),
+            InUse::Nothing => badge(cell, Tone::Bad, "none"),
         };
         let good = |cell: &mut Html| match taken {
             Some(ago) => put!(cell; (Span(*ago)) " ago"),
+            None if *in_use == InUse::Nothing => put!(cell; "–"),
             None => put!(cell; "at the start"),
         };
         let bad = |cell: &mut Html| match rejected {
             Some((ago, why)) => put!(cell; (Span(*ago)) " ago: " (why)),
             None => put!(cell; "–"),
         };
-        let cells = vec![Cell::of(in_use), Cell::of(good), Cell::of(bad)];
+        let cells = vec![Cell::of(shown), Cell::of(good), Cell::of(bad)];
         row(page, &columns, "", name, cells);
     }
     end(page);

@@ -1,4 +1,5 @@
-// Makes calls with the package and prints what it knows: `tell ADDRESS errors|loop CURP...`, a line of JSON for each.
+// Makes calls with the package and prints what it knows: `tell ADDRESS errors|hasty|loop|inside CURP...`, a line of
+// JSON for each.
 package main
 
 import (
@@ -17,7 +18,12 @@ import (
 )
 
 func main() {
-	conn, err := gateway.Connect(os.Args[1], gateway.Options{Plaintext: true})
+	what := os.Args[2]
+	options := gateway.Options{Plaintext: true}
+	if what == "hasty" {
+		options.FailFast, options.ServiceConfig = true, gateway.ServiceConfigForRequestIDs
+	}
+	conn, err := gateway.Connect(os.Args[1], options)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -25,8 +31,15 @@ func main() {
 	for _, curp := range os.Args[3:] {
 		asked := 1
 		request := &identity.CheckCurpRequest{Curp: curp}
-		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-		if os.Args[2] == "errors" {
+		limit := 3 * time.Minute
+		switch what {
+		case "inside":
+			limit = 3 * time.Second
+		case "hasty":
+			limit = 10 * time.Second
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		if what == "errors" || what == "hasty" {
 			_, err = client.CheckCurp(ctx, request)
 		} else {
 			if curp != "no id" {

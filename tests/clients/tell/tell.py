@@ -1,13 +1,17 @@
-"""Makes calls with the package and prints what it knows: `tell.py ADDRESS errors|loop CURP...`, a line of JSON for each."""
+"""Makes calls with the package and prints what it knows: `tell.py ADDRESS errors|hasty|loop CURP...`, a line of JSON for
+each.
+"""
 
 import json
 import sys
 
-from identity_gateway import GatewayError, connect, new_request_id, until_answered
+from identity_gateway import SERVICE_CONFIG, SERVICE_CONFIG_FOR_REQUEST_IDS, GatewayError, connect, new_request_id, until_answered
 from identity_gateway.identity import v1 as identity
 
 address, what, *curps = sys.argv[1:]
-with connect(address, plaintext=True) as channel:
+hasty = what == "hasty"
+config = SERVICE_CONFIG_FOR_REQUEST_IDS if hasty else SERVICE_CONFIG
+with connect(address, plaintext=True, fail_fast=hasty, service_config=config) as channel:
     check = identity.IdentityServiceStub(channel).CheckCurp
     for curp in curps:
         asked = 1
@@ -17,7 +21,7 @@ with connect(address, plaintext=True) as channel:
             asked += 1
 
         try:
-            if what == "errors":
+            if what != "loop":
                 check(identity.CheckCurpRequest(curp=curp), timeout=10)
             else:
                 request_id = "" if curp == "no id" else new_request_id()

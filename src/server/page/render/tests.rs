@@ -23,6 +23,7 @@ use crate::{
             watched::{Level, WATCHED},
         },
     },
+    telemetry::reloads::InUse,
 };
 
 const HOSTILE: &str = "</title></script><img src=x onerror=alert(1)>\"' onload='x'&lt;\u{202e}";
@@ -150,7 +151,7 @@ fn full(text: &str) -> Snapshot {
             key: "auth.policy_file",
             taken: Some(Duration::from_secs(60)),
             rejected: Some((Duration::from_secs(5), named())),
-            is_rejected: true,
+            in_use: InUse::Previous,
         }],
         warnings: vec![Warning {
             name: "open_to_all",

@@ -35,7 +35,8 @@ import org.testcontainers.utility.MountableFile;
  * <p>Each test has a gateway of its own, so that tests run side by side and each reads a ledger that is only its own.
  */
 class SandboxTest {
-  private static final String IMAGE = System.getenv().getOrDefault("GATEWAY_IMAGE", "identity-gateway");
+  private static final String IMAGE =
+      System.getenv().getOrDefault("GATEWAY_IMAGE", "localhost/identity-gateway:0.1.0");
 
   /** A container with the gateway and its sandbox, on ports of this machine that were free. */
   private final GenericContainer<?> gateway =

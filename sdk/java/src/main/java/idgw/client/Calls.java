@@ -1,6 +1,7 @@
 package idgw.client;
 
 import com.google.protobuf.Message;
+import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.AbstractStub;
@@ -8,6 +9,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiFunction;
 import java.util.function.Consumer;
@@ -19,6 +21,11 @@ public final class Calls {
   private static final Duration LONGEST = Duration.ofSeconds(30);
   /** The attempts of a call of which the gateway did not say how long its answer can be had. */
   private static final int ATTEMPTS = 5;
+  /** Between two attempts where nobody says how long to wait: the first time, and at most. */
+  private static final Duration PAUSE = Duration.ofSeconds(1);
+  private static final Duration LONGEST_PAUSE = Duration.ofSeconds(10);
+  /** Who is told to wait longer than that decides for himself. */
+  private static final Duration LONGEST_WAIT = Duration.ofMinutes(1);
 
   private Calls() {}
 
@@ -43,9 +50,11 @@ public final class Calls {
   }
 
   /**
-   * Makes a call, and makes it again with twice the time whenever its deadline has passed. By its {@code request_id}, which
-   * it must have, it is the same call for the gateway: what was paid for is not paid for again. When the answer cannot be
-   * had any more, or the call has failed otherwise, the error is thrown. {@code late} is told of each error before that.
+   * Makes a call, and makes it again: with twice the time when its deadline has passed, after a pause when it was refused
+   * for now (as long as the gateway says, up to a minute) or when nothing is known because no gateway made the error. By its
+   * {@code request_id}, which it must have, it is the same call for the gateway: what was paid for is not paid for again.
+   * When the answer cannot be had any more, the call has failed otherwise, the thread is interrupted, or the {@link Context}
+   * is over or would be before the next attempt, the error is thrown. {@code late} is told of each error before that.
    */
   public static <S extends AbstractStub<S>, Q extends Message, A> A untilAnswered(
       S stub, BiFunction<S, Q, A> rpc, Q request, Duration limit, Consumer<GatewayException> late) {
@@ -60,6 +69,9 @@ public final class Calls {
           throw error;
         }
         late.accept(error);
+        if (!again.waited()) {
+          throw error;
+        }
       }
     }
   }
@@ -75,6 +87,10 @@ public final class Calls {
   /** Whether and for how long a call is made again. */
   static final class Again {
     Duration limit;
+    /** Before the next attempt. */
+    Duration wait = Duration.ZERO;
+
+    private Duration pause = PAUSE;
     private Optional<Instant> until = Optional.empty();
     private int attempts = 1;
 
@@ -82,22 +98,70 @@ public final class Calls {
       this.limit = limit;
     }
 
-    /** Whether that error is the last; if not, the next attempt has twice the time. */
+    /** Whether that error is the last; if not, {@code wait} and {@code limit} are those of the next attempt. */
     boolean isOver(GatewayException error) {
-      if (error.code() != Status.Code.DEADLINE_EXCEEDED) {
+      Optional<Duration> told = waitAfter(error).filter(it -> it.compareTo(LONGEST_WAIT) <= 0);
+      if (told.isEmpty() || endsWithin(told.get())) {
         return true;
       }
-      if (!error.reason().isEmpty() && !error.reason().equals("DEADLINE_EXCEEDED")) {
-        return true; // The provider's time has passed, and not this call's: there will be no answer.
-      }
+      wait = told.get();
+      Instant next = Instant.now().plus(wait);
       until = error.recoverableUntil().or(() -> until);
       // It is not known if the library's own clock was quicker, nor if nothing was sent to the provider.
-      if (until.map(moment -> !Instant.now().isBefore(moment)).orElse(attempts == ATTEMPTS)) {
+      if (until.map(moment -> !next.isBefore(moment)).orElse(attempts == ATTEMPTS)) {
         return true;
       }
-      limit = limit.multipliedBy(2).compareTo(LONGEST) < 0 ? limit.multipliedBy(2) : LONGEST;
+      if (error.code() == Status.Code.DEADLINE_EXCEEDED) {
+        limit = twice(limit, LONGEST);
+      } else {
+        pause = twice(pause, LONGEST_PAUSE);
+      }
       attempts++;
       return false;
+    }
+
+    /** How long to wait before the call is made again; empty if it is not. */
+    private Optional<Duration> waitAfter(GatewayException error) {
+      Optional<Duration> said = error.retryAfter().filter(it -> !it.isZero());
+      boolean late = error.code() == Status.Code.DEADLINE_EXCEEDED;
+      if (late && (error.reason().isEmpty() || error.reason().equals("DEADLINE_EXCEEDED"))) {
+        // The time has passed already. With PROVIDER_TIMEOUT it is the provider's, and not this call's.
+        return Optional.of(Duration.ZERO);
+      }
+      if (error.reason().isEmpty()) {
+        return said.or(() -> Optional.of(pause)); // No gateway made this error: nothing is known.
+      }
+      return error.code() == Status.Code.UNAVAILABLE || error.code() == Status.Code.RESOURCE_EXHAUSTED
+          ? said
+          : Optional.empty();
+    }
+
+    /** Whether the context, which is that of the call inside of which this one is made, does not last as long. */
+    private static boolean endsWithin(Duration time) {
+      var deadline = Context.current().getDeadline();
+      return Context.current().isCancelled()
+          || deadline != null && deadline.timeRemaining(TimeUnit.NANOSECONDS) <= time.toNanos();
+    }
+
+    private static Duration twice(Duration time, Duration most) {
+      Duration twice = time.multipliedBy(2);
+      return twice.compareTo(most) < 0 ? twice : most;
+    }
+
+    /** Waits; false if the thread was interrupted, or the context cancelled, before. */
+    boolean waited() {
+      var cancelled = new CountDownLatch(1);
+      Context.CancellationListener listener = context -> cancelled.countDown();
+      Context context = Context.current();
+      context.addListener(listener, Runnable::run);
+      try {
+        return !cancelled.await(wait.toNanos(), TimeUnit.NANOSECONDS);
+      } catch (InterruptedException error) {
+        Thread.currentThread().interrupt();
+        return false;
+      } finally {
+        context.removeListener(listener);
+      }
     }
   }
 }

@@ -44,6 +44,7 @@ public final class Gateway {
   private Path caFile;
   private Callable<String> token;
   private String serviceConfig = SERVICE_CONFIG;
+  private boolean failFast;
 
   private Gateway(String address) {
     this.address = address;
@@ -85,13 +86,16 @@ public final class Gateway {
 
   /** Lets calls fail at once while no gateway can be reached. Otherwise they wait until their deadlines. */
   public Gateway failFast() {
-    return serviceConfig(serviceConfig.replace("\"waitForReady\": true", "\"waitForReady\": false"));
+    failFast = true;
+    return this;
   }
 
   /** A channel to build, which connects when it is first needed. It takes further settings of the library. */
   public ManagedChannelBuilder<?> channel() throws IOException {
+    String json =
+        failFast ? serviceConfig.replace("\"waitForReady\": true", "\"waitForReady\": false") : serviceConfig;
     @SuppressWarnings("unchecked")
-    Map<String, ?> config = new Gson().fromJson(serviceConfig, Map.class);
+    Map<String, ?> config = new Gson().fromJson(json, Map.class);
     return Grpc.newChannelBuilder(address, credentials())
         .defaultServiceConfig(config)
         .maxInboundMessageSize(LARGEST_REPLY);

@@ -6,6 +6,10 @@ import io.grpc.stub.AbstractStub
 import java.util.concurrent.TimeUnit.MILLISECONDS
 import kotlin.time.Duration
 import kotlin.time.toJavaDuration
+import kotlin.time.toKotlinDuration
+import kotlinx.coroutines.currentCoroutineContext
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.ensureActive
 
 /** Makes a call of a coroutine stub whose errors are [GatewayException]. */
 suspend fun <A> typed(call: suspend () -> A): A =
@@ -16,8 +20,8 @@ suspend fun <A> typed(call: suspend () -> A): A =
     }
 
 /**
- * Makes a call, and makes it again with twice the time whenever its deadline has passed: [Calls.untilAnswered] for
- * coroutine stubs.
+ * Makes a call, and makes it again until its answer is there or cannot be had any more: [Calls.untilAnswered] for coroutine
+ * stubs. It ends with its coroutine, too.
  */
 suspend fun <S : AbstractStub<S>, Q : Message, A> S.untilAnswered(
     request: Q,
@@ -31,8 +35,10 @@ suspend fun <S : AbstractStub<S>, Q : Message, A> S.untilAnswered(
         try {
             return typed { withDeadlineAfter(again.limit.toMillis(), MILLISECONDS).call(request) }
         } catch (error: GatewayException) {
+            currentCoroutineContext().ensureActive()
             if (again.isOver(error)) throw error
             late(error)
+            delay(again.wait.toKotlinDuration())
         }
     }
 }
