@@ -46,7 +46,7 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(reply.Record.GivenName, reply.Record.Active)
+	fmt.Println(reply.GetRecord().GetGivenName(), reply.GetRecord().GetActive())
 }
 """
 
