@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::files;
 use crate::sha256::Sha256;
-use crate::telemetry::reloads;
+use crate::telemetry::{metrics, reloads};
 
 /// Largest file that is read, in bytes: a bundle of every public CA has a quarter of it.
 const LARGEST: u64 = 1024 * 1024;
@@ -78,6 +78,7 @@ impl Watch {
         files: Vec<PathBuf>,
         take: impl FnMut(&[Content]) -> Result<(), String> + Send + 'static,
     ) -> Self {
+        metrics::no_reload(key);
         Self {
             key,
             files,

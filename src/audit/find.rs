@@ -1,7 +1,7 @@
 //! The records about one identifier.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     io::{self, BufRead},
 };
 
@@ -24,14 +24,18 @@ pub const KINDS: [&str; 9] = [
 ];
 /// Longest line that is looked at: records are far shorter.
 const LONGEST: u64 = 1024 * 1024;
+/// Most keys that are told of.
+const KEYS: usize = 16;
 
-/// What of a record tells whom it is about.
+/// What of a record tells whom it is about, or under which key those after it are.
 #[derive(Deserialize)]
 struct About<'a> {
     #[serde(borrow, default)]
     identifier_hash: Option<&'a str>,
     #[serde(borrow, default)]
     call: Option<&'a str>,
+    #[serde(borrow, default)]
+    key_id: Option<&'a str>,
 }
 
 /// The search.
@@ -39,6 +43,8 @@ struct About<'a> {
 pub struct Search {
     hashes: Vec<String>,
     calls: HashSet<String>,
+    keys: Vec<String>,
+    missing: BTreeSet<String>,
     /// How many records it has found.
     pub found: u64,
 }
@@ -61,8 +67,19 @@ impl Search {
         Self {
             hashes: each.map(|hash| hash.hex().to_string()).collect(),
             calls: HashSet::new(),
+            keys: keys
+                .iter()
+                .map(|key| key.key_id().hex().to_string())
+                .collect(),
+            missing: BTreeSet::new(),
             found: 0,
         }
+    }
+
+    /// The ids of keys that processes have written under, and that the search does not have: what they wrote about the
+    /// number is not found.
+    pub fn missing(&self) -> impl Iterator<Item = &str> {
+        self.missing.iter().map(String::as_str)
     }
 
     /// Shows the records about the number, and those that belong to the same calls.
@@ -92,10 +109,17 @@ impl Search {
         let Ok(About {
             identifier_hash,
             call,
+            key_id,
         }) = serde_json::from_slice(line)
         else {
             return false;
         };
+        if let Some(id) = key_id
+            && self.missing.len() < KEYS
+            && !self.keys.iter().any(|own| own == id)
+        {
+            self.missing.insert(id.to_owned());
+        }
         let is_it = identifier_hash.is_some_and(|hash| self.hashes.iter().any(|own| own == hash));
         match call {
             Some(call) if is_it => {

@@ -1,7 +1,8 @@
 //! `audit find`: the records about one identifier, which is read from standard input, because everyone can read a command
 //! line.
 //!
-//! Exit codes: 0 if there are any, 1 if there are none, 64 if something cannot be read.
+//! Exit codes: 0 if there are any, 1 if there are none, 64 if something cannot be read: also if there are none under the keys
+//! that are given, and records under others.
 
 use std::{
     fs::File,
@@ -96,6 +97,19 @@ fn search(asked: &Find, sources: impl FnOnce() -> Sources) -> Result<u64, String
     }
     drop(progress);
     out.flush().map_err(|error| error.to_string())?;
+    let missing: Vec<_> = search.missing().collect();
+    if missing.is_empty() {
+        return Ok(search.found);
+    }
+    // "Nobody has asked" would be a lie.
+    let told = format!(
+        "there are records under keys that are not given (key_id {}): those about the number are not found",
+        missing.join(", ")
+    );
+    if search.found == 0 {
+        return Err(told);
+    }
+    let _nobody_reads = writeln!(io::stderr(), "{}", line(&told));
     Ok(search.found)
 }
 

@@ -75,7 +75,7 @@ pub struct Server {
     /// Kubernetes Service does, clients find other replicas only when they open new ones.
     #[schemars(extend("x-min" = "0s", "x-max" = "24h"))]
     pub max_connection_age: Span,
-    /// How often files that are reloaded are checked for changes: certificates, CA bundles and the providers'
+    /// How often files that are reloaded are checked for changes: certificates, CA bundles, callers' keys, the policy file and the providers'
     /// credentials.
     #[schemars(extend("x-min" = "50ms", "x-max" = "1h"))]
     pub reload_interval: Span,

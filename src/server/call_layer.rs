@@ -142,6 +142,7 @@ impl CallLayer {
     ) -> Self {
         let by_path = policies.iter();
         let rpcs = Rpcs::new(policies.iter().map(|(rpc, _)| rpc));
+        metrics::nothing_wrong(rpcs.all());
         Self(Arc::new(Shared {
             policies: by_path
                 .map(|(rpc, policy)| (format!("/{rpc}"), policy.clone()))

@@ -246,6 +246,11 @@ impl Rpcs {
         )
     }
 
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = Rpc> {
+        self.0.values().copied()
+    }
+
     /// The RPC of a path.
     #[must_use]
     pub fn of(&self, path: &str) -> Rpc {

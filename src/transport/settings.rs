@@ -144,7 +144,7 @@ macro_rules! with_common_keys {
             /// a failure that is known to be free.
             #[schemars(range(min = 1, max = 10))]
             pub max_attempts: u32,
-            /// The circuit breaker opens after this many consecutive failed calls; 0 disables this condition.
+            /// The circuit breaker opens after this many consecutive failed calls; 0 disables this condition, as `serve --sandbox` does.
             #[schemars(range(min = 0, max = 1_000_000))]
             pub breaker_consecutive_failures: u32,
             /// The circuit breaker opens if this percentage of the calls within `breaker_window` failed.

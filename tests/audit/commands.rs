@@ -98,13 +98,6 @@ async fn the_records_about_a_number_are_found_without_its_being_on_the_command_l
         ),
         (&right, "pe_dni", FOUND, "audit.log", 0),
         (&right, "mx_curp", "AAPR630321HDFLRC00", "audit.log", 0),
-        (
-            &format!("--key-file {wrong}"),
-            "mx_curp",
-            FOUND,
-            "audit.log",
-            0,
-        ),
     ] {
         let (code, told) = of(keys, kind, number, named);
         assert_eq!(told.lines().count(), found, "{keys} {kind} {named}: {told}");
@@ -117,6 +110,14 @@ async fn the_records_about_a_number_are_found_without_its_being_on_the_command_l
             );
         }
     }
+    // Who has another key is not told that nobody has asked.
+    let (code, told) = of(&format!("--key-file {wrong}"), "mx_curp", FOUND, ".");
+    assert_eq!(code, 64, "{told}");
+    assert!(
+        told.starts_with("there are records under keys that are not given (key_id "),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
     for (keys, kind, number, named) in [
         (&right, "mx_curp", "", "audit.log"),
         (&right, "curp", FOUND, "audit.log"),

@@ -18,6 +18,8 @@ MOUNT = "/etc/identity-gateway"
 # For Secrets that are not the chart's. Their values are nobody's.
 STAND_INS = {"cache.url": "redis://127.0.0.1:1/0"}
 STAND_IN = "not-a-real-credential-00000000000000"
+# Secrets of which every key is mounted.
+WHOLE = {"identity-callers": {"keys": "onboarding " + "5e" * 32 + "\n"}}
 
 
 class Container:
@@ -53,6 +55,8 @@ class Container:
                 # The files are elsewhere than in the container; nothing else is changed.
                 (folder / name).write_text(re.sub(r'"(/(?:etc|var/lib)/identity-gateway/)', rf'"{self.folder}\1', text))
         elif "secret" in volume:
+            for name, text in WHOLE.get(volume["secret"]["secretName"], {}).items():
+                (folder / name).write_text(text)
             for item in volume["secret"].get("items", []):
                 (folder / item["path"]).write_text(self._secret(volume["secret"]["secretName"], item["key"]))
 

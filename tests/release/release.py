@@ -78,7 +78,8 @@ class Stranger:
         (folder / "verify.py").write_text(program)
 
     def run(self, line: str) -> subprocess.CompletedProcess[str]:
-        """One command; what it says is in its standard output."""
+        """One command; what it says is in its standard output. What is released here is for trial."""
+        line = line.replace("python verify.py", "python verify.py --trial")
         return subprocess.run(
             ["bash", "-o", "pipefail", "-c", line],
             stdin=subprocess.DEVNULL,

@@ -153,6 +153,11 @@ def flip(path: Path, at: int) -> None:
 GOOD = {"signature": True, "sums": True, "provenance": True}
 
 
+def test_a_trial_is_told_from_a_release(verified: Stranger):
+    ran = verified.run("python ./verify.py identity-gateway.binpb")
+    assert ran.returncode == 1 and ran.stdout.endswith("NOT A RELEASE: made for trial, or signed by nobody in particular\n")
+
+
 def test_files_that_nobody_touched_pass(tampered: Stranger):
     assert checks(tampered) == GOOD
 

@@ -1,12 +1,14 @@
 //! What operators are given to look at asks for nothing that is not exported: dashboard, alerts, runbook.
 
-use std::{collections::BTreeSet, ffi::OsStr, process::Command};
+use std::{collections::BTreeSet, ffi::OsStr, io::Write as _, process::Command};
 
 use identity_gateway::{
     config::Settings,
     telemetry::{metrics::prometheus, names},
 };
 use serde_json::Value;
+
+use crate::telemetry::stage::Stage;
 
 const DASHBOARD: &str = include_str!("../../deploy/observability/grafana-dashboard.json");
 const RULES: &str = include_str!("../../deploy/observability/prometheus-rules.yaml");
@@ -161,4 +163,54 @@ fn promtool(arguments: &[&OsStr]) {
             assert!(!required, "promtool: {error}");
         }
     }
+}
+
+/// A series that begins with its first event has no increase: nobody would be told of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_event_is_enough_to_be_alerted_of_is_counted_from_zero() {
+    // A file that is read again.
+    let mut policy = tempfile::NamedTempFile::new().unwrap();
+    writeln!(
+        policy,
+        "[[allow]]\nname = 'all'\nidentities = ['*']\nrpcs = ['*']\npersons = 'all'"
+    )
+    .unwrap();
+    let file = policy.path().to_str().unwrap();
+    let stage = Stage::set(&[("IDGW_AUTH__POLICY_FILE", file)]).await;
+    let (_, page) = stage.gateway.admin("/metrics").await;
+    let counted = regex::Regex::new(r"\(increase\((\w+)(?:\{(.*?)\})?\[\w+\]\)\) > 0$").unwrap();
+    let matcher = regex::Regex::new(r#"(\w+)=~?"(.*?)""#).unwrap();
+    let mut looked_at = 0;
+    for expr in RULES.lines().filter(|line| line.contains(" expr: ")) {
+        let Some(found) = counted.captures(expr) else {
+            continue;
+        };
+        let series: Vec<_> = page
+            .lines()
+            .filter(|line| line.starts_with(&found[1]))
+            .collect();
+        // Of Redis, which this gateway has not, and of rules, of which it has none.
+        if [
+            "idgw_request_ids_lost_total",
+            "idgw_cache_primary_changes_total",
+            "idgw_rule_refused_total",
+        ]
+        .contains(&&found[1])
+        {
+            continue;
+        }
+        looked_at += 1;
+        let values = found.get(2).map_or("", |matchers| matchers.as_str());
+        for one in matcher.captures_iter(values) {
+            for value in one[2].split('|') {
+                let label = format!("{}=\"{value}\"", &one[1]);
+                assert!(
+                    series.iter().any(|line| line.contains(&label)),
+                    "{label}: {expr}"
+                );
+            }
+        }
+        assert!(!series.is_empty(), "{expr}");
+    }
+    assert!(looked_at > 6, "{looked_at}");
 }

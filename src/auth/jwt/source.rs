@@ -30,7 +30,7 @@ use crate::{
     domain::cause::Cause,
     reload::Watch,
     sha256::Sha256,
-    telemetry::reloads,
+    telemetry::{metrics, reloads},
 };
 
 /// A file is looked at so often, and for tokens with unknown key ids so often.
@@ -79,6 +79,7 @@ impl Source {
             false => (settings.jwks_refresh.get(), settings.jwks_cooldown.get()),
             true => (FILE_INTERVAL, FILE_COOLDOWN),
         };
+        metrics::no_reload(place.key());
         let (sender, state) = watch::channel(State::default());
         let wanted = Arc::new(Notify::new());
         let max_stale = settings.jwks_max_stale.get();

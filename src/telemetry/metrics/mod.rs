@@ -464,6 +464,54 @@ pub(super) fn reloaded(key: &'static str, reload: Reload) {
     });
 }
 
+/// Nothing of it has changed yet.
+pub fn no_reload(key: &'static str) {
+    with(|metrics| {
+        for reload in Reload::ALL {
+            let reload = KeyValue::new(names::RELOAD, reload.as_str());
+            let labels = [KeyValue::new(names::FILE_KEY, key), reload];
+            metrics.instruments.reloads.add(0, &labels);
+        }
+    });
+}
+
+/// Nothing has gone wrong yet of what one event is enough to be paged for: a counter that begins with its event has no
+/// increase.
+pub fn nothing_wrong(rpcs: impl Iterator<Item = Rpc>) {
+    let kinds = [
+        Kind::CredentialsRejected,
+        Kind::Misconfigured,
+        Kind::QuotaExhausted,
+    ];
+    with(|metrics| {
+        let Instruments {
+            failures,
+            panics,
+            request_ids_dropped,
+            audit,
+            export_failures,
+            ..
+        } = &metrics.instruments;
+        panics.add(0, &[]);
+        request_ids_dropped.add(0, &[]);
+        for recorded in [Recorded::Lost, Recorded::Refused] {
+            audit.add(0, &[KeyValue::new(names::RECORDED, recorded.as_str())]);
+        }
+        for signal in Signal::ALL {
+            export_failures.add(0, &[KeyValue::new(names::SIGNAL, signal.as_str())]);
+        }
+        for rpc in rpcs {
+            for provider in Provider::ALL {
+                for (_, reason, _) in kinds.map(crate::status::row) {
+                    let rpc = KeyValue::new(names::RPC_METHOD, rpc.as_str());
+                    let labels = [rpc, KeyValue::new(names::REASON, reason), on(provider)];
+                    failures.add(0, &labels);
+                }
+            }
+        }
+    });
+}
+
 /// The collector did not take an export.
 pub(super) fn export_failed(signal: Signal) {
     with(|metrics| {
