@@ -21,34 +21,6 @@ from release import Stranger, bare, marked, statement
 
 ARCHIVE = "identity-gateway-{}-linux-amd64.tar.gz"
 PERSON = {"curp": "RAZR811011HVZXPB01"}
-# The README's program in Go.
-GO = """
-package main
-
-import (
-	"context"
-	"fmt"
-	"time"
-
-	gateway "identity-gateway.example/gateway"
-	identity "identity-gateway.example/gateway/idgw/identity/v1"
-)
-
-func main() {
-	channel, err := gateway.Connect("localhost:50051", gateway.Options{Plaintext: true})
-	if err != nil {
-		panic(err)
-	}
-	defer channel.Close()
-	check := identity.NewIdentityServiceClient(channel).CheckCurp
-	request := &identity.CheckCurpRequest{Curp: "RAZR811011HVZXPB01", RequestId: gateway.NewRequestID()}
-	reply, err := gateway.UntilAnswered(context.Background(), check, request, 10*time.Second, nil)
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(reply.GetRecord().GetGivenName(), reply.GetRecord().GetActive())
-}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +79,8 @@ def test_the_program_of_the_readme_runs_with_the_package(verified: Stranger, ser
 
 
 def test_a_module_of_ones_own_builds_with_the_package_for_go(verified: Stranger, serving: Program):
-    (verified.folder / "main.go").write_text(GO)
+    [program] = re.findall(r"^<!-- file: main.go -->\n```go\n(.*?)^```$", document(), re.MULTILINE | re.DOTALL)
+    (verified.folder / "main.go").write_text(program)
     assert verified.run("go mod init example.com/first").returncode == 0
     verified.follow("module")
     # This machine's caches: nothing is fetched or compiled twice.
