@@ -114,6 +114,9 @@ impl Search {
         else {
             return false;
         };
+        // Of its form: whoever writes into the files does not choose what is printed.
+        let key_id =
+            key_id.filter(|id| id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()));
         if let Some(id) = key_id
             && self.missing.len() < KEYS
             && !self.keys.iter().any(|own| own == id)
@@ -129,5 +132,26 @@ impl Search {
             Some(call) => self.calls.contains(call),
             None => is_it,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_not_given_are_told_of_once_and_by_their_form_alone() {
+        let keys = [Hasher::new(b"the key that is given")];
+        let own = keys[0].key_id().hex().to_string();
+        let other = |n: usize| format!("{n:064x}");
+        let start = |id: &str| format!("{{\"event\":\"start\",\"key_id\":\"{id}\"}}\n");
+        let lines = [own, other(1), other(1), "x".repeat(64), "a".repeat(900_000)];
+        let mut search = Search::new(&keys, "pe_dni", "71640001", None);
+        let text: String = lines.iter().map(|id| start(id)).collect();
+        search.file(text.as_bytes(), |_| Ok(())).unwrap();
+        assert_eq!(search.missing().collect::<Vec<_>>(), [other(1)]);
+        let many: String = (0..1000).map(|n| start(&other(n))).collect();
+        search.file(many.as_bytes(), |_| Ok(())).unwrap();
+        assert_eq!((search.missing().count(), search.found), (KEYS, 0));
     }
 }
